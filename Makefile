@@ -1,0 +1,58 @@
+# make demo · make test · make check: each builds its own environment in .venv first.
+PYTHON ?= python3
+JOBS ?= 2
+MINUTES ?= 2
+
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+DEV := .venv/.dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo env test lint check format constraints clean
+
+help:  ## these lines
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(RUNTIME)  ## train on MNIST for MINUTES=2 and say where the pictures are
+	@$(BIN)/gansmith train --minutes $(MINUTES)
+
+env: $(DEV)  ## the environment for development
+
+test: $(DEV)  ## all tests, on JOBS=2 processes
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(DEV)  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+check: lint test  ## style, types and all tests
+
+format: $(DEV)  ## put the code into the house's style
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+constraints: $(DEV)  ## pin what .venv holds now
+	@{ head -n 1 constraints.txt; $(BIN)/python -m pip list --format=freeze \
+	  | grep -viE '^(gansmith|pip|setuptools|wheel)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' | sort -f; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean:  ## remove the environment and all caches; runs stay
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo 'make: $(PYTHON) is not Python 3.11 or newer; name one that is: make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv >/dev/null \
+	  || { rm -rf .venv; echo 'make: $(PYTHON) cannot build environments; install its venv module (Debian: python3-venv)' >&2; exit 1; }
+
+$(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'Installing gansmith into .venv (about a minute) ...'
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'Installing gansmith and its development tools into .venv (about a minute) ...'
+	@$(PIP) -e '.[dev]'
+	@touch $(RUNTIME) $@

@@ -1,0 +1,88 @@
+"""How the command line prints: aligned tables, amounts for people, and one JSON document for programs."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["amount", "colours", "document", "duration", "finite", "pairs", "progress", "say", "table"]
+
+
+def say(text: str = "", *, aside: bool = False) -> None:
+    """Prints a line for people: on standard output, or on standard error where that belongs to a document."""
+    stream = sys.stderr if aside else sys.stdout
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def document(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Prints the one JSON document of a verb on standard output; paths become strings."""
+    say(json.dumps(value, indent=2, default=str, allow_nan=False))
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lines of aligned columns. Integers get thousands separators and stand right; all else stands left."""
+    body = [[_cell(value) for value in row] for row in rows]
+    right = [bool(body) and all(_is_number(row[column]) for row in body) for column in range(len(headers))]
+    widths = [max(len(row[column]) for row in [list(headers), *body]) for column in range(len(headers))]
+    ruled = [list(headers), ["-" * width for width in widths], *body]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in ruled
+    )
+
+
+def pairs(rows: Mapping[str, object]) -> str:
+    """Lines of `name   value`, the names aligned; empty values are left out."""
+    width = max((len(name) for name in rows), default=0)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows.items() if value not in (None, ""))
+
+
+def amount(count: int, noun: str) -> str:
+    """`1 image`, `60,000 images`; nouns in -s, -x and -ch take -es."""
+    plural = noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`: as exact as an estimate deserves."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def finite(value: float | None) -> float | None:
+    """A number to four digits; None for none, and for what JSON cannot say."""
+    return None if value is None or value != value or abs(value) == float("inf") else float(f"{value:.4g}")
+
+
+def colours() -> bool:
+    """Whether standard output wants colours: a terminal, and no NO_COLOR (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def progress(what: str, done: int, total: int) -> None:
+    """Long work with data, on standard error: one changing line on a terminal, a line at the end elsewhere."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{what}: {done:,} of {total:,}" + ("\n" if done >= total else ""))
+        sys.stderr.flush()
+    elif done >= total:
+        say(f"{what}: {total:,}", aside=True)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+    return str(value)
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.replace(",", "").replace(".", "").isdigit()

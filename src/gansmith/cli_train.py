@@ -1,0 +1,222 @@
+"""`gansmith train`: its flags, one for every field of a recipe included, and what it says before and after."""
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args
+
+from cyclopts import Group, Parameter
+
+from gansmith import recipe as recipes
+from gansmith.cli_output import amount, document, duration, finite, pairs, progress, say
+
+__all__ = ["train"]
+
+OWN = {"name", "size", "steps"}  # fields that --recipe, --size and --steps decide
+
+MACHINE = Group("Machine", sort_key=2)
+OUTPUT = Group("What is written and said", sort_key=3)
+FIELDS = Group("Recipe fields: change what the recipe says", sort_key=4)
+
+Machine = Parameter(group=MACHINE)
+Output = Parameter(group=OUTPUT)
+Switch = Parameter(group=OUTPUT, negative=(), show_default=False)
+
+
+def _recipe_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a verb that takes ``**changes`` a flag for every field of a recipe."""
+    plain = inspect.signature(function)
+    own = [parameter for parameter in plain.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    more = [_flag(name, info) for name, info in recipes.fields() if name not in OWN]
+    function.__signature__ = plain.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    function.__annotations__ |= {parameter.name: parameter.annotation for parameter in more}
+    return function
+
+
+def _flag(name: str, info: Any) -> inspect.Parameter:
+    """A flag for one field. None means not given, so a field that can be None takes the word none."""
+    kind = (Literal["none"] | info.annotation) if NoneType in get_args(info.annotation) else (info.annotation | None)
+    flag = Parameter(
+        name="--" + name.replace("_", "-"),
+        help=info.description,
+        group=FIELDS,
+        negative=None if info.annotation is bool else (),
+    )
+    return inspect.Parameter(
+        name.replace(".", "__"), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, flag]
+    )
+
+
+@_recipe_flags
+def train(
+    data: str | None = None,
+    /,
+    *,
+    recipe: str | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    size: int | None = None,
+    fit: Literal["crop", "pad"] | None = None,
+    config: Path | None = None,
+    resume: str | None = None,
+    device: Annotated[str | None, Machine] = None,
+    precision: Annotated[Literal["auto", "fp32", "bf16"] | None, Machine] = None,
+    threads: Annotated[int | None, Machine] = None,
+    out: Annotated[Path | None, Output] = None,
+    sheet_every: Annotated[int | None, Output] = None,
+    log_every: Annotated[int | None, Output] = None,
+    checkpoint_every: Annotated[int | None, Output] = None,
+    sanity_steps: Annotated[int | None, Output] = None,
+    gif: Annotated[bool, Switch] = False,
+    quiet: Annotated[bool, Switch] = False,
+    json: Annotated[bool, Switch] = False,
+    **changes: Any,
+) -> int:
+    """Train a generator and a discriminator on images.
+
+    What a flag says beats the --config file, and that beats the recipe.
+
+    Args:
+        data: mnist (the default), another name, or the path of an image folder, .zip, .npz or IDX file.
+        recipe: a name that `gansmith recipes` lists.
+        steps: updates of both players; the recipe's headline length if neither this nor --minutes is given.
+        minutes: train for this long instead.
+        seed: decides everything random; 0 if not given.
+        size: height and width in pixels that images are brought to; their own, or the recipe's, if not given.
+        fit: what becomes of images that are not square: cropped to the centre, or padded.
+        config: a TOML file of recipe fields, as `gansmith recipes NAME` prints them.
+        resume: go on with this run (a folder, a name under runs/, or last); --steps and --minutes are the new end.
+        device: auto, cpu, cuda or cuda:1.
+        precision: of the arithmetic.
+        threads: CPU threads; all that this process may use if not given.
+        out: folder of runs.
+        sheet_every: steps between sheets of samples.
+        log_every: steps between rows of metrics.
+        checkpoint_every: steps between checkpoints.
+        sanity_steps: first train a discriminator alone for so many steps, to see that it can tell real from untrained.
+        gif: write the animation as GIF instead of WebP.
+        quiet: say only where the run is.
+        json: print one JSON document at the end; progress goes to standard error.
+    """
+    from gansmith import forge
+    from gansmith.terminal import Panel
+
+    length = {"steps": steps, "minutes": minutes, "device": device, "precision": precision, "threads": threads}
+    fresh = {
+        "recipe": recipe,
+        "seed": seed,
+        "fit": fit,
+        "sheet_every": sheet_every,
+        "log_every": log_every,
+        "checkpoint_every": checkpoint_every,
+        "sanity_steps": sanity_steps,
+        "gif": gif or None,
+    }
+    flags = {name.replace("__", "."): None if value == "none" else value for name, value in _given(changes).items()}
+    flags |= {} if size is None else {"size": size}
+    if resume is not None:
+        refused = [*_given(fresh | {"config": config}), *flags]
+        if refused:
+            flag = refused[0].replace("_", "-")
+            raise ValueError(
+                f"--{flag}: a run keeps what it began with; leave it out, or start a new run without --resume"
+            )
+        job = forge.prepare_resume(resume, source=data, progress=progress, **_given(length | {"out": out}))
+    else:
+        asked = _config(config)
+        named = {"recipe": asked.pop("name", None)}
+        arguments = _given({"source": data, "out": out} | named | _given(fresh) | length)
+        job = forge.prepare(**arguments, overrides={**asked, **flags}, progress=progress)
+    if not quiet:
+        say(_opening(job), aside=json)
+    panel = Panel(
+        total_steps=job.steps,
+        minutes=job.minutes,
+        start_step=job.start_step,
+        batch_size=job.recipe.batch_size,
+        live=None if not json else False,
+        quiet=quiet,
+        file=sys.stderr if json else sys.stdout,
+    )
+    with panel:
+        run = forge.execute(job, observers=[panel])
+    if json:
+        document(_summary(run))
+    elif quiet:
+        say(str(run.path))
+    else:
+        say(_closing(run, job))
+    return 130 if run.state == "interrupted" else 0
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _config(path: Path | None) -> dict[str, Any]:
+    """The changes that a --config file asks for."""
+    if path is None:
+        return {}
+    try:
+        return recipes.overrides_from_toml(path.read_text(encoding="utf-8"), where=f"--config {path}")
+    except UnicodeDecodeError:
+        raise ValueError(f"--config {path}: is not text; give a TOML file of recipe fields") from None
+
+
+def _opening(job: Any) -> str:
+    """What a training is about to do, where, and how long that will take."""
+    channels, height, width = job.dataset.shape
+    colour = "grey" if channels == 1 else "RGB"
+    skipped = len(job.dataset.problems)
+    choice, recipe = job.choice, job.recipe
+    end = f"{amount(job.steps, 'step')}" if job.steps else f"{job.minutes:g} min"
+    start = f"from step {job.start_step:,} to {end}" if job.start_step else end
+    rows = {
+        "data": f"{job.dataset.name}, {amount(len(job.dataset), 'image')}, {height}x{width}, {colour}"
+        + (f"; {amount(skipped, 'file')} skipped (`gansmith data {job.dataset.source}` says why)" if skipped else ""),
+        "recipe": f"{recipe.name}, batches of {recipe.batch_size:,}",
+        "device": f"{choice.device} ({choice.why['device']})",
+        "precision": f"{choice.precision} ({choice.why['precision']})",
+        "threads": f"{choice.threads} ({choice.why['threads']})",
+        "training": f"{start}, about {duration(job.estimated_seconds)} at {1 / job.seconds_per_step:,.3g} steps/s",
+    }
+    return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in job.warnings)])
+
+
+def _closing(run: Any, job: Any) -> str:
+    """Which pictures there are now, and the commands to go on."""
+    step = (run.metrics() or [{"step": job.start_step}])[-1]["step"]
+    where = run.name if run.path.parent == Path("runs") else run.path
+    if run.state == "interrupted":
+        return f"\ninterrupted and saved at step {step:,} in {run.path}; go on with\n  gansmith train --resume {where}"
+    pictures = {
+        "samples": "sheet.png",
+        "as it learned": run.settings["animation"],
+        "real beside generated": "real-and-generated.png",
+        "can you tell?": "quiz.png",
+        "all on one page": "report.html",
+    }
+    here = {what: run.path / name for what, name in pictures.items() if (run.path / name).exists()}
+    return (
+        f"\n{amount(step, 'step')} done: {run.path}\n\n{pairs(here)}\n\ngo on with\n"
+        f"  gansmith sample {where} -n 64 --seed 1 -o more.png\n"
+        f"  gansmith train --resume {where} --steps {2 * step}\n"
+        f"  gansmith recipes"
+    )
+
+
+def _summary(run: Any) -> dict[str, Any]:
+    """A finished training as a document."""
+    last = (run.metrics() or [{}])[-1]
+    return {
+        "run": run.path,
+        "state": run.state,
+        "recipe": run.recipe.name,
+        "data": run.data["name"],
+        "seed": run.settings["seed"],
+        "metrics": {name: finite(value) if isinstance(value, float) else value for name, value in last.items()},
+        "files": sorted(path.name for path in run.path.iterdir() if not path.name.startswith(".")),
+    }

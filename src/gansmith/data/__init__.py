@@ -1,0 +1,25 @@
+"""Data sets: a name or a path -> uint8 images, decoded once into a memory-mapped cache."""
+
+from gansmith.data.cache import cache_dir
+from gansmith.data.dataset import Batches, Dataset, from_arrays
+from gansmith.data.inspection import Inspection, describe, inspect
+from gansmith.data.loading import load, test_count
+from gansmith.data.sources import names
+from gansmith.data.terms import Fit, Problem, Progress, Split
+
+__all__ = [
+    "Batches",
+    "Dataset",
+    "Fit",
+    "Inspection",
+    "Problem",
+    "Progress",
+    "Split",
+    "cache_dir",
+    "describe",
+    "from_arrays",
+    "inspect",
+    "load",
+    "names",
+    "test_count",
+]

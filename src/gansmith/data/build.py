@@ -1,0 +1,269 @@
+"""A source -> its cache entry: found by content, or decoded in one streaming pass by a small pool of threads."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from gansmith.data import cache
+from gansmith.data.arrays import Arrays
+from gansmith.data.folders import Files, Member
+from gansmith.data.images import Picture, UnusableError, decode, quiet_decoders, squared
+from gansmith.data.terms import Fit, Labels, Pixels, Problem, Progress, Split, Ticker, one_line, printable
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_MAX_THREADS = 8
+_FILES_PER_TASK = 16
+_WORTH_A_THREAD = 256 * 256
+"""Pixels of an image below which handing it to a thread costs more than resizing it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One split of a data set, found but not decoded."""
+
+    name: str
+    origin: str
+    """A built-in name or an absolute path."""
+    kind: str
+    """What it is, in words: "image folder", "zip of images", ..."""
+    split: Split
+    classes: tuple[str, ...]
+    content: Files | Arrays = field(repr=False)
+    test_count: int | None
+    parts: tuple[tuple[str, Path], ...] = field(default=(), repr=False)
+    """The files, by name and path, whose bytes and names decide the content."""
+    digest: str | None = None
+    """The content's hash where it is known beforehand: no part needs reading."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Files that are out of place: known without decoding."""
+        return self.content.problems if isinstance(self.content, Files) else ()
+
+
+class SizeNeededError(ValueError):
+    """The images are not squares of one size, so that a size must be chosen."""
+
+    def __init__(self, origin: str, sizes: Iterable[tuple[int, int]]) -> None:
+        named = ", ".join(f"{width}x{height}" for width, height in dict.fromkeys(sizes))
+        super().__init__(
+            f"{origin}: images are not all squares of one size (found {named}); choose one, such as --size 64"
+        )
+
+
+def entry_of(source: Source, size: int | None, fit: Fit, progress: Progress | None) -> cache.Entry:
+    """The cache entry of a source at a size, from the cache if it is there and whole. Raises ValueError."""
+    asked = json.dumps([source.kind, source.split, size, fit])
+    quick = None if source.digest else cache.quick_key(source.parts, asked)
+    key = cache.recall(quick) if quick else None
+    if key is not None and (entry := cache.open_entry(cache.entry_folder(key))) is not None:
+        return entry
+    digest = source.digest or _content_digest(source, progress)
+    key = hashlib.sha256(f"{cache.FORMAT} {asked} {digest}".encode()).hexdigest()[:40]
+    entry = cache.open_entry(cache.entry_folder(key)) or _build(source, size, fit, progress, key)
+    if quick is not None and quick == cache.quick_key(source.parts, asked):  # else: altered while it was read
+        cache.remember(quick, key)
+    return entry
+
+
+def _content_digest(source: Source, progress: Progress | None) -> str:
+    """SHA-256 over names and bytes of all parts; a part that cannot be read counts by its name."""
+    total = hashlib.sha256()
+    ticker = Ticker(progress, f"reading {source.name}", len(source.parts))
+    with ThreadPoolExecutor(_threads()) as pool:
+        for done, ((name, _), digest) in enumerate(
+            zip(source.parts, _in_order(pool, _file_digest, (path for _, path in source.parts)), strict=True)
+        ):
+            total.update(f"{name}\0{digest}\n".encode("utf-8", "surrogateescape"))
+            ticker(done + 1)
+    return total.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"unreadable: {one_line(error)}"
+
+
+def _threads() -> int:
+    return max(1, min(_MAX_THREADS, os.cpu_count() or 1))
+
+
+def _in_order(pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """pool.map, but with only a few items under way at a time, so that memory stays bounded."""
+    waiting: deque[Future[_Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= 4 * _threads():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _build(source: Source, size: int | None, fit: Fit, progress: Progress | None, key: str) -> cache.Entry:
+    try:
+        folder, in_cache = cache.new_folder()
+    except OSError as error:
+        raise cache.cannot_write(error) from None
+    try:
+        writer = cache.Writer(folder)
+        try:
+            survey = _Survey(source, size, fit, writer)
+            with quiet_decoders(), ThreadPoolExecutor(_threads()) as pool:
+                if isinstance(source.content, Files):
+                    survey.decode_files(source.content, pool, progress)
+                else:
+                    survey.resize_arrays(source.content, pool, progress)
+            survey.finish()
+        finally:
+            writer.close()
+        entry = cache.adopt(folder, in_cache, key)
+    except OSError as error:
+        raise cache.cannot_write(error) from None
+    finally:
+        if cache.entry_folder(key) != folder:
+            shutil.rmtree(folder, ignore_errors=True)
+    if entry is None:
+        raise ValueError(f"{cache.cache_dir()}: what was just written there cannot be read back; check that disk")
+    return entry
+
+
+class _Survey:
+    """One pass over a source: what is usable goes to the writer, all else is remembered."""
+
+    def __init__(self, source: Source, size: int | None, fit: Fit, writer: cache.Writer) -> None:
+        self._source, self._size, self._fit, self._writer = source, size, fit, writer
+        self._sizes: Counter[tuple[int, int]] = Counter()
+        self._modes: Counter[str] = Counter()
+        self._problems: list[Problem] = []
+        self._labels: list[int] | Labels = []
+        self._coloured = self._copies = self._found = 0
+        self._native: tuple[int, int] | None = None
+
+    def decode_files(self, files: Files, pool: ThreadPoolExecutor, progress: Progress | None) -> None:
+        """Decode image files; keep the first of each set of equal images."""
+        self._found = len(files.members)
+        ticker = Ticker(progress, f"decoding {self._source.name}", len(files.members))
+        first_with: dict[bytes, Member] = {}
+        labels: list[int] = []
+
+        def work(members: Sequence[Member]) -> list[Picture | Problem]:
+            return [_read_picture(files, member, self._size, self._fit) for member in members]
+
+        done = 0
+        tasks = _chunks(files.members, _FILES_PER_TASK)
+        for members, results in zip(tasks, _in_order(pool, work, tasks), strict=True):
+            for member, result in zip(members, results, strict=True):
+                if isinstance(result, Problem):
+                    self._problems.append(result)
+                    continue
+                self._sizes[result.width, result.height] += 1
+                self._modes[result.mode] += 1
+                mark = hashlib.blake2b(result.pixels.data, digest_size=16, key=str(result.pixels.shape).encode())
+                original = first_with.setdefault(mark.digest(), member)
+                if original is not member:
+                    self._copies += 1
+                    where = printable(original.name) + (", of another class" if original.label != member.label else "")
+                    self._problems.append(Problem(member.name, "duplicate", f"has the same pixels as {where}"))
+                    continue
+                self._check_native(result.width, result.height)
+                self._coloured += len(result.pixels) == 3
+                self._writer.append(result.pixels[None])
+                labels.append(member.label)
+            done += len(members)
+            ticker(done)
+        self._labels = labels
+
+    def resize_arrays(self, arrays: Arrays, pool: ThreadPoolExecutor, progress: Progress | None) -> None:
+        """Resize the images of an array; all are kept, so that their numbers stay."""
+        self._found = arrays.count
+        self._sizes[arrays.width, arrays.height] = arrays.count
+        if arrays.count:
+            self._check_native(arrays.width, arrays.height)
+        ticker = Ticker(progress, f"decoding {self._source.name}", arrays.count)
+        seen: set[bytes] = set()
+        done = 0
+        for block in arrays.blocks():
+            coloured = np.zeros(len(block), bool)
+            if block.shape[1] == 3:
+                coloured = np.any(block != block[:, :1], axis=(1, 2, 3))
+                block = block if coloured.any() else np.ascontiguousarray(block[:, :1])
+            self._coloured += int(coloured.sum())
+            self._modes["RGB" if block.shape[1] == 3 else "L"] += len(block)
+            seen.update(hashlib.blake2b(image.data, digest_size=16).digest() for image in block)
+            self._writer.append(self._fitted(block, pool))
+            done += len(block)
+            ticker(done)
+        self._copies = done - len(seen)
+        found = arrays.labels()
+        self._labels = [] if found is None else found
+
+    def _fitted(self, block: Pixels, pool: ThreadPoolExecutor) -> Pixels:
+        """A block (n, C, H, W) at the size wanted: (n, C, size, size)."""
+        size, fit = self._size, self._fit
+        if size is None or block.shape[2:] == (size, size):
+            return block
+
+        def work(images: Sequence[Pixels]) -> list[Pixels]:
+            return [squared(Image.fromarray(_channels_last(image)), size, fit) for image in images]
+
+        chunks = _chunks(list(block), 16)
+        large = block.shape[2] * block.shape[3] >= _WORTH_A_THREAD
+        results = [image for part in (_in_order(pool, work, chunks) if large else map(work, chunks)) for image in part]
+        channels = max(len(image) for image in results)
+        return np.stack([image if len(image) == channels else np.repeat(image, 3, axis=0) for image in results])
+
+    def _check_native(self, width: int, height: int) -> None:
+        if self._size is None and (width != height or self._native not in (None, (width, height))):
+            raise SizeNeededError(self._source.origin, [self._native or (width, height), (width, height)])
+        self._native = (width, height)
+
+    def finish(self) -> None:
+        """Complete the entry."""
+        labels = np.asarray(self._labels, np.int64) if len(self._labels) and self._source.classes else None
+        sizes = tuple((width, height, count) for (width, height), count in self._sizes.most_common())
+        self._writer.finish(
+            labels,
+            found=self._found,
+            coloured=self._coloured,
+            copies=self._copies,
+            sizes=sizes,
+            modes=dict(self._modes.most_common()),
+            problems=tuple(self._problems),
+        )
+
+
+def _read_picture(files: Files, member: Member, size: int | None, fit: Fit) -> Picture | Problem:
+    try:
+        return decode(files.read(member.name), size, fit)
+    except UnusableError as trouble:
+        return Problem(member.name, trouble.kind, trouble.what)
+    except Exception as error:  # the disk's OSError, or whatever a damaged zip member raises: BadZipFile, zlib, lzma
+        return Problem(member.name, "unreadable", f"cannot be read ({one_line(error)})")
+
+
+def _channels_last(image: Pixels) -> Pixels:
+    """(C, H, W) -> (H, W) or (H, W, 3), as Pillow wants it."""
+    return image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
+
+
+def _chunks(items: Sequence[_Item], size: int) -> list[Sequence[_Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

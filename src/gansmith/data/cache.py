@@ -1,0 +1,315 @@
+"""The cache of decoded data sets: images.npy (memory-mapped), labels.npy and meta.json in a folder named by content.
+
+An entry is built in a folder of its own and renamed into place, so two processes may build the same one at once and a
+killed one leaves no half entry. An entry is checked whenever it is opened and rebuilt when it does not hold.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gansmith.data.dataset import MappedStore, MemoryStore, Store, fingerprint_end
+from gansmith.data.terms import Labels, Pixels, Problem, one_line
+
+FORMAT = 1
+HEADER_BYTES = 128
+FULL_CHECK_BYTES = 64 << 20
+"""Entries up to this size are hashed whole whenever they are opened (47 MB: 30 ms); of larger ones, 64 blocks are."""
+_BLOCK = 64 << 10
+_STALE_SECONDS = 24 * 3600
+
+
+def cache_dir() -> Path:
+    """Where decoded and downloaded data sets are kept; may be deleted at any time.
+
+    $GANSMITH_CACHE, else $XDG_CACHE_HOME/gansmith, else ~/.cache/gansmith.
+    """
+    if own := os.environ.get("GANSMITH_CACHE"):
+        return Path(own).expanduser().absolute()
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared).expanduser().absolute() / "gansmith"
+    try:
+        return Path.home() / ".cache" / "gansmith"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "gansmith"
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What is known of an entry beside its pixels and labels; plain JSON."""
+
+    shape: tuple[int, int, int, int]
+    fingerprint: str
+    check: str
+    histogram: tuple[int, ...]
+    found: int
+    coloured: int
+    copies: int
+    sizes: tuple[tuple[int, int, int], ...]
+    modes: dict[str, int]
+    problems: tuple[Problem, ...]
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An opened entry: its pixels, its labels (N,) or None, and what is known of it."""
+
+    store: Store = field(repr=False)
+    labels: Labels | None = field(repr=False)
+    meta: Meta
+    path: Path | None
+    """Its folder; None if the cache could not be written and the entry is in a deleted temporary file."""
+
+
+class Writer:
+    """Writes images into a growing images.npy, grey as long as all are grey, and then all as RGB."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "images.npy"
+        self._file = self._path.open("wb", buffering=1 << 20)
+        self._file.write(b"\0" * HEADER_BYTES)
+        self._hash = hashlib.sha256()
+        self._histogram = np.zeros(256, np.int64)
+        self._count = 0
+        self._each: tuple[int, int, int] = (0, 0, 0)
+
+    def append(self, pixels: Pixels) -> None:
+        """Add uint8 (n, C, H, W): C 1 or 3, H and W as in every earlier call."""
+        _, channels, height, width = pixels.shape
+        if self._count == 0:
+            self._each = (channels, height, width)
+        assert self._each[1:] == (height, width), "the builder lets one size through"
+        if channels > self._each[0]:
+            self._to_rgb()
+        self._put(pixels)
+        self._count += len(pixels)
+
+    def _put(self, pixels: Pixels) -> None:
+        if pixels.shape[1] < self._each[0]:
+            pixels = np.repeat(pixels, 3, axis=1)
+        flat = np.ascontiguousarray(pixels).reshape(-1)
+        self._file.write(flat.data)
+        self._hash.update(flat.data)
+        for start in range(0, flat.size, 1 << 18):  # bincount widens to 8 bytes: small pieces stay in the CPU's cache
+            self._histogram += np.bincount(flat[start : start + (1 << 18)], minlength=256)
+
+    def _to_rgb(self) -> None:
+        """Write what is there, grey so far, again as RGB."""
+        self._file.close()
+        grey = self._path.with_name("grey.npy")
+        self._path.replace(grey)
+        self._file = self._path.open("wb", buffering=1 << 20)
+        self._file.write(b"\0" * HEADER_BYTES)
+        self._hash, self._histogram = hashlib.sha256(), np.zeros(256, np.int64)
+        _, height, width = self._each
+        self._each = (3, height, width)
+        with grey.open("rb") as file:
+            file.seek(HEADER_BYTES)
+            while raw := file.read(height * width * 256):
+                self._put(np.frombuffer(raw, np.uint8).reshape(-1, 1, height, width))
+        grey.unlink()
+
+    def close(self) -> None:
+        """Close the file, finished or not."""
+        self._file.close()
+
+    def finish(self, labels: Labels | None, **known: Any) -> Meta:
+        """Complete the folder: the header, labels.npy and meta.json, all on the disk. `known`: Meta's other fields."""
+        shape = (self._count, *self._each)
+        self._file.seek(0)
+        self._file.write(_npy_header(shape))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        folder = self._path.parent
+        if labels is not None:
+            np.save(folder / "labels.npy", np.asarray(labels, np.int64), allow_pickle=False)
+        self._hash.update(fingerprint_end(labels, shape))
+        meta = Meta(
+            shape=shape,
+            fingerprint=self._hash.hexdigest(),
+            check=_sampled_hash(self._path, labels),
+            histogram=tuple(self._histogram.tolist()),
+            **known,
+        )
+        _write_text(folder / "meta.json", json.dumps(asdict(meta)))
+        return meta
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    """The header of a version 1.0 .npy file of uint8 in C order, 128 bytes long."""
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape!r}, }}"
+    return (
+        b"\x93NUMPY\x01\x00"
+        + (HEADER_BYTES - 10).to_bytes(2, "little")
+        + text.ljust(HEADER_BYTES - 11).encode()
+        + b"\n"
+    )
+
+
+def _sampled_hash(images: Path, labels: Labels | None) -> str:
+    """SHA-256 over 64 evenly spaced blocks of the file, its first and last among them, its size and the labels."""
+    size = images.stat().st_size
+    digest = hashlib.sha256(str(size).encode() + fingerprint_end(labels, ()))
+    with images.open("rb") as file:
+        for step in range(64):
+            file.seek(max(0, size - _BLOCK) * step // 63)
+            digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
+
+
+def open_entry(folder: Path) -> Entry | None:
+    """The entry in a folder, or None if it is missing, altered or damaged in any way."""
+    try:
+        raw = json.loads((folder / "meta.json").read_text("utf-8"))
+        meta = Meta(
+            **raw
+            | {
+                "shape": tuple(raw["shape"]),
+                "histogram": tuple(raw["histogram"]),
+                "sizes": tuple(tuple(size) for size in raw["sizes"]),
+                "problems": tuple(Problem(**problem) for problem in raw["problems"]),
+            }
+        )
+        labels: Labels | None = None
+        if (folder / "labels.npy").exists():
+            labels = np.load(folder / "labels.npy", allow_pickle=False)
+        images = folder / "images.npy"
+        if meta.format != FORMAT or images.stat().st_size != HEADER_BYTES + int(np.prod(meta.shape)):
+            return None
+        if meta.shape[0] == 0:
+            return Entry(MemoryStore(np.zeros(meta.shape, np.uint8)), None, meta, folder)
+        store = MappedStore(images, meta.shape, HEADER_BYTES)
+        if int(np.prod(meta.shape)) <= FULL_CHECK_BYTES:
+            digest = hashlib.sha256(store.flat().data)
+            digest.update(fingerprint_end(labels, meta.shape))
+            holds = digest.hexdigest() == meta.fingerprint
+        else:
+            holds = _sampled_hash(images, labels) == meta.check
+        holds = holds and sum(meta.histogram) == int(np.prod(meta.shape)) and len(meta.histogram) == 256
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+    return Entry(store, labels, meta, folder) if holds else None
+
+
+def entry_folder(key: str) -> Path:
+    """Where the entry with this content key belongs."""
+    return cache_dir() / "data" / key
+
+
+def new_folder() -> tuple[Path, bool]:
+    """A fresh folder to build an entry in, and whether it is in the cache: a temporary one if that is closed."""
+    home = cache_dir() / "data"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        _sweep(home)
+        return Path(tempfile.mkdtemp(prefix="building-", dir=home)), True
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="gansmith-")), False
+
+
+def _sweep(home: Path) -> None:
+    """Remove what builders that were killed more than a day ago have left."""
+    for left in home.glob("building-*"):
+        try:
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+        except FileNotFoundError:
+            continue
+
+
+def adopt(folder: Path, in_cache: bool, key: str) -> Entry | None:
+    """Move a finished folder to its place and open it; if another process was first, open its entry instead."""
+    if not in_cache:
+        entry = open_entry(folder)
+        if entry is not None and sys.platform != "win32":
+            shutil.rmtree(folder, ignore_errors=True)  # the mapping stays
+            return Entry(entry.store, entry.labels, entry.meta, None)
+        return entry
+    place = entry_folder(key)
+    for _ in range(5):
+        try:
+            folder.rename(place)
+        except OSError:
+            other = open_entry(place)
+            if other is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                return other
+            discard(place)
+        else:
+            break
+    return open_entry(place) or open_entry(folder)
+
+
+def discard(place: Path) -> None:
+    """Take a damaged entry out of the way."""
+    aside = Path(tempfile.mkdtemp(prefix="building-", dir=place.parent))
+    try:
+        place.rename(aside / "damaged")
+    except FileNotFoundError:
+        pass  # another process was first
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def quick_key(names: tuple[tuple[str, Path], ...], extra: str) -> str | None:
+    """A key from names, sizes and times of change of files: equal if nothing was touched. None if one is missing."""
+    digest = hashlib.sha256(f"{FORMAT} {extra}".encode("utf-8", "surrogateescape"))
+    for name, path in names:
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        line = f"\n{name}\0{path}\0{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:40]
+
+
+def recall(quick: str) -> str | None:
+    """The content key that was remembered for a quick key."""
+    try:
+        key = (cache_dir() / "keys" / quick).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return key if len(key) == 40 and set(key) <= set("0123456789abcdef") else None
+
+
+def remember(quick: str, key: str) -> None:
+    """Remember the content key for a quick key. Failing is harmless: the content is hashed again next time."""
+    try:
+        (cache_dir() / "keys").mkdir(parents=True, exist_ok=True)
+        _write_text(cache_dir() / "keys" / quick, key)
+    except OSError:
+        return
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def cannot_write(error: OSError) -> ValueError:
+    """What to say when the cache's disk refuses."""
+    return ValueError(
+        f"{cache_dir()}: the cache cannot be written ({one_line(error)}); free some space, or set GANSMITH_CACHE to a "
+        "folder that has it"
+    )

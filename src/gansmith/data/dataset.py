@@ -1,0 +1,241 @@
+"""Dataset: uint8 images by index; Batches: an endless seeded stream of them that can be entered anywhere."""
+
+import hashlib
+import json
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gansmith.data.terms import Labels, Pixels, Problem, Split, slug
+
+SAMPLE_FOR_STATISTICS = 10_000
+PREFETCH_FROM_BYTES = 1 << 30
+"""Files from this size on may not stay in memory: pages of the next batch are asked for ahead of time."""
+
+
+class Store(Protocol):
+    """Where a data set's pixels are."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """The images at `indices` (n,), each in 0..N-1: uint8 (n, C, H, W), a fresh C-contiguous array."""
+
+    def prefetch(self, indices: NDArray[np.int64]) -> None:
+        """A hint that these images are wanted soon. Cheap; changes no result."""
+
+
+class MemoryStore:
+    """Pixels in memory: uint8 (N, C, H, W)."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        count, channels, height, width = self._pixels.shape
+        return count, channels, height, width
+
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """The images at `indices`, copied."""
+        return np.take(self._pixels, indices, axis=0)
+
+    def flat(self) -> Pixels:
+        """All values in order, in one row, not copied."""
+        return self._pixels.reshape(-1)
+
+    def prefetch(self, indices: NDArray[np.int64]) -> None:
+        """Nothing to do: the pixels are in memory."""
+
+
+class MappedStore(MemoryStore):
+    """Pixels in a memory-mapped file: uint8 (N, C, H, W) in C order from `offset` on; the system pages it in and out."""
+
+    def __init__(self, path: Path, shape: tuple[int, int, int, int], offset: int) -> None:
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        super().__init__(np.frombuffer(self._map, np.uint8, offset=offset).reshape(shape))
+        self._offset = offset
+        self._bytes = int(np.prod(shape[1:]))
+        self._ahead = len(self._map) >= PREFETCH_FROM_BYTES and hasattr(mmap, "MADV_WILLNEED")
+        if self._ahead:  # without this, every page fault reads 128 kB around it, nearly all of it for nothing
+            self._map.madvise(mmap.MADV_RANDOM)
+
+    def prefetch(self, indices: NDArray[np.int64]) -> None:
+        """Ask the system to read the pages of these images in the background, many at a time."""
+        if self._ahead:
+            for index in indices.tolist():
+                start = self._offset + index * self._bytes
+                page = start - start % mmap.PAGESIZE
+                self._map.madvise(mmap.MADV_WILLNEED, page, start + self._bytes - page)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Images of one size, by index, with their labels. Made by :func:`gansmith.data.load` or :func:`from_arrays`."""
+
+    name: str
+    """Safe as a file name: a built-in name, or the folder's or file's own."""
+    source: str
+    """What to load again: a built-in name or an absolute path."""
+    split: Split
+    shape: tuple[int, int, int]
+    """(C, H, W); C is 1 for grey, 3 for RGB."""
+    classes: tuple[str, ...]
+    """Names of the classes, by label; empty if there are no labels."""
+    fingerprint: str
+    """SHA-256 in hex over pixels, labels and shape (for derived sets: over the base's, the scheme and the seed)."""
+    problems: tuple[Problem, ...]
+    """Files that were skipped."""
+    labels: Labels | None
+    """(N,) indices into `classes`, or None."""
+    store: Store
+    exact_statistics: tuple[float, float] | None = None
+
+    def __len__(self) -> int:
+        return self.store.shape[0]
+
+    def __repr__(self) -> str:
+        channels, height, width = self.shape
+        colour = "grey" if channels == 1 else "RGB"
+        classes = f"{len(self.classes):,} classes" if self.classes else "no classes"
+        return f"<Dataset {self.name} ({self.split}): {len(self):,} images, {width}x{height} {colour}, {classes}>"
+
+    def take(self, indices: ArrayLike) -> Pixels:
+        """The images at `indices` (n,): uint8 (n, C, H, W), C-contiguous, freshly made. IndexError if out of range."""
+        wanted = np.asarray(indices)
+        if wanted.size == 0:
+            wanted = wanted.astype(np.int64)
+        if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
+            raise ValueError(f"take: indices of shape {wanted.shape} and type {wanted.dtype}; give a list of integers")
+        wanted = wanted.astype(np.int64, copy=False)
+        if wanted.size and not (int(wanted.min()) >= 0 and int(wanted.max()) < len(self)):
+            raise IndexError(f"take: index outside 0..{len(self) - 1} of {self.name}")
+        return self.store.take(wanted)
+
+    def mean_and_std(self) -> tuple[float, float]:
+        """Mean and standard deviation over all pixels, black being 0 and white 1.
+
+        Exact for everything that comes from the cache; for derived sets (colour-mnist, stacked-mnist) over 10,000
+        images chosen with a fixed seed.
+        """
+        if self.exact_statistics is not None:
+            return self.exact_statistics
+        count = min(len(self), SAMPLE_FOR_STATISTICS)
+        chosen = np.sort(np.random.default_rng(0).permutation(len(self))[:count])
+        histogram = np.zeros(256, np.int64)
+        for start in range(0, count, 256):
+            histogram += np.bincount(self.take(chosen[start : start + 256]).ravel(), minlength=256)
+        return statistics(histogram)
+
+
+class Batches:
+    """An endless stream of images: one seeded permutation of the data set after another, cut anywhere.
+
+    What :meth:`at` returns is a function of the data, the seed and the position alone, so training that resumes at a
+    position sees exactly what it would have seen. Raises ValueError if a batch is larger than the data set.
+    """
+
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch size {batch_size}: use 1 or more")
+        if seed < 0:
+            raise ValueError(f"seed {seed}: use 0 or more")
+        if batch_size > len(dataset):
+            raise ValueError(
+                f"{dataset.name}: a batch of {batch_size:,} is larger than the data set of {len(dataset):,} images; "
+                f"use --batch-size {len(dataset)} or less"
+            )
+        self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
+        self._orders: dict[int, NDArray[np.int64]] = {}
+
+    def at(self, position: int) -> Pixels:
+        """Images `position` .. `position + batch_size` of the stream: uint8 (batch_size, C, H, W), C-contiguous."""
+        pixels = self.dataset.store.take(self.indices_at(position))
+        self.dataset.store.prefetch(self.indices_at(position + self.batch_size))
+        return pixels
+
+    def labels_at(self, position: int) -> Labels:
+        """The labels (batch_size,) of the images that :meth:`at` returns. ValueError if the data has no labels."""
+        if self.dataset.labels is None:
+            raise ValueError(f"{self.dataset.name}: has no labels; put the images in one sub-folder per class")
+        return self.dataset.labels[self.indices_at(position)]
+
+    def indices_at(self, position: int) -> NDArray[np.int64]:
+        """Which images (batch_size,) of the data set :meth:`at` returns."""
+        if position < 0:
+            raise ValueError(f"position {position}: use 0 or more")
+        lap, start = divmod(position, len(self.dataset))
+        first = self._order(lap)[start : start + self.batch_size]
+        missing = self.batch_size - len(first)
+        return first if missing == 0 else np.concatenate([first, self._order(lap + 1)[:missing]])
+
+    def _order(self, lap: int) -> NDArray[np.int64]:
+        if lap not in self._orders:
+            order = np.random.default_rng([self.seed, lap]).permutation(len(self.dataset))
+            self._orders = {key: value for key, value in self._orders.items() if abs(key - lap) <= 1}
+            self._orders[lap] = order
+        return self._orders[lap]
+
+
+def statistics(histogram: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean and standard deviation, white being 1, of pixels; `histogram` (256,): how often each value occurs."""
+    counts = [int(count) for count in histogram]
+    total = max(1, sum(counts))
+    mean = sum(value * count for value, count in enumerate(counts)) / total
+    mean_of_squares = sum(value * value * count for value, count in enumerate(counts)) / total
+    return mean / 255, max(0.0, mean_of_squares - mean * mean) ** 0.5 / 255
+
+
+def fingerprint_end(labels: Labels | None, shape: Sequence[int]) -> bytes:
+    """What follows the pixels in the hash of a fingerprint: labels (N,) as little-endian int64, then [N, C, H, W]."""
+    raw = b"" if labels is None else np.ascontiguousarray(labels, "<i8").tobytes()
+    return raw + json.dumps([int(side) for side in shape]).encode()
+
+
+def from_arrays(
+    images: ArrayLike, labels: ArrayLike | None = None, *, classes: Sequence[str] = (), name: str = "arrays"
+) -> Dataset:
+    """A data set from arrays in memory, copied.
+
+    `images`: uint8 (N, C, H, W), C 1 or 3, at least one image; `labels`: integers (N,), indices into `classes`, whose
+    names default to "0", "1", ... ValueError if anything else is given.
+    """
+    pixels = np.array(images)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or pixels.size == 0:
+        raise ValueError(f"{name}: images are {pixels.dtype} {pixels.shape}; give uint8 (N, 1 or 3, H, W)")
+    numbers: Labels | None = None
+    names = tuple(classes)
+    if labels is not None:
+        given = np.asarray(labels)
+        if given.shape != (len(pixels),) or given.dtype.kind not in "iu" or int(given.min()) < 0:
+            raise ValueError(f"{name}: labels are {given.dtype} {given.shape}; give {len(pixels)} integers from 0 up")
+        numbers = np.array(given, np.int64)
+        names = names or tuple(str(number) for number in range(int(numbers.max()) + 1))
+        if int(numbers.max()) >= len(names):
+            raise ValueError(
+                f"{name}: label {int(numbers.max())} has no name among {len(names)} classes; name them all"
+            )
+    digest = hashlib.sha256(pixels.tobytes() + fingerprint_end(numbers, pixels.shape)).hexdigest()
+    exact = statistics(np.bincount(pixels.ravel(), minlength=256))
+    _, channels, height, width = pixels.shape
+    return Dataset(
+        name=slug(name),
+        source=name,
+        split="train",
+        shape=(channels, height, width),
+        classes=names,
+        fingerprint=digest,
+        problems=(),
+        labels=numbers,
+        store=MemoryStore(pixels),
+        exact_statistics=exact,
+    )

@@ -1,0 +1,237 @@
+"""inspect: everything worth knowing about a data set before training on it, as a value and as text."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gansmith.data import derived, sources
+from gansmith.data.build import SizeNeededError, Source, entry_of
+from gansmith.data.builtin import CREDITS
+from gansmith.data.cache import Entry
+from gansmith.data.dataset import Dataset
+from gansmith.data.folders import Files
+from gansmith.data.loading import dataset_of, load
+from gansmith.data.terms import MINIMUM_IMAGES, Fit, Problem, Progress, Split, check_request
+
+SIZE_TO_LOOK_AT = 64
+"""Where images differ in size and no size is asked for, they are looked at in this one."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is in a data set and what is wrong with it."""
+
+    name: str
+    source: str
+    kind: str
+    """"image folder", "zip of images", "NumPy archive", "IDX files", "built in" or "derived"."""
+    split: Split
+    credit: str | None
+    """Who made it, and its licence, for the data sets that are built in."""
+    found: int
+    """Images that are there, usable or not."""
+    count: int
+    """Images that can be used."""
+    test_count: int | None
+    """Images in the test split, usable or not; None if there is none."""
+    shape: tuple[int, int, int] | None
+    """(C, H, W) as used for the numbers here; None if no image can be used."""
+    sizes: tuple[tuple[int, int, int], ...]
+    """(width, height, how many) as found in the files, the most common first."""
+    modes: dict[str, int]
+    """Pillow's names of the pixel formats found, and how many."""
+    classes: tuple[tuple[str, int], ...]
+    """(name, usable images), in the order of the labels; empty if there are none."""
+    pixel_mean: float | None
+    pixel_std: float | None
+    fingerprint: str | None
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    cache_path: Path | None
+    cache_bytes: int
+    dataset: Dataset | None = field(repr=False, compare=False)
+    """To take a sample sheet from; None if too few images are usable to train."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether training would accept it."""
+        return self.dataset is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON values, but for the data set itself."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "kind": self.kind,
+            "split": self.split,
+            "credit": self.credit,
+            "usable": self.usable,
+            "found": self.found,
+            "count": self.count,
+            "test_count": self.test_count,
+            "shape": None if self.shape is None else list(self.shape),
+            "sizes": [{"width": width, "height": height, "count": count} for width, height, count in self.sizes],
+            "modes": dict(self.modes),
+            "classes": [{"name": name, "count": count} for name, count in self.classes],
+            "pixel_mean": self.pixel_mean,
+            "pixel_std": self.pixel_std,
+            "fingerprint": self.fingerprint,
+            "notes": list(self.notes),
+            "problems": [{"file": each.file, "kind": each.kind, "what": each.what} for each in self.problems],
+            "cache": {"path": None if self.cache_path is None else str(self.cache_path), "bytes": self.cache_bytes},
+        }
+
+
+def inspect(
+    source: str | Path,
+    *,
+    split: Split = "train",
+    size: int | None = None,
+    fit: Fit = "crop",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Look at a data set: arguments as for :func:`load`, but `size` may be left out for any images.
+
+    Does not refuse what is too little to train on: it reports it. ValueError if there is nothing to look at.
+    """
+    check_request(split, size, fit, seed)
+    if source in derived.NAMES:
+        return _inspect_derived(load(source, split=split, size=size, fit=fit, seed=seed, progress=progress))
+    found = sources.find(source, split, progress)
+    looked_at: tuple[str, ...] = ()
+    try:
+        entry = entry_of(found, size, fit, progress)
+    except SizeNeededError:
+        size = SIZE_TO_LOOK_AT
+        looked_at = (f"images are not all squares of one size: looked at in {size}x{size}, choose a size for training",)
+        entry = entry_of(found, size, fit, progress)
+    meta = entry.meta
+    count, channels, height, width = meta.shape
+    labels = np.zeros(0, np.int64) if entry.labels is None else entry.labels
+    counts = np.bincount(labels, minlength=len(found.classes)).tolist()
+    classes = tuple(zip(found.classes, counts, strict=True)) if found.classes else ()
+    dataset = dataset_of(found, entry) if count >= MINIMUM_IMAGES else None
+    mean, std = dataset.mean_and_std() if dataset is not None else (None, None)
+    return Inspection(
+        name=found.name,
+        source=found.origin,
+        kind=found.kind,
+        split=found.split,
+        credit=CREDITS.get(found.origin),
+        found=meta.found + len(found.problems),
+        count=count,
+        test_count=found.test_count,
+        shape=(channels, height, width) if count else None,
+        sizes=meta.sizes,
+        modes=meta.modes,
+        classes=classes,
+        pixel_mean=mean,
+        pixel_std=std,
+        fingerprint=meta.fingerprint if count else None,
+        notes=(*found.notes, *looked_at, *_observations(found, entry, size, fit, classes)),
+        problems=(*found.problems, *meta.problems),
+        cache_path=entry.path,
+        cache_bytes=int(np.prod(meta.shape)),
+        dataset=dataset,
+    )
+
+
+def _observations(
+    found: Source, entry: Entry, size: int | None, fit: Fit, classes: tuple[tuple[str, int], ...]
+) -> list[str]:
+    """What is not wrong but worth knowing."""
+    meta = entry.meta
+    count = meta.shape[0]
+    notes = []
+    if 0 < meta.coloured < count:
+        notes.append(f"{meta.coloured:,} of {count:,} images are in colour, so all are kept as RGB")
+    oblong = sum(number for width, height, number in meta.sizes if width != height)
+    if oblong:
+        notes.append(
+            f"{oblong:,} images are not square and are {fit}ped about their centre".replace("padped", "padded")
+        )
+    if size is not None:
+        side = min if fit == "crop" else max
+        small = sum(number for width, height, number in meta.sizes if side(width, height) < size)
+        if small:
+            notes.append(f"{small:,} images are smaller than {size} pixels and are enlarged")
+    if meta.copies and not isinstance(found.content, Files):
+        notes.append(f"{meta.copies:,} images are exact copies of others; arrays are taken as they are, copies too")
+    if count and sum(meta.histogram[2:]) == 0:
+        notes.append("no pixel is brighter than 1 of 255: values meant as 0 to 1 must be saved as floats")
+    empty = [name for name, number in classes if number == 0]
+    if empty:
+        notes.append(f"{len(empty):,} classes have no usable image in this split, such as {empty[0]}")
+    return notes
+
+
+def _inspect_derived(dataset: Dataset) -> Inspection:
+    assert dataset.labels is not None
+    _, height, width = dataset.shape
+    mean, std = dataset.mean_and_std()
+    counts = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
+    test = 10_000 if dataset.name == "colour-mnist" else derived.STACKED_COUNTS["test"]
+    return Inspection(
+        name=dataset.name,
+        source=dataset.source,
+        kind="derived",
+        split=dataset.split,
+        credit=CREDITS["mnist"],
+        found=len(dataset),
+        count=len(dataset),
+        test_count=test,
+        shape=dataset.shape,
+        sizes=((width, height, len(dataset)),),
+        modes={"RGB": len(dataset)},
+        classes=tuple(zip(dataset.classes, counts, strict=True)),
+        pixel_mean=mean,
+        pixel_std=std,
+        fingerprint=dataset.fingerprint,
+        notes=(derived.NOTES[dataset.name],),
+        problems=(),
+        cache_path=None,
+        cache_bytes=0,
+        dataset=dataset,
+    )
+
+
+def describe(inspection: Inspection, *, most: int = 10) -> str:
+    """An inspection as plain text, a few lines; of sizes, classes and problems at most `most` are named."""
+    each = inspection
+    lines = [f"{each.name}: {each.kind}, {each.split} split" + (f" ({each.credit})" if each.credit else "")]
+    left = "" if each.count == each.found else f" of {each.found:,} found"
+    tested = "" if each.test_count is None or each.split == "test" else f"; {each.test_count:,} test images"
+    lines.append(f"  images   {each.count:,}{left}{tested}")
+    if each.shape is not None:
+        channels, height, width = each.shape
+        lines.append(f"  used as  {width}x{height} {'grey' if channels == 1 else 'RGB'}")
+    sizes = [f"{width}x{height} ({number:,})" for width, height, number in each.sizes]
+    lines.append(
+        f"  found    {_some(sizes, most)}; pixels {_some([f'{k} ({v:,})' for k, v in each.modes.items()], most)}"
+    )
+    classes = [f"{name} ({number:,})" for name, number in each.classes]
+    lines.append(f"  classes  {f'{len(classes):,}: {_some(classes, most)}' if classes else 'none'}")
+    if each.pixel_mean is not None and each.pixel_std is not None:
+        lines.append(
+            f"  pixels   mean {each.pixel_mean:.4f}, standard deviation {each.pixel_std:.4f} (black 0, white 1)"
+        )
+    lines.extend(f"  note     {note}" for note in each.notes)
+    if each.problems:
+        kinds = Counter(problem.kind for problem in each.problems)
+        lines.append(f"  skipped  {', '.join(f'{number:,} {kind}' for kind, number in kinds.most_common())}:")
+        lines.extend(f"    {problem}" for problem in each.problems[:most])
+        if len(each.problems) > most:
+            lines.append(f"    ... and {len(each.problems) - most:,} more")
+    if not each.usable:
+        lines.append(f"  too few images to train on: {each.count} usable, {MINIMUM_IMAGES} needed")
+    return "\n".join(lines)
+
+
+def _some(items: list[str], most: int) -> str:
+    if not items:
+        return "none"
+    return ", ".join(items[:most]) + (f", ... ({len(items) - most:,} more)" if len(items) > most else "")

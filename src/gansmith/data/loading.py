@@ -1,0 +1,68 @@
+"""load: a name or a path -> a Dataset ready for training."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gansmith.data import derived, sources
+from gansmith.data.build import Source, entry_of
+from gansmith.data.cache import Entry
+from gansmith.data.dataset import Dataset, statistics
+from gansmith.data.terms import MINIMUM_IMAGES, Fit, Progress, Split, check_request
+
+
+def load(
+    source: str | Path,
+    *,
+    split: Split = "train",
+    size: int | None = None,
+    fit: Fit = "crop",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Open a data set, decoding it into the cache the first time.
+
+    `source`: a built-in name (mnist, fashion-mnist, colour-mnist, stacked-mnist), or the path of a folder of images
+    (class sub-folders become labels), a .zip of one, an .npz archive, or IDX files. `size`: height and width in pixels,
+    8 to 1024; None keeps the images' own if they are all squares of one size. `fit`: crop images that are not square
+    about their centre, or pad them. `seed` is read by the derived sets alone. Files that cannot be used are skipped and
+    named in `Dataset.problems`. ValueError, in one line, if there is nothing usable or fewer than 8 images.
+    """
+    check_request(split, size, fit, seed)
+    if source in derived.NAMES:
+        base = load("mnist", split=split, size=size, fit=fit, progress=progress)
+        return derived.derive(str(source), base, seed)
+    found = sources.find(source, split, progress)
+    entry = entry_of(found, size, fit, progress)
+    return dataset_of(found, entry)
+
+
+def dataset_of(found: Source, entry: Entry) -> Dataset:
+    """The Dataset of an opened entry; ValueError if too few images are left."""
+    count, channels, height, width = entry.meta.shape
+    problems = (*found.problems, *entry.meta.problems)
+    if count < MINIMUM_IMAGES:
+        first = f" (first trouble: {problems[0]})" if problems else ""
+        raise ValueError(
+            f"{found.origin}: only {count} of {entry.meta.found + len(found.problems):,} images can be used, "
+            f"{MINIMUM_IMAGES} are needed{first}; `gansmith data` lists what is wrong, or add images"
+        )
+    return Dataset(
+        name=found.name,
+        source=found.origin,
+        split=found.split,
+        shape=(channels, height, width),
+        classes=found.classes,
+        fingerprint=entry.meta.fingerprint,
+        problems=problems,
+        labels=entry.labels,
+        store=entry.store,
+        exact_statistics=statistics(np.array(entry.meta.histogram, np.int64)),
+    )
+
+
+def test_count(source: str | Path) -> int | None:
+    """How many test images a data set has, skipped ones included; None if it has no test split. Decodes nothing."""
+    if source in derived.NAMES:
+        return derived.STACKED_COUNTS["test"] if source == "stacked-mnist" else 10_000
+    return sources.find(source, "train", None).test_count

@@ -1,0 +1,93 @@
+"""What the machine offers, and the choice of device, precision and threads with the reason in words."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+Precision = Literal["fp32", "bf16"]
+SMALL_STEP_GFLOP = 20.0  # below this the casts of bf16 cost more than its products gain
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where and how to compute, each with its reason."""
+
+    device: str
+    precision: Precision
+    threads: int
+    why: dict[str, str]
+
+
+def choose(device: str = "auto", precision: str = "auto", threads: int | None = None, *, gflop: float) -> Choice:
+    """Decides what "auto" leaves open.
+
+    Args:
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        precision: "auto", "fp32" or "bf16".
+        threads: CPU threads; None takes every core that this process may use.
+        gflop: arithmetic of one training step in 1e9 operations; small steps stay in fp32.
+
+    Raises:
+        ValueError: a device that is not there, an unknown precision, or an absurd number of threads.
+    """
+    why = {}
+    where, why["device"] = _device(device)
+    kind, why["precision"] = _precision(precision, where, gflop)
+    cores = available_cores()
+    if threads is None:
+        threads, why["threads"] = cores, f"every core this process may use ({cores})"
+    elif not 1 <= threads <= 1024:
+        raise ValueError(f"--threads {threads}: give a number from 1 to 1024 (this process may use {cores} cores)")
+    else:
+        why["threads"] = "asked for"
+    return Choice(where, kind, threads, why)
+
+
+def available_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _device(asked: str) -> tuple[str, str]:
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return "cuda", f"found {torch.cuda.get_device_name(0)}"
+        return "cpu", "no CUDA device found"
+    try:
+        device = torch.device(asked)
+    except RuntimeError:
+        raise ValueError(f"--device {asked}: not a device; try auto, cpu or cuda") from None
+    missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing or device.type not in {"cpu", "cuda", "mps"}:
+        raise ValueError(f"--device {asked}: this machine or this build of torch has none; try --device auto")
+    return asked, "asked for"
+
+
+def _precision(asked: str, device: str, gflop: float) -> tuple[Precision, str]:
+    if asked in {"fp32", "bf16"}:
+        return asked, "asked for"  # type: ignore[return-value]
+    if asked != "auto":
+        raise ValueError(f"--precision {asked}: choose auto, fp32 or bf16")
+    fast, how = bf16_support(device)
+    if not fast:
+        return "fp32", how
+    if gflop < SMALL_STEP_GFLOP:
+        return "fp32", f"a step is only {gflop:.2g} GFLOP: casting would cost more than bf16 gains"
+    return "bf16", how
+
+
+def bf16_support(device: str) -> tuple[bool, str]:
+    """Whether the device multiplies bf16 faster than fp32, and how that is known."""
+    if device.startswith("cuda"):
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return fast, "the GPU has bf16 products" if fast else "the GPU has no bf16 products"
+    if device != "cpu":
+        return False, f"bf16 is not used on {device}"
+    for probe, name in (("_is_amx_tile_supported", "AMX"), ("_is_avx512_bf16_supported", "AVX-512 bf16")):
+        if getattr(torch.cpu, probe, lambda: False)():
+            return True, f"the CPU has {name}"
+    return False, "the CPU has no bf16 products"

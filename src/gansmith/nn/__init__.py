@@ -1,0 +1,25 @@
+"""Layers that recipes share; each fast path has a plain twin that defines it."""
+
+from gansmith.nn.layers import (
+    Crop,
+    Dropout,
+    Reshape,
+    SameConv2d,
+    SameConvTranspose2d,
+    UpsampleConv2d,
+    initialise,
+    same_padding,
+    set_fast,
+)
+
+__all__ = [
+    "Crop",
+    "Dropout",
+    "Reshape",
+    "SameConv2d",
+    "SameConvTranspose2d",
+    "UpsampleConv2d",
+    "initialise",
+    "same_padding",
+    "set_fast",
+]

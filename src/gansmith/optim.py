@@ -1,0 +1,65 @@
+"""Optimisers with Keras' and TensorFlow's meaning of their numbers, on PyTorch's fused kernels.
+
+Two differences matter. Keras divides Adam's bias-corrected step by ``sqrt(v) + eps`` (Kingma & Ba 2015, end of
+section 2), PyTorch by ``sqrt(v / (1 - beta2^t)) + eps``: the two agree when PyTorch's eps is Keras' divided by
+``sqrt(1 - beta2^t)``. And ``decay`` shrinks the rate with each update: ``lr / (1 + decay * updates)``.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from gansmith.recipe import Optimizer
+
+State = dict[str, torch.Tensor]
+
+
+def build(parameters: Iterable[nn.Parameter], numbers: Optimizer) -> torch.optim.Optimizer:
+    """A new optimiser over ``parameters``."""
+    if numbers.kind == "adam":
+        return torch.optim.Adam(parameters, numbers.lr, (numbers.beta1, numbers.beta2), numbers.eps, fused=True)
+    return torch.optim.RMSprop(parameters, numbers.lr, numbers.beta2, numbers.eps, foreach=True)
+
+
+def update(optimizer: torch.optim.Optimizer, numbers: Optimizer, *, updates: int) -> None:
+    """One update from the gradients in place.
+
+    Args:
+        optimizer: of :func:`build`.
+        numbers: what it was built from.
+        updates: how many it has made before this one; decides lr decay and Adam's epsilon.
+    """
+    (group,) = optimizer.param_groups
+    if numbers.clip_value is not None:
+        nn.utils.clip_grad_value_(group["params"], numbers.clip_value)
+    group["lr"] = numbers.lr / (1 + numbers.decay * updates)
+    if numbers.kind == "adam":
+        group["eps"] = numbers.eps / (1 - numbers.beta2 ** (updates + 1)) ** 0.5
+    optimizer.step()
+
+
+def state_of(optimizer: torch.optim.Optimizer) -> State:
+    """All that moves in it, as named tensors for safetensors: ``"3.exp_avg"`` is parameter 3's mean of gradients."""
+    (group,) = optimizer.param_groups
+    return {
+        f"{index}.{name}": value
+        for index, parameter in enumerate(group["params"])
+        for name, value in optimizer.state[parameter].items()
+    }
+
+
+def restore(optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Puts back what :func:`state_of` gave. Raises ValueError if it belongs to other parameters."""
+    (group,) = optimizer.param_groups
+    parameters = group["params"]
+    for key, value in state.items():
+        index, _, name = key.partition(".")
+        if not index.isdigit() or int(index) >= len(parameters):
+            raise ValueError(f"optimiser state {key} belongs to another network")
+        parameter = parameters[int(index)]
+        if value.dim() and value.shape != parameter.shape:
+            raise ValueError(f"optimiser state {key} has shape {tuple(value.shape)}, not {tuple(parameter.shape)}")
+        if value.dim():  # in the parameter's own memory format, so that the arithmetic takes the same path
+            value = torch.empty_like(parameter).copy_(value)
+        optimizer.state[parameter][name] = value

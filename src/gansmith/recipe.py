@@ -1,0 +1,202 @@
+"""A Recipe: the frozen, complete value that decides a training run, all but the data and the seed.
+
+Data and seed aside, two runs of equal recipes are the same run. A recipe knows no tensors: the networks it names are
+built by :mod:`gansmith.recipes`.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class Value(BaseModel):
+    """A frozen, typed value; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class Optimizer(Value):
+    """One player's optimiser, its numbers meaning what Keras and TensorFlow 1 mean (see :mod:`gansmith.optim`)."""
+
+    kind: Literal["adam", "rmsprop"] = Field(description="update rule")
+    lr: float = Field(gt=0, le=10, description="learning rate at step 0")
+    beta1: float = Field(0.9, ge=0, lt=1, description="Adam: decay of the mean of gradients")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam: decay of the mean of squared gradients; RMSprop's rho")
+    eps: float = Field(1e-7, gt=0, le=1, description="added to the root of the mean of squares")
+    clip_value: float | None = Field(None, gt=0, description="clip each gradient element to [-v, v]")
+    decay: float = Field(0.0, ge=0, le=1, description="learning rate is lr / (1 + decay * step)")
+
+
+class Noise(Value):
+    """What latent vectors are drawn from: independent coordinates."""
+
+    size: int = Field(100, ge=1, le=4096, description="coordinates of a latent vector z")
+    distribution: Literal["uniform", "normal"] = Field("normal", description="shape of each coordinate's distribution")
+    center: float = Field(0.0, description="middle of the uniform interval; mean of the normal")
+    scale: float = Field(1.0, gt=0, description="half the width of the uniform interval; std of the normal")
+
+
+class Network(Value):
+    """The numbers that a recipe's network reads; its layers are in the recipe's own file."""
+
+    width: float = Field(1.0, gt=0, le=16, description="factor on the number of hidden channels or units")
+    slope: float = Field(0.0, ge=0, le=1, description="LeakyReLU's slope for negative inputs; 0 is ReLU")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations dropped in training")
+
+
+class Recipe(Value):
+    """All that decides a training run but data and seed. Derive variants with :meth:`override`."""
+
+    name: str = Field(description="which networks: a name that `gansmith recipes` lists")
+    size: int = Field(28, ge=8, le=1024, description="height and width of images in pixels")
+    channels: Literal[1, 3] = Field(1, description="1 grey, 3 RGB; taken from the data unless given")
+    pixels: tuple[float, float] = Field((0.0, 1.0), description="values that black and white have for the networks")
+    noise: Noise = Field(Noise(), description="the latent distribution")
+    generator: Network = Field(Network(), description="the generator's numbers")
+    discriminator: Network = Field(Network(), description="the discriminator's numbers")
+    generator_optimizer: Optimizer = Field(description="the generator's optimiser")
+    discriminator_optimizer: Optimizer = Field(description="the discriminator's optimiser")
+    batch_size: int = Field(ge=2, le=65536, description="real images, and as many fakes, in a step")
+    steps: int = Field(ge=1, le=100_000_000, description="discriminator and generator updates: the headline length")
+    real_label: float = Field(1.0, gt=0.5, le=1, description="target for real images; 0.9 is one-sided label smoothing")
+    fakes: Literal["inference", "training"] = Field(
+        "training", description="mode of the generator when it makes fakes for the discriminator"
+    )
+    share_noise: bool = Field(False, description="one noise batch serves both updates of a step")
+    reduction: Literal["mean", "sum"] = Field(
+        "mean", description="the discriminator's loss: mean over real and fake, or the sum of their two means"
+    )
+    statistics: Literal["moving", "settled", "batch"] = Field(
+        "moving",
+        description="batch-norm statistics for sampling: moving averages, settled once after training, or the batch's",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.pixels[0] >= self.pixels[1]:
+            raise ValueError(f"pixels {self.pixels}: black must be below white, such as (0, 1) or (-1, 1)")
+        return self
+
+    def override(self, changes: Mapping[str, Any] | None = None, **more: Any) -> "Recipe":
+        """A copy with other values.
+
+        Args:
+            changes: dotted or nested names to values: ``{"discriminator_optimizer.lr": 1e-4}`` or
+                ``{"discriminator_optimizer": {"lr": 1e-4}}``. Dashes count as underscores.
+            more: top-level names, the same way.
+
+        Raises:
+            ValueError: one line naming the field, what is wrong, and for an unknown name the nearest known ones.
+        """
+        values = self.model_dump()
+        for name, value in _flatten({**(changes or {}), **more}):
+            _assign(values, name, value)
+        return parse(values)
+
+    def to_json(self) -> str:
+        """The complete recipe as indented JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def to_toml(self) -> str:
+        """The complete recipe as TOML, each field with its meaning; unset optional fields are comments."""
+        return _toml(self)
+
+
+def parse(values: Mapping[str, Any]) -> Recipe:
+    """A recipe from plain values (of JSON or TOML). Raises ValueError in one line."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+
+
+def from_json(text: str) -> Recipe:
+    """A recipe from the JSON that :meth:`Recipe.to_json` writes. Raises ValueError in one line."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"recipe is not JSON: {error}") from None
+    return parse(values)
+
+
+def overrides_from_toml(text: str, *, where: str) -> dict[str, Any]:
+    """The changes that a TOML file asks for. Raises ValueError naming ``where`` and the line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{where} is not TOML: {error}") from None
+
+
+def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf field of a recipe as (dotted name, pydantic FieldInfo)."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from fields(info.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name, info
+
+
+def explain(error: ValidationError) -> str:
+    """Pydantic's first complaint in one line: the field, what is wrong, what was given."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return unknown(name)
+    message = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return message
+    if first["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name} = {first['input']!r}: {message[0].lower() + message[1:]}".replace("\n", " ")
+
+
+def unknown(name: str) -> str:
+    """One line for a name no recipe has, with the nearest ones."""
+    known = [field for field, _ in fields()]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if not near:  # a bare leaf name, such as "lr"
+        leaf = name.rsplit(".", 1)[-1]
+        near = [field for field in known if field.rsplit(".", 1)[-1] == leaf]
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; `gansmith recipes NAME` lists all"
+    return f"a recipe has no {name if name.isprintable() else repr(name)}{hint}"
+
+
+def _flatten(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in changes.items():
+        full = prefix + name.replace("-", "_")
+        if isinstance(value, Mapping):
+            yield from _flatten(value, full + ".")
+        else:
+            yield full, value.model_dump() if isinstance(value, BaseModel) else value
+
+
+def _assign(values: dict[str, Any], name: str, value: Any) -> None:
+    *parents, leaf = name.split(".")
+    for parent in parents:
+        values = values.get(parent)  # type: ignore[assignment]
+        if not isinstance(values, dict):
+            raise ValueError(unknown(name))
+    if leaf not in values:
+        raise ValueError(unknown(name))
+    values[leaf] = value
+
+
+def _toml(value: Value, table: str = "") -> str:
+    lines = [f"\n[{table}]"] if table else []
+    nested = []
+    for name, info in type(value).model_fields.items():
+        item = getattr(value, name)
+        if isinstance(item, Value):
+            nested.append(_toml(item, f"{table}.{name}" if table else name))
+            continue
+        text = f"# {name} =" if item is None else f"{name} = {_toml_scalar(item)}"
+        lines.append(f"{text:<32} # {info.description}")
+    return "\n".join(lines) + "\n" + "".join(nested)
+
+
+def _toml_scalar(item: Any) -> str:
+    return json.dumps(list(item) if isinstance(item, tuple) else item)

@@ -1,0 +1,161 @@
+"""The registry of recipes: each published system by name, with its source, its value and its networks."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from gansmith.recipe import Recipe
+from gansmith.recipes import dcgan_transpose, dcgan_upsample, deconv, mlp, mlp_bn
+
+__all__ = ["Entry", "Row", "Summary", "discriminator", "entry", "generator", "get", "names", "step_gflop", "summary"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published system: where it comes from, the complete recipe, and how to build its networks."""
+
+    title: str
+    author: str
+    year: str
+    note: str
+    recipe: Recipe
+    generator: Callable[[Recipe], nn.Module]
+    discriminator: Callable[[Recipe], nn.Module]
+
+
+_ENTRIES = {
+    "dcgan-upsample": Entry(
+        "Getting started with generative adversarial networks",
+        "W. Bulten",
+        "2017",
+        "upsampling and convolutions: the sharpest digits, the longest wait",
+        dcgan_upsample.RECIPE,
+        dcgan_upsample.generator,
+        dcgan_upsample.discriminator,
+    ),
+    "dcgan-transpose": Entry(
+        "GAN by Example using Keras on TensorFlow backend",
+        "R. Atienza",
+        "2017",
+        "the same with transposed convolutions and RMSprop on both sides",
+        dcgan_transpose.RECIPE,
+        dcgan_transpose.generator,
+        dcgan_transpose.discriminator,
+    ),
+    "deconv": Entry(
+        "Generative adversarial networks",
+        "A. Deshpande, O'Reilly",
+        "2017",
+        "a small convolutional pair, batches of 16: digits within minutes",
+        deconv.RECIPE,
+        deconv.generator,
+        deconv.discriminator,
+    ),
+    "mlp": Entry(
+        "Understanding Generative Adversarial Networks",
+        "N. Shibuya",
+        "2017",
+        "one hidden layer each: the smallest pair that works",
+        mlp.RECIPE,
+        mlp.generator,
+        mlp.discriminator,
+    ),
+    "mlp-bn": Entry(
+        "Implementation of Generative Adversarial Networks",
+        "anonymous tutorial",
+        "2018-2020",
+        "perceptrons with batch norm: readable digits in two minutes, Fashion-MNIST too",
+        mlp_bn.RECIPE,
+        mlp_bn.generator,
+        mlp_bn.discriminator,
+    ),
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names of all recipes."""
+    return tuple(_ENTRIES)
+
+
+def entry(name: str) -> Entry:
+    """The registered system. Raises ValueError, with near names, for one that is not."""
+    if name not in _ENTRIES:
+        near = difflib.get_close_matches(name, _ENTRIES, n=2, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_ENTRIES)}"
+        raise ValueError(f"no recipe is called {name!r}; {hint}")
+    return _ENTRIES[name]
+
+
+def get(name: str) -> Recipe:
+    """The complete published recipe. Raises ValueError as :func:`entry` does."""
+    return entry(name).recipe
+
+
+def generator(recipe: Recipe) -> nn.Module:
+    """A new generator: latents (N, recipe.noise.size) -> images (N, C, S, S) in the range of its last layer."""
+    return entry(recipe.name).generator(recipe)
+
+
+def discriminator(recipe: Recipe) -> nn.Module:
+    """A new discriminator: images (N, C, S, S) -> logits (N, 1), positive for real."""
+    return entry(recipe.name).discriminator(recipe)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer: its kind, output shape without N, and parameters as Keras counts them (moving averages included)."""
+
+    layer: str
+    output: tuple[int, ...]
+    parameters: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The layer tables of both players."""
+
+    generator: tuple[Row, ...]
+    discriminator: tuple[Row, ...]
+
+
+def summary(recipe: Recipe) -> Summary:
+    """Builds both networks and runs two images through, noting each layer's output shape and parameters."""
+    latent = torch.zeros(2, recipe.noise.size)
+    image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
+    with torch.random.fork_rng(devices=[]):
+        return Summary(_rows(generator(recipe), latent), _rows(discriminator(recipe), image))
+
+
+@torch.no_grad()
+def _rows(network: nn.Module, value: torch.Tensor) -> tuple[Row, ...]:
+    rows = []
+    for layer in network.children():
+        value = layer(value)
+        trainable = sum(parameter.numel() for parameter in layer.parameters())
+        averages = sum(buffer.numel() for buffer in layer.buffers() if buffer.is_floating_point())
+        rows.append(Row(type(layer).__name__, tuple(value.shape[1:]), trainable + averages, trainable))
+    return tuple(rows)
+
+
+def step_gflop(recipe: Recipe) -> float:
+    """Arithmetic of one training step in 1e9 operations: a multiplication and an addition for each product.
+
+    The generator runs forward for both players and backward once (4 forward passes' worth); the discriminator
+    forward and backward on real and fake, then forward and half backward on fake (8 of them for a batch).
+    """
+    latent = torch.zeros(2, recipe.noise.size)
+    image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
+    with torch.random.fork_rng(devices=[]):
+        forward = [_flop(generator(recipe), latent), _flop(discriminator(recipe), image)]
+    return (4 * forward[0] + 8 * forward[1]) / len(latent) * recipe.batch_size / 1e9
+
+
+def _flop(network: nn.Module, value: torch.Tensor) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(value)
+    return counter.get_total_flops()

@@ -1,0 +1,82 @@
+"""deconv: "Generative adversarial networks" in TensorFlow (O'Reilly; A. Deshpande, 2017).
+
+A small convolutional discriminator against a generator of four transposed convolutions. As published: the noise has
+mean -1 (the article's text calls that a range), one noise batch serves both updates, and batch norm always uses
+the batch's statistics. Ours: pixels are scaled to [-1, 1], the tanh generator's range, where the article leaves them in
+[0, 1] (``--pixels 0,1`` restores it); learning rate 2e-4, on which the article is silent; kernels start from the
+same truncated normal (std 0.02) as the discriminator's; and statistics are settled once after training, so that a
+seed means one image (``--statistics batch`` restores the published way). Adam has TensorFlow 1's epsilon, 1e-8.
+Other sizes halve down to a 2x2 start, with a stage of twice the channels for each further halving.
+"""
+
+from torch import nn
+
+from gansmith.nn import Reshape, SameConv2d, SameConvTranspose2d, initialise
+from gansmith.recipe import Network, Noise, Optimizer, Recipe
+
+RECIPE = Recipe(
+    name="deconv",
+    pixels=(-1.0, 1.0),
+    noise=Noise(size=100, distribution="normal", center=-1.0, scale=1.0),
+    generator_optimizer=Optimizer(kind="adam", lr=2e-4, eps=1e-8),
+    discriminator_optimizer=Optimizer(kind="adam", lr=2e-4, eps=1e-8),
+    batch_size=16,
+    steps=3_000,
+    share_noise=True,
+    reduction="sum",
+    statistics="settled",
+)
+
+
+def generator(recipe: Recipe) -> nn.Module:
+    """z (N, 100) -> images (N, C, S, S) in [-1, 1]. Published: 1,186,945 trainable parameters."""
+    numbers = recipe.generator
+    if recipe.noise.size % 4:
+        raise ValueError(f"noise.size = {recipe.noise.size}: deconv reshapes it to 2x2, so it must be divisible by 4")
+    sizes = [(recipe.size - 4 + 1) // 2]  # the map that a 'valid' k5 s2 layer enlarges to the image
+    while sizes[0] > 4:
+        sizes.insert(0, -(-sizes[0] // 2))
+    widths = [max(1, round(64 * 2**power * numbers.width)) for power in reversed(range(len(sizes)))]
+    layers: list[nn.Module] = [Reshape(recipe.noise.size // 4, 2, 2), nn.LeakyReLU(numbers.slope)]
+    channels = recipe.noise.size // 4
+    for size, width in zip(sizes, widths, strict=True):
+        layers += [
+            SameConvTranspose2d(channels, width, 5, 2, out_size=size),
+            nn.BatchNorm2d(width, eps=1e-3),
+            nn.LeakyReLU(numbers.slope),
+            *_dropout(numbers),
+        ]
+        channels = width
+    layers += [SameConvTranspose2d(channels, recipe.channels, 5, 2, out_size=recipe.size, valid=True), nn.Tanh()]
+    network = nn.Sequential(*layers)
+    initialise(network, _truncated_normal, bias=0.1)
+    return network
+
+
+def discriminator(recipe: Recipe) -> nn.Module:
+    """Images (N, C, S, S) -> logits (N, 1). Published: 28,577 parameters."""
+    numbers = recipe.discriminator
+    a, b, hidden = (max(1, round(width * numbers.width)) for width in (8, 16, 32))
+    network = nn.Sequential(
+        SameConv2d(recipe.channels, a, 5),
+        nn.LeakyReLU(numbers.slope),
+        nn.AvgPool2d(2),
+        SameConv2d(a, b, 5),
+        nn.LeakyReLU(numbers.slope),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(b * (recipe.size // 2 // 2) ** 2, hidden),
+        nn.LeakyReLU(numbers.slope),
+        *_dropout(numbers),
+        nn.Linear(hidden, 1),
+    )
+    initialise(network, _truncated_normal)
+    return network
+
+
+def _truncated_normal(weight: nn.Parameter) -> None:
+    nn.init.trunc_normal_(weight, std=0.02, a=-0.04, b=0.04)
+
+
+def _dropout(numbers: Network) -> list[nn.Module]:
+    return [nn.Dropout(numbers.dropout)] if numbers.dropout else []

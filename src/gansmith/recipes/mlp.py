@@ -1,0 +1,55 @@
+"""mlp: "Understanding Generative Adversarial Networks" (N. Shibuya, 2017).
+
+The smallest pair that works: one hidden layer of 128 units on each side. The article is silent on the optimiser,
+learning rate, batch, length and noise; here Adam 1e-3, batches of 64, 46,900 steps (50 passes over MNIST) and normal
+noise, all from the author's habit of Keras defaults, and the label smoothing it names (real label 0.9).
+"""
+
+from torch import nn
+
+from gansmith.nn import Reshape, initialise
+from gansmith.recipe import Network, Noise, Optimizer, Recipe
+
+RECIPE = Recipe(
+    name="mlp",
+    pixels=(-1.0, 1.0),
+    noise=Noise(size=100, distribution="normal"),
+    generator=Network(slope=0.01),
+    discriminator=Network(slope=0.01),
+    generator_optimizer=Optimizer(kind="adam", lr=1e-3),
+    discriminator_optimizer=Optimizer(kind="adam", lr=1e-3),
+    batch_size=64,
+    steps=46_900,
+    real_label=0.9,
+)
+
+
+def generator(recipe: Recipe) -> nn.Module:
+    """z (N, 100) -> images (N, C, S, S) in [-1, 1]. Published: 114,064 parameters."""
+    numbers = recipe.generator
+    hidden = max(1, round(128 * numbers.width))
+    network = nn.Sequential(
+        nn.Linear(recipe.noise.size, hidden),
+        nn.LeakyReLU(numbers.slope),
+        nn.Dropout(numbers.dropout),
+        nn.Linear(hidden, recipe.channels * recipe.size**2),
+        nn.Tanh(),
+        Reshape(recipe.channels, recipe.size, recipe.size),
+    )
+    initialise(network, nn.init.xavier_uniform_)
+    return network
+
+
+def discriminator(recipe: Recipe) -> nn.Module:
+    """Images (N, C, S, S) -> logits (N, 1). Published: 100,609 parameters."""
+    numbers = recipe.discriminator
+    hidden = max(1, round(128 * numbers.width))
+    network = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(recipe.channels * recipe.size**2, hidden),
+        nn.LeakyReLU(numbers.slope),
+        nn.Dropout(numbers.dropout),
+        nn.Linear(hidden, 1),
+    )
+    initialise(network, nn.init.xavier_uniform_)
+    return network

@@ -1,0 +1,200 @@
+"""What a run leaves behind: an observer that writes events as they come, and the pictures drawn at the end."""
+
+import json
+import os
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from gansmith import checkpoint, render
+from gansmith.run import Run, rows, write_bytes
+from gansmith.sampling import Generator
+from gansmith.step import Players
+from gansmith.training import Event, Progress, Snapshot
+
+if TYPE_CHECKING:
+    from gansmith.data import Dataset
+
+SHEET_OF = 40
+ANIMATION_SIZE = 372
+
+
+class Recorder:
+    """Writes metrics.jsonl, timing.jsonl and the sheets of the fixed noise while training runs; saves checkpoints."""
+
+    def __init__(self, run: Run, *, start_step: int, batch_size: int) -> None:
+        self.run = run
+        self._metrics = (run.path / "metrics.jsonl").open("a")
+        self._timing = (run.path / "timing.jsonl").open("a")
+        (run.path / "samples").mkdir(exist_ok=True)
+        earlier = list(rows(run.path / "timing.jsonl"))
+        self._before = float(earlier[-1]["seconds"]) if earlier else 0.0
+        self._start = self._since = time.monotonic()
+        self._step, self._batch_size = start_step, batch_size
+
+    def __call__(self, event: Event) -> None:
+        """Receives an event of the training loop."""
+        if isinstance(event, Snapshot):
+            sheet = render.sheet(event.images, columns=8)
+            write_bytes(self.run.path / "samples" / f"step-{event.step:06d}.png", png(sheet))
+        elif isinstance(event, Progress) and event.metrics is not None:
+            row = {"step": event.step, "images": event.images, **event.metrics}
+            self._metrics.write(json.dumps(row) + "\n")
+            self._metrics.flush()
+            now = time.monotonic()
+            if now - self._since >= 1:
+                self._note_time(event.step, now)
+
+    def save(self, players: Players) -> Path:
+        """A checkpoint that also knows how long metrics.jsonl is now."""
+        self._metrics.flush()
+        os.fsync(self._metrics.fileno())
+        self._note_time(players.step, time.monotonic())
+        about = {"images": players.step * self._batch_size, "metrics_bytes": self._metrics.tell()}
+        return checkpoint.save(self.run.checkpoints, players, about)
+
+    def close(self) -> None:
+        """Closes its files."""
+        self._metrics.close()
+        self._timing.close()
+
+    def _note_time(self, step: int, now: float) -> None:
+        rate = (step - self._step) * self._batch_size / max(now - self._since, 1e-9)
+        seconds = self._before + now - self._start
+        row = {"step": step, "seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
+        self._timing.write(json.dumps(row) + "\n")
+        self._timing.flush()
+        self._since, self._step = now, step
+
+
+def rewind(run: Run, step: int, metrics_bytes: int) -> str | None:
+    """Takes back what a run wrote after the checkpoint of ``step``; returns a warning if its metrics are damaged."""
+    for number, path in run.sheets():
+        if number > step:
+            path.unlink()
+    timing = [row for row in rows(run.path / "timing.jsonl") if row["step"] <= step]
+    text = "".join(json.dumps(row) + "\n" for row in timing)
+    write_bytes(run.path / "timing.jsonl", text.encode())
+    metrics = run.path / "metrics.jsonl"
+    have = metrics.stat().st_size if metrics.exists() else 0
+    if have < metrics_bytes:
+        if have:
+            metrics.rename(metrics.with_name("metrics.damaged.jsonl"))
+        metrics.touch()
+        return f"metrics.jsonl lacks rows up to step {step}; training goes on, its plots will start here"
+    os.truncate(metrics, metrics_bytes)
+    return None
+
+
+def draw(run: Run, generator: Generator, dataset: "Dataset", seed: int) -> None:
+    """The pictures of a run: final sheet, real beside generated, the quiz with its key, animation and plots.
+
+    Args:
+        run: whose folder they go to.
+        generator: as exported.
+        dataset: for the real images.
+        seed: of the samples and of the choice of real images.
+    """
+    import numpy as np
+
+    pictures = generator.sample(SHEET_OF, seed=seed).images
+    chosen = np.random.default_rng(seed).choice(len(dataset), min(SHEET_OF, len(dataset)), replace=False)
+    real = dataset.take(chosen)
+    write_bytes(run.path / "sheet.png", png(render.sheet(pictures, columns=8)))
+    both = render.beside(real[:SHEET_OF], pictures, left_title="real", right_title="generated")
+    write_bytes(run.path / "real-and-generated.png", png(both))
+    half = min(len(real), SHEET_OF // 2)
+    mixed, generated = render.mix(real[:half], pictures[:half], seed=seed)
+    marked = [index for index, is_generated in enumerate(generated) if is_generated]
+    write_bytes(run.path / "quiz.png", png(render.sheet(mixed, columns=8)))
+    write_bytes(run.path / "quiz-key.png", png(render.sheet(mixed, columns=8, marked=marked)))
+    animate(run)
+    plot(run)
+
+
+def animate(run: Run) -> None:
+    """The sheets of the fixed noise as one animation."""
+    frames = []
+    for step, path in run.sheets():
+        with Image.open(path) as sheet:
+            sheet.load()
+            small = sheet.resize(
+                (ANIMATION_SIZE, round(sheet.height * ANIMATION_SIZE / sheet.width)), Image.Resampling.BOX
+            )
+            frames.append(render.caption(small, f"step {step:,}"))
+    if frames:
+        target = run.path / run.settings["animation"]
+        fresh = target.with_name(f".writing-{target.name}")
+        render.animation(frames, fresh)
+        fresh.replace(target)
+
+
+def plot(run: Run) -> None:
+    """Losses, accuracies, and the generated pixels' mean and standard deviation against the data's."""
+    table = run.metrics()
+    if not table:
+        return
+    steps = [row["step"] for row in table]
+
+    def curve(key: str) -> tuple[list[float], list[float]]:
+        return steps, [row[key] for row in table]
+
+    players = ("discriminator", "generator")
+    losses = {player: curve(f"{player}_loss") for player in players}
+    render.plot(run.path / "losses.png", losses, title="Losses", x_label="step", y_label="loss")
+    accuracies = {player: curve(f"{player}_accuracy") for player in players}
+    render.plot(run.path / "accuracies.png", accuracies, title="Accuracies", x_label="step", y_label="accuracy")
+    render.plot(
+        run.path / "pixels.png",
+        {"mean": curve("pixel_mean"), "standard deviation": curve("pixel_std")},
+        title="Generated pixels",
+        x_label="step",
+        y_label="value in [0, 1]",
+        levels={"data's mean": run.data["pixel_mean"], "data's standard deviation": run.data["pixel_std"]},
+    )
+
+
+def png(image: Image.Image) -> bytes:
+    """The picture as PNG bytes."""
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def environment(choice: Any) -> dict[str, Any]:
+    """What computed a run: versions and machine, for environment.json."""
+    import platform
+
+    import numpy
+    import torch
+
+    import gansmith
+
+    return {
+        "gansmith": gansmith.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "system": platform.platform(),
+        "processor": processor(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "device": choice.device,
+        "precision": choice.precision,
+        "threads": choice.threads,
+        "why": choice.why,
+    }
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    import platform
+
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

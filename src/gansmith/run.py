@@ -1,0 +1,222 @@
+"""The run folder: its name, its files, its events. Everything a run leaves is found through a :class:`Run`."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gansmith.recipe import Recipe, from_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run on disk: ``runs/mnist-mlp-001``."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """run.json: seed, steps or minutes, intervals, device, precision, threads."""
+        return read_json(self.path / "run.json")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe it trains."""
+        return from_json(read_text(self.path / "recipe.json"))
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """data.json: the data set's name, source, fingerprint, counts."""
+        return read_json(self.path / "data.json")
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where its checkpoints are."""
+        return self.path / "checkpoints"
+
+    @property
+    def generator(self) -> Path:
+        """Where the exported generator is, once there is one."""
+        return self.path / "generator"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training reached its end and everything was drawn."""
+        return (self.path / "report.html").exists() and self.state == "finished"
+
+    @property
+    def state(self) -> str:
+        """ "finished", "interrupted", "diverged", or "unfinished" for a run that was killed or still trains."""
+        path = self.path / "state.txt"
+        return path.read_text().strip() if path.exists() else "unfinished"
+
+    def mark(self, state: str) -> None:
+        """Notes how training ended."""
+        write_text(self.path / "state.txt", state + "\n")
+
+    def metrics(self) -> list[dict[str, float]]:
+        """All logged rows, oldest first; a torn last line is left out."""
+        return list(rows(self.path / "metrics.jsonl"))
+
+    def sheets(self) -> list[tuple[int, Path]]:
+        """(step, file) of each sheet of the fixed noise, in order."""
+        found = ((re.fullmatch(r"step-(\d+)\.png", path.name), path) for path in (self.path / "samples").glob("*.png"))
+        return sorted((int(match[1]), path) for match, path in found if match)
+
+    def _repr_png_(self) -> bytes | None:
+        sheet = self.path / "sheet.png"
+        return sheet.read_bytes() if sheet.exists() else None
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.recipe.name}, {self.state})"
+
+
+def create(out: Path, data: str, recipe: str) -> Run:
+    """A new folder ``out/<data>-<recipe>-NNN`` with the next free number.
+
+    Raises ValueError when ``out`` cannot be written.
+    """
+    stem = f"{data}-{recipe}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        number = max(_numbers(out, stem), default=0) + 1
+        while True:
+            path = out / f"{stem}-{number:03d}"
+            try:
+                path.mkdir()
+                return Run(path)
+            except FileExistsError:
+                if not path.is_dir():
+                    raise
+                number += 1
+    except OSError as error:
+        raise ValueError(f"--out {out}: cannot be written ({error.strerror}); name another folder") from None
+
+
+def point_last(run: Run) -> None:
+    """Makes ``last`` beside the run name it: a symbolic link, or a text file where links are not allowed."""
+    last, fresh = run.path.parent / "last", run.path.parent / f".last-{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    try:
+        fresh.symlink_to(run.name, target_is_directory=True)
+    except OSError:
+        fresh.write_text(run.name)
+    fresh.replace(last)
+
+
+def find(where: str | Path, *, out: str | Path = "runs") -> Run:
+    """The run that ``where`` means: a folder, a name under ``out``, or "last".
+
+    Raises:
+        ValueError: one line: no such run, not a run's folder, or one of another version.
+    """
+    for path in (Path(where), Path(out) / where):
+        if path.is_file() and path.name == "last":
+            path = path.parent / path.read_text().strip()
+        if path.is_dir():
+            run = Run(path.resolve() if path.is_symlink() else path)
+            break
+    else:
+        have = [run.name for run in every(Path(out))]
+        hint = (
+            f"there are {', '.join(have[-4:])}" if have else f"there are none in {out} yet; `gansmith train` makes one"
+        )
+        raise ValueError(f"no run {where}; {hint}")
+    if not (run.path / "run.json").exists():
+        raise ValueError(f"{run.path} is not a run's folder (it has no run.json)")
+    found = run.settings.get("format")
+    if found != FORMAT:
+        raise ValueError(f"{run.path} was written in format {found}; this gansmith reads format {FORMAT}")
+    return run
+
+
+def every(out: Path) -> Iterator[Run]:
+    """All runs in a folder, by name."""
+    if out.is_dir():
+        for path in sorted(out.iterdir()):
+            if not path.is_symlink() and (path / "run.json").is_file():
+                yield Run(path)
+
+
+def _numbers(out: Path, stem: str) -> Iterator[int]:
+    for path in out.glob(f"{stem}-*"):
+        tail = path.name[len(stem) + 1 :]
+        if tail.isdigit():
+            yield int(tail)
+
+
+def read_text(path: Path) -> str:
+    """A run's text file. Raises ValueError when it is missing or unreadable."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise ValueError(f"{path}: cannot be read ({reason}); the run is incomplete") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A run's JSON file. Raises ValueError when it is missing or no JSON object."""
+    try:
+        value = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: is not JSON ({error}); the run is damaged") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: is not a JSON object; the run is damaged")
+    return value
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON-lines file; a torn last line is left out."""
+    if not path.exists():
+        return
+    with path.open() as lines:
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                return
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes beside and renames: a reader, or a crash, sees the old file or the new one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As :func:`write_text`, for bytes."""
+    fresh = path.with_name(f".writing-{path.name}")
+    try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """As :func:`write_text`, indented JSON."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def clean(folder: Path) -> None:
+    """Removes what an interrupted write left behind."""
+    for path in folder.rglob(".writing-*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,199 @@
+"""The training loop.
+
+Images seen is the clock, and nothing random outlives a step: step k draws its noise and dropout from a stream seeded by
+(seed, k) and takes its real images from position k * batch_size of the data's endless permutation. So a run
+that is cut anywhere and resumed from a checkpoint ends in the same bytes as one that never stopped.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gansmith import optim, recipes, sampling
+from gansmith.checkpoint import DivergenceError
+from gansmith.recipe import Recipe
+from gansmith.step import Outcome, Players, discriminator_step, draw, make_fakes, step
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step was made. Metrics come only with logged steps."""
+
+    step: int
+    images: int
+    metrics: Mapping[str, float] | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the generator makes now of the same fixed noise: uint8 (64, C, H, W)."""
+
+    step: int
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint is safely on disk."""
+
+    step: int
+    path: Path
+
+
+Event = Progress | Snapshot | Saved
+Observer = Callable[[Event], None]
+
+
+class Images(Protocol):
+    """Where real images come from: see :class:`gansmith.data.Batches`."""
+
+    def at(self, position: int) -> np.ndarray:
+        """uint8 (batch_size, C, H, W) from a position in the stream."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train, in steps or until the seconds are over, and how often to look, log and save, in steps."""
+
+    seed: int
+    steps: int
+    seconds: float | None
+    sheet_every: int
+    log_every: int
+    checkpoint_every: int
+
+
+def train(
+    players: Players,
+    recipe: Recipe,
+    images: Images,
+    plan: Plan,
+    *,
+    precision: str,
+    save: Callable[[Players], Path],
+    stop: Callable[[], bool] = lambda: False,
+    observers: Sequence[Observer] = (),
+) -> None:
+    """Trains until ``plan.steps``, or until the time is over or ``stop()`` is true, and ends with a checkpoint.
+
+    Raises:
+        DivergenceError: a loss or a weight is no longer finite.
+    """
+    device = next(players.generator.parameters()).device
+    fixed_noise = sampling.latents(recipe.noise, seed=plan.seed, count=64)
+
+    def notify(event: Event) -> None:
+        for observer in observers:
+            observer(event)
+
+    def look() -> None:
+        notify(Snapshot(players.step, sampling.snapshot(players.generator, recipe).images(fixed_noise)))
+
+    if players.step == 0:
+        look()  # the untrained generator
+    start, saved = time.monotonic(), players.step
+    while players.step < plan.steps and not stop():
+        torch.manual_seed(stream(plan.seed, players.step))
+        real = to_pixels(images.at(players.step * recipe.batch_size), recipe, device)
+
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            outcome = step(players, recipe, real)
+
+        now = players.step
+        last = now >= plan.steps or (plan.seconds is not None and time.monotonic() - start >= plan.seconds)
+        check_finite(outcome, now)
+        logged = now % plan.log_every == 0 or last
+        notify(Progress(now, now * recipe.batch_size, read(outcome, recipe) if logged else None))
+        if now % plan.sheet_every == 0 or last:
+            look()
+        if now % plan.checkpoint_every == 0 or last:
+            notify(Saved(now, save(players)))
+            saved = now
+        if last:
+            break
+    if saved != players.step:
+        notify(Saved(players.step, save(players)))
+
+
+def stream(seed: int, label: object) -> int:
+    """A seed for the random stream that ``label`` names: 32 bits of SHA-256, all that a Mersenne twister takes."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{label}".encode()).digest()[:4], "big")
+
+
+def new_players(recipe: Recipe, *, seed: int, device: torch.device) -> Players:
+    """Untrained networks, the same for the same recipe and seed, and their optimisers."""
+    torch.manual_seed(stream(seed, "weights"))
+    generator = _placed(recipes.generator(recipe), device)
+    discriminator = _placed(recipes.discriminator(recipe), device)
+    return Players(
+        generator.train(),
+        discriminator.train(),
+        optim.build(generator.parameters(), recipe.generator_optimizer),
+        optim.build(discriminator.parameters(), recipe.discriminator_optimizer),
+    )
+
+
+def to_pixels(images: np.ndarray, recipe: Recipe, device: torch.device) -> Tensor:
+    """uint8 (N, C, H, W) -> float32 within recipe.pixels, on the device, channels last."""
+    black, white = recipe.pixels
+    small = torch.from_numpy(images).to(device, non_blocking=True)
+    return (small.float() * ((white - black) / 255) + black).contiguous(memory_format=torch.channels_last)
+
+
+def check_finite(outcome: Outcome, step: int) -> None:
+    """Raises DivergenceError when a loss is not finite. On a GPU, where a look would stall, only logged steps look."""
+    if outcome.generator_loss.device.type == "cpu":
+        losses = {"discriminator": outcome.discriminator_loss.item(), "generator": outcome.generator_loss.item()}
+        for player, value in losses.items():
+            if not math.isfinite(value):
+                raise DivergenceError(f"step {step}: the {player}'s loss is {value}")
+
+
+def read(outcome: Outcome, recipe: Recipe) -> dict[str, float]:
+    """The step's metrics as numbers. Raises DivergenceError when one is not finite."""
+    black, white = recipe.pixels
+    fake = (outcome.fake - black) / (white - black)
+    values: dict[str, Any] = {
+        "discriminator_loss": outcome.discriminator_loss,
+        "generator_loss": outcome.generator_loss,
+        "discriminator_accuracy": outcome.discriminator_accuracy,
+        "generator_accuracy": outcome.generator_accuracy,
+        "pixel_mean": fake.mean(),
+        "pixel_std": fake.std(),
+    }
+    metrics = {name: float(value) for name, value in values.items()}
+    for name, number in metrics.items():
+        if not math.isfinite(number):
+            raise DivergenceError(f"{name} is {number}")
+    return metrics
+
+
+def sanity_check(recipe: Recipe, images: Images, *, seed: int, steps: int, device: torch.device) -> list[float]:
+    """The discriminator alone, real images against an untrained generator's fakes: its accuracy after each step.
+
+    On players of its own, so training starts untouched: the article warns against a pre-trained discriminator.
+    One that cannot tell these apart will not teach anybody.
+    """
+    players = new_players(recipe, seed=seed, device=device)
+    accuracies = []
+    for index in range(steps):
+        torch.manual_seed(stream(seed, f"sanity {index}"))
+        real = to_pixels(images.at(index * recipe.batch_size), recipe, device)
+        fake = make_fakes(players.generator, draw(recipe.noise, len(real), device), recipe)
+        _, accuracy = discriminator_step(players, recipe, real, fake)
+        players.step += 1
+        accuracies.append(float(accuracy))
+    return accuracies
+
+
+def _placed(network: nn.Module, device: torch.device) -> nn.Module:
+    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

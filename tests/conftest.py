@@ -1,0 +1,18 @@
+"""What all tests share: one thread per process, and a data cache of their own."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first imported, so before anything else here
+os.environ["MKL_NUM_THREADS"] = "1"
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's cache is neither read nor written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANSMITH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -1,0 +1,169 @@
+"""The five published systems: parameter tables, values, overriding, and networks of other sizes."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from gansmith import recipes
+from gansmith.recipe import fields, from_json, overrides_from_toml
+
+PUBLISHED_LAYERS = {
+    "dcgan-upsample": (
+        (1_266_944, 50_176, 819_328, 512, 204_864, 256, 51_232, 128, 801),
+        (1_664, 204_928, 819_456, 3_277_312, 8_193),
+    ),
+    "dcgan-transpose": (
+        (1_266_944, 50_176, 819_328, 512, 204_864, 256, 51_232, 128, 801),
+        (1_664, 204_928, 819_456, 3_277_312, 8_193),
+    ),
+    "deconv": (
+        (160_000 + 256, 4 * 256, 819_200 + 128, 4 * 128, 204_800 + 64, 4 * 64, 1_600 + 1),
+        (208, 3_216, 25_120, 33),
+    ),
+    "mlp": ((12_928, 101_136), (100_480, 129)),
+    "mlp-bn": (
+        (25_856, 1_024, 131_584, 2_048, 525_312, 4_096, 803_600),
+        (401_920, 131_328, 257),
+    ),
+}
+PUBLISHED_TOTALS = {  # generator, of which trainable, discriminator
+    "dcgan-upsample": (2_394_241, 2_368_705, 4_311_553),
+    "dcgan-transpose": (2_394_241, 2_368_705, 4_311_553),
+    "deconv": (1_186_945 + 896, 1_186_945, 28_577),
+    "mlp": (114_064, 114_064, 100_609),
+    "mlp-bn": (1_493_520, 1_493_520 - 3_584, 533_505),
+}
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_layer_has_the_published_number_of_parameters(name: str) -> None:
+    table = recipes.summary(recipes.get(name))
+    generator, discriminator = PUBLISHED_LAYERS[name]
+    assert tuple(row.parameters for row in table.generator if row.parameters) == generator
+    assert tuple(row.parameters for row in table.discriminator if row.parameters) == discriminator
+    total, trainable, judge = PUBLISHED_TOTALS[name]
+    assert sum(row.parameters for row in table.generator) == total
+    assert sum(row.trainable for row in table.generator) == trainable
+    assert sum(row.parameters for row in table.discriminator) == judge
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_summary_counts_what_the_networks_hold(name: str) -> None:
+    recipe = recipes.get(name)
+    table = recipes.summary(recipe)
+    held = sum(parameter.numel() for parameter in recipes.generator(recipe).parameters())
+    assert sum(row.trainable for row in table.generator) == held
+
+
+@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize(("size", "channels"), [(32, 3), (30, 1), (33, 3), (64, 1)])
+def test_other_sizes_and_colours(name: str, size: int, channels: int) -> None:
+    recipe = recipes.get(name).override(size=size, channels=channels, **{"generator.width": 0.25})
+    images = recipes.generator(recipe)(torch.zeros(2, recipe.noise.size))
+    assert images.shape == (2, channels, size, size)
+    assert recipes.discriminator(recipe)(images).shape == (2, 1)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_generator_stays_in_its_pixel_range(name: str) -> None:
+    recipe = recipes.get(name)
+    torch.manual_seed(0)
+    images = recipes.generator(recipe)(10 * torch.randn(4, recipe.noise.size))
+    black, white = recipe.pixels
+    assert images.min() >= black
+    assert images.max() <= white
+
+
+def test_published_values() -> None:
+    upsample, transpose = recipes.get("dcgan-upsample"), recipes.get("dcgan-transpose")
+    assert upsample.discriminator_optimizer.kind == "rmsprop"
+    assert upsample.generator_optimizer.kind == "adam"
+    assert (upsample.discriminator_optimizer.lr, upsample.generator_optimizer.lr) == (8e-4, 4e-4)
+    assert (transpose.discriminator_optimizer.decay, transpose.generator_optimizer.decay) == (6e-8, 3e-8)
+    for recipe in (upsample, transpose):
+        assert (recipe.batch_size, recipe.steps, recipe.fakes, recipe.pixels) == (256, 10_000, "inference", (0.0, 1.0))
+        assert recipe.generator_optimizer.clip_value == recipe.discriminator_optimizer.clip_value == 1.0
+        assert (recipe.noise.distribution, recipe.noise.size, recipe.noise.scale) == ("uniform", 100, 1.0)
+    slopes = [layer.negative_slope for layer in recipes.discriminator(transpose) if isinstance(layer, nn.LeakyReLU)]
+    drops = [layer.p for layer in recipes.discriminator(transpose) if isinstance(layer, nn.Dropout)]
+    assert (slopes, drops) == ([0.2] * 4, [0.4] * 4)
+    assert [layer.p for layer in recipes.discriminator(upsample) if isinstance(layer, nn.Dropout)] == [0, 0.4, 0.4, 0.4]
+    deconv = recipes.get("deconv")
+    assert (deconv.batch_size, deconv.steps, deconv.share_noise, deconv.noise.center) == (16, 3000, True, -1.0)
+
+
+def test_initial_weights() -> None:
+    torch.manual_seed(0)
+    upsample = recipes.generator(recipes.get("dcgan-upsample"))
+    first = upsample[0]
+    limit = (6 / (100 + 12_544)) ** 0.5
+    assert first.weight.abs().max() <= limit
+    assert first.weight.abs().max() > 0.99 * limit
+    assert not first.bias.any()
+    deconv = recipes.generator(recipes.get("deconv"))
+    assert all(bool((layer.bias == 0.1).all()) for layer in deconv if type(layer).__name__ == "SameConvTranspose2d")
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_toml_and_json_round_trips(name: str) -> None:
+    recipe = recipes.get(name).override({"discriminator_optimizer.lr": 1e-5, "real_label": 0.8})
+    assert from_json(recipe.to_json()) == recipe
+    assert recipes.get(name).override(overrides_from_toml(recipe.to_toml(), where="x.toml")) == recipe
+
+
+def test_toml_says_what_each_field_means() -> None:
+    text = recipes.get("mlp").to_toml()
+    for name, info in fields():
+        line = next(line for line in text.splitlines() if line.lstrip("# ").startswith(name.rsplit(".", 1)[-1]))
+        assert info.description
+        assert "#" in line
+
+
+def test_override_takes_flags_and_tables() -> None:
+    recipe = recipes.get("mlp")
+    by_flag = recipe.override({"discriminator-optimizer.lr": "1e-4", "batch-size": "128"})
+    by_table = recipe.override({"discriminator_optimizer": {"lr": 1e-4}}, batch_size=128)
+    assert by_flag == by_table
+    assert recipe.batch_size == 64
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"discriminator_optimizer.lrr": 1}, "did you mean discriminator_optimizer.lr"),
+        ({"lr": 1}, "did you mean generator_optimizer.lr or discriminator_optimizer.lr"),
+        ({"batch_size": -1}, "batch_size = -1"),
+        ({"generator_optimizer.lr": float("nan")}, "generator_optimizer.lr"),
+        ({"pixels": (1, 0)}, "black must be below white"),
+        ({"steps": "many"}, "steps = 'many'"),
+        ({"noise": 3}, "noise"),
+    ],
+)
+def test_bad_overrides_are_named_in_one_line(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        recipes.get("mlp").override(change)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.one_of(st.none(), st.integers(), st.text(max_size=4), st.booleans()),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_wild_overrides_end_in_a_recipe_or_a_line(changes: dict[str, object]) -> None:
+    try:
+        message = recipes.get("mlp").override(changes).name
+    except ValueError as error:
+        message = str(error)
+    assert "\n" not in message
+
+
+def test_unknown_recipe_gets_a_near_one() -> None:
+    with pytest.raises(ValueError, match="did you mean dcgan-upsample"):
+        recipes.get("dcgan-upsampel")

@@ -1,0 +1,217 @@
+"""A run that is killed, anywhere, and resumed ends in the same bytes as one that never stopped."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gansmith as gs
+from gansmith import checkpoint, forge, recipes, training
+from gansmith import run as runs
+from gansmith.checkpoint import DivergenceError
+from gansmith.recipe import Recipe
+from gansmith.training import Event, Progress
+
+TINY = {"batch_size": 16, "generator.width": 0.25, "discriminator.width": 0.25}
+EVERY = {"sheet_every": 20, "log_every": 5, "checkpoint_every": 20, "threads": 1}
+UNTIMED = {"timing.jsonl", "report.html", "environment.json", "run.json"}  # hold times, and the run's own name
+
+
+def digest(run: Path) -> dict[str, str]:
+    """SHA-256 of every file that must be reproduced to the byte."""
+    files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.name not in UNTIMED]
+    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def job(out: Path, *, recipe: str = "mlp", steps: int = 90, **more: object) -> forge.Job:
+    return forge.prepare("mnist", recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
+
+
+COMMAND = """
+import sys
+from gansmith import forge
+out, resume, recipe = sys.argv[1:]
+if resume:
+    forge.resume(resume, out=out)
+else:
+    forge.train("mnist", recipe=recipe, steps=90, out=out, overrides={tiny!r}, **{every!r})
+"""
+
+
+def start(out: Path, resume: str, recipe: str) -> "subprocess.Popen[bytes]":
+    """Training in a process of its own, to be killed."""
+    code = COMMAND.format(tiny=TINY, every=EVERY)
+    return subprocess.Popen([sys.executable, "-c", code, str(out), resume, recipe], stderr=subprocess.DEVNULL)
+
+
+def survive(out: Path, recipe: str, kills: int, rng: random.Random) -> Path:
+    """Trains to the end while being killed `kills` times at random moments after its folder was made."""
+    folder, killed = "", 0
+    while True:
+        process = start(out, folder, recipe)
+        if killed < kills:
+            while not list(out.glob("*/metrics.jsonl")) and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(rng.random() * 2.5)
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        if process.wait() == 0:
+            return next(runs.every(out)).path
+        folder = next(runs.every(out)).name
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("recipe", ["mlp-bn", "deconv"])
+def test_killed_and_resumed_runs_end_in_the_same_bytes(tmp_path: Path, recipe: str) -> None:
+    whole = forge.execute(job(tmp_path / "whole", recipe=recipe))
+    broken = survive(tmp_path / "broken", recipe, kills=3, rng=random.Random(0))
+    assert digest(broken) == digest(whole.path)
+
+
+def test_stopping_at_an_odd_step_changes_nothing(tmp_path: Path) -> None:
+    whole = forge.execute(job(tmp_path / "whole"))
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.step == 47:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    broken = forge.execute(job(tmp_path / "broken"), observers=[interrupt])
+    assert broken.state == "interrupted"
+    assert checkpoint.state(checkpoint.newest(broken.checkpoints, []))["step"] == 47
+    assert gs.load(broken).sample(3).images.shape == (3, 1, 28, 28)
+    finished = gs.resume(broken.path)
+    assert finished.state == "finished"
+    assert digest(finished.path) == digest(whole.path)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(tmp_path: Path) -> None:
+    first, again, other = (
+        forge.execute(job(tmp_path / str(n), seed=seed, steps=20)) for n, seed in enumerate((1, 1, 2))
+    )
+    assert digest(first.path) == digest(again.path)
+    assert first.metrics() != other.metrics()
+
+
+def test_damaged_checkpoints_are_passed_over(tmp_path: Path) -> None:
+    whole = forge.execute(job(tmp_path / "whole"))
+    run = forge.execute(job(tmp_path / "run"))
+    newest = checkpoint.newest(run.checkpoints, [])
+    weights = newest / "generator.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    complaints: list[str] = []
+    assert checkpoint.newest(run.checkpoints, complaints) != newest
+    assert "generator.safetensors is altered" in complaints[0]
+    (newest / "state.json").unlink()
+    resumed = forge.prepare_resume(run.path)
+    assert resumed.start_step == 80
+    assert "state.json is missing" in resumed.warnings[0]
+    assert digest(forge.execute(resumed).path) == digest(whole.path)
+
+
+def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path: Path) -> None:
+    run = forge.execute(job(tmp_path, steps=20))
+    for path in run.checkpoints.iterdir():
+        (path / "generator.safetensors").write_bytes(b"")
+    before = digest(run.path)
+    with pytest.raises(ValueError, match="no checkpoint is whole"):
+        forge.prepare_resume(run.path)
+    assert digest(run.path) == before
+
+
+def test_a_full_disk_costs_one_line_and_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = checkpoint.save_file, []
+
+    def full(*arguments: object, **more: object) -> None:
+        calls.append(1)
+        if len(calls) > 5:  # in the middle of the second checkpoint
+            raise OSError(28, "No space left on device")
+        real(*arguments, **more)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(ValueError, match=r"No space left on device.*step-000020"):
+        forge.execute(job(tmp_path))
+    (run,) = runs.every(tmp_path)
+    assert [path.name for path in run.checkpoints.iterdir()] == ["step-000020"]
+    monkeypatch.undo()
+    assert gs.resume(run.path).state == "finished"
+
+
+def test_divergence_names_the_step_and_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[training.Players] = []
+    build = training.new_players
+
+    def remember(recipe: Recipe, *, seed: int, device: torch.device) -> training.Players:
+        built.append(build(recipe, seed=seed, device=device))
+        return built[-1]
+
+    def poison(event: Event) -> None:
+        if isinstance(event, Progress) and event.step == 47:
+            next(built[-1].discriminator.parameters()).data.fill_(float("nan"))
+
+    monkeypatch.setattr(training, "new_players", remember)
+    with pytest.raises(DivergenceError, match=r"step 48.*last good checkpoint is .*step-000040"):
+        forge.execute(job(tmp_path), observers=[poison])
+    (run,) = runs.every(tmp_path)
+    assert run.state == "diverged"
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
+    players = training.new_players(recipes.get("mlp"), seed=0, device=torch.device("cpu"))
+    next(players.generator.parameters()).data[0] = float("inf")
+    with pytest.raises(DivergenceError, match=r"generator .* no longer finite"):
+        checkpoint.save(tmp_path, players, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_going_on_beyond_the_end(tmp_path: Path) -> None:
+    long = forge.execute(job(tmp_path / "long", steps=120))
+    run = forge.execute(job(tmp_path / "short", steps=80))
+    with pytest.raises(ValueError, match="is finished at step 80"):
+        forge.prepare_resume(run.path)
+    further = gs.resume(run.path, steps=120)
+    assert (further.path / "metrics.jsonl").read_bytes() == (long.path / "metrics.jsonl").read_bytes()
+    newest = checkpoint.newest(further.checkpoints, [])
+    assert (newest / "generator.safetensors").read_bytes() == (
+        long.checkpoints / newest.name / "generator.safetensors"
+    ).read_bytes()
+
+
+def test_changed_data_and_other_versions_are_refused(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
+    np.savez(tmp_path / "mine.npz", images=images)
+    first = forge.prepare(
+        tmp_path / "mine.npz", recipe="mlp", steps=5, out=tmp_path / "r", overrides={**TINY, "size": 8}
+    )
+    run = forge.execute(first)
+    np.savez(tmp_path / "mine.npz", images=255 - images)
+    with pytest.raises(ValueError, match="the data changed"):
+        forge.prepare_resume(run.path, steps=10)
+    settings = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**settings, "format": 99}))
+    with pytest.raises(ValueError, match=r"format 99; this gansmith reads format 1"):
+        forge.prepare_resume(run.path)
+
+
+def test_lost_metrics_cost_a_warning_not_the_run(tmp_path: Path) -> None:
+    run = forge.execute(job(tmp_path, steps=40))
+    (run.path / "metrics.jsonl").unlink()
+    further = gs.resume(run.path, steps=60)
+    assert [row["step"] for row in further.metrics()] == [45, 50, 55, 60]
+
+
+def test_training_leaves_the_callers_random_state_alone(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    forge.execute(job(tmp_path, steps=5))
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,136 @@
+"""The method: losses against closed forms, optimisers against Keras' equations, and who learns from what."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gansmith import losses, optim, recipes, training
+from gansmith.recipe import Optimizer
+from gansmith.step import discriminator_step, draw, generator_step, make_fakes, step
+
+
+def test_losses_at_known_logits() -> None:
+    zero = torch.zeros(4, 1)
+    assert losses.discriminator_loss(zero, zero).item() == pytest.approx(math.log(2))
+    assert losses.discriminator_loss(zero, zero, reduction="sum").item() == pytest.approx(2 * math.log(2))
+    assert losses.generator_loss(zero).item() == pytest.approx(math.log(2))
+    sure = torch.full((4, 1), 100.0)
+    assert losses.discriminator_loss(sure, -sure).item() == pytest.approx(0)
+    assert losses.generator_loss(-sure).item() == pytest.approx(100)
+    best = torch.full((4, 1), math.log(9.0))  # where D(x) = 0.9
+    smooth = losses.discriminator_loss(best, -sure, real_label=0.9, reduction="sum").item()
+    assert smooth == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1), rel=1e-5)
+
+
+def test_accuracies_count_sides() -> None:
+    real, fake = torch.tensor([1.0, 1, -1, 1]), torch.tensor([-1.0, -1, 1, 1])
+    assert losses.accuracy(real, fake).item() == pytest.approx((0.75 + 0.5) / 2)
+    assert losses.deceived(fake).item() == 0.5
+
+
+@pytest.mark.parametrize("kind", ["adam", "rmsprop"])
+def test_optimisers_follow_keras_equations(kind: str) -> None:
+    numbers = Optimizer(kind=kind, lr=0.01, beta2=0.9, eps=1e-3, clip_value=0.5, decay=0.1)  # large eps shows
+    torch.manual_seed(0)
+    parameter = nn.Parameter(torch.randn(50, dtype=torch.float64))
+    optimizer = optim.build([parameter], numbers)
+    value, m, v = parameter.detach().clone(), torch.zeros(50).double(), torch.zeros(50).double()
+    for index in range(6):
+        gradient = torch.randn(50, dtype=torch.float64)
+        parameter.grad = gradient.clone()
+        optim.update(optimizer, numbers, updates=index)
+        clipped = gradient.clamp(-0.5, 0.5)
+        lr = 0.01 / (1 + 0.1 * index)
+        m = 0.9 * m + 0.1 * clipped
+        v = 0.9 * v + 0.1 * clipped**2
+        if kind == "adam":
+            lr *= math.sqrt(1 - 0.9 ** (index + 1)) / (1 - 0.9 ** (index + 1))
+            value = value - lr * m / (v.sqrt() + 1e-3)
+        else:
+            value = value - lr * clipped / (v.sqrt() + 1e-3)
+        torch.testing.assert_close(parameter.detach(), value, rtol=1e-9, atol=1e-12)
+
+
+def test_optimiser_state_round_trip() -> None:
+    numbers = Optimizer(kind="adam", lr=0.01)
+    parameters = [nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(4))]
+    optimizer = optim.build(parameters, numbers)
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    optim.update(optimizer, numbers, updates=0)
+    state = {name: tensor.clone() for name, tensor in optim.state_of(optimizer).items()}
+    other = optim.build(parameters, numbers)
+    optim.restore(other, state)
+    assert state.keys() == optim.state_of(other).keys()
+    assert all(torch.equal(state[name], tensor) for name, tensor in optim.state_of(other).items())
+    with pytest.raises(ValueError, match="another network"):
+        optim.restore(other, {"7.exp_avg": torch.ones(2)})
+    with pytest.raises(ValueError, match="shape"):
+        optim.restore(other, {"0.exp_avg": torch.ones(2)})
+
+
+def small(name: str) -> "tuple[training.Players, recipes.Recipe, torch.Tensor]":
+    recipe = recipes.get(name).override({"generator.width": 0.1, "discriminator.width": 0.1, "batch_size": 8})
+    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    return players, recipe, torch.rand(8, 1, 28, 28)
+
+
+def weights(network: nn.Module) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def moved(before: list[torch.Tensor], network: nn.Module) -> bool:
+    return any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_each_player_learns_alone(name: str) -> None:
+    players, recipe, real = small(name)
+    g, d = weights(players.generator), weights(players.discriminator)
+    fake = make_fakes(players.generator, draw(recipe.noise, 8, torch.device("cpu")), recipe)
+    discriminator_step(players, recipe, real, fake)
+    assert moved(d, players.discriminator)
+    assert not moved(g, players.generator)
+    d = weights(players.discriminator)
+    generator_step(players, recipe, draw(recipe.noise, 8, torch.device("cpu")))
+    assert moved(g, players.generator)
+    assert not moved(d, players.discriminator)
+    assert all(parameter.requires_grad for parameter in players.discriminator.parameters())
+
+
+def test_inference_fakes_use_averages_and_leave_them_alone() -> None:
+    players, recipe, _ = small("dcgan-upsample")
+    averages = [buffer.clone() for buffer in players.generator.buffers()]
+    z = draw(recipe.noise, 8, torch.device("cpu"))
+    first = make_fakes(players.generator, z, recipe)
+    again = make_fakes(players.generator, z, recipe)
+    assert torch.equal(first, again)  # no dropout
+    assert all(torch.equal(a, b) for a, b in zip(averages, players.generator.buffers(), strict=True))
+    assert players.generator.training
+    varied = make_fakes(players.generator, z, recipe.override(fakes="training"))
+    assert not torch.equal(first, varied)
+
+
+def test_shared_noise_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import gansmith.step
+
+    drawn = []
+    monkeypatch.setattr(gansmith.step, "draw", lambda *a: drawn.append(1) or draw(*a))
+    for name, times in (("deconv", 1), ("mlp", 2)):
+        players, recipe, real = small(name)
+        drawn.clear()
+        step(players, recipe, real)
+        assert len(drawn) == times
+        assert players.step == 1
+
+
+@pytest.mark.parametrize(("distribution", "mean", "std"), [("uniform", 1.0, 2 / math.sqrt(3)), ("normal", 1.0, 2.0)])
+def test_noise_has_its_moments(distribution: str, mean: float, std: float) -> None:
+    noise = recipes.get("mlp").override(noise={"distribution": distribution, "center": 1.0, "scale": 2.0}).noise
+    torch.manual_seed(0)
+    z = draw(noise, 2000, torch.device("cpu"))
+    assert z.shape == (2000, 100)
+    assert z.mean().item() == pytest.approx(mean, abs=0.02)
+    assert z.std().item() == pytest.approx(std, abs=0.02)
