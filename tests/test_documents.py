@@ -141,6 +141,7 @@ def supply(folder: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_document_says_works(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gansmith.hardware.available_cores", lambda: 1)  # other tests run beside this one
     supply(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks((ROOT / name).read_text()):

@@ -1,5 +1,6 @@
 """The public surface: what `import gansmith` offers is what `__all__` says, and importing it costs nothing."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 import gansmith
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 @pytest.mark.parametrize("name", gansmith.__all__)
@@ -38,5 +42,12 @@ def test_importing_loads_nothing_heavy() -> None:
 
 
 def test_the_version_is_the_package_s() -> None:
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    assert project["version"] == gansmith.__version__
+    assert PROJECT["version"] == gansmith.__version__
+
+
+def test_every_dependency_is_pinned_by_version_alone() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    pinned = {line.split("==")[0].lower() for line in lines}
+    wanted = PROJECT["dependencies"] + [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
+    assert {re.match(r"[\w-]+", requirement)[0].lower() for requirement in wanted} <= pinned

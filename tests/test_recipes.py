@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gansmith import recipes
+from gansmith.nn import Dropout
 from gansmith.recipe import fields, from_json, overrides_from_toml
 
 PUBLISHED_LAYERS = {
@@ -87,9 +88,9 @@ def test_published_values() -> None:
         assert recipe.generator_optimizer.clip_value == recipe.discriminator_optimizer.clip_value == 1.0
         assert (recipe.noise.distribution, recipe.noise.size, recipe.noise.scale) == ("uniform", 100, 1.0)
     slopes = [layer.negative_slope for layer in recipes.discriminator(transpose) if isinstance(layer, nn.LeakyReLU)]
-    drops = [layer.p for layer in recipes.discriminator(transpose) if isinstance(layer, nn.Dropout)]
+    drops = [layer.p for layer in recipes.discriminator(transpose) if isinstance(layer, Dropout)]
     assert (slopes, drops) == ([0.2] * 4, [0.4] * 4)
-    assert [layer.p for layer in recipes.discriminator(upsample) if isinstance(layer, nn.Dropout)] == [0, 0.4, 0.4, 0.4]
+    assert [layer.p for layer in recipes.discriminator(upsample) if isinstance(layer, Dropout)] == [0, 0.4, 0.4, 0.4]
     deconv = recipes.get("deconv")
     assert (deconv.batch_size, deconv.steps, deconv.share_noise, deconv.noise.center) == (16, 3000, True, -1.0)
 

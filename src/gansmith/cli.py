@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
 
 from gansmith.cli_output import amount, colours, document, finite, pairs, progress, say, table
 
@@ -69,11 +69,13 @@ def _reworded(error: CycloptsError) -> str:
     """A parse error in one line; for an unknown flag such as --lr, the recipe's flags that end so."""
     error.verbose = False
     message = " ".join(str(error).split())
+    if isinstance(error, UnusedCliTokensError):
+        return f"too many arguments: {' '.join(error.unused_tokens or [])}"
     if not isinstance(error, UnknownOptionError) or "Did you mean" in message:
         return message
     from gansmith.recipe import fields
 
-    leaf = str(error.token.keyword).lstrip("-").replace("-", "_")
+    leaf = (error.token.keyword or error.token.value).lstrip("-").replace("-", "_")
     near = ["--" + name.replace("_", "-") for name, _ in fields() if name.endswith(f".{leaf}")]
     return f"{message} Did you mean {' or '.join(near)}?" if near else f"{message} --help lists all."
 

@@ -3,6 +3,8 @@
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from json import loads as read_json
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args
@@ -15,6 +17,7 @@ from gansmith.cli_output import amount, document, duration, finite, pairs, progr
 __all__ = ["train"]
 
 OWN = {"name", "size", "steps"}  # fields that --recipe, --size and --steps decide
+ENDING = {"source", "steps", "minutes", "out", "device", "precision", "threads"}  # what may differ when a run goes on
 
 MACHINE = Group("Machine", sort_key=2)
 OUTPUT = Group("What is written and said", sort_key=3)
@@ -101,58 +104,68 @@ def train(
         quiet: say only where the run is.
         json: print one JSON document at the end; progress goes to standard error.
     """
-    from gansmith import forge
-    from gansmith.terminal import Panel
-
-    length = {"steps": steps, "minutes": minutes, "device": device, "precision": precision, "threads": threads}
-    fresh = {
-        "recipe": recipe,
-        "seed": seed,
-        "fit": fit,
-        "sheet_every": sheet_every,
-        "log_every": log_every,
-        "checkpoint_every": checkpoint_every,
-        "sanity_steps": sanity_steps,
-        "gif": gif or None,
-    }
-    flags = {name.replace("__", "."): None if value == "none" else value for name, value in _given(changes).items()}
-    flags |= {} if size is None else {"size": size}
-    if resume is not None:
-        refused = [*_given(fresh | {"config": config}), *flags]
-        if refused:
-            flag = refused[0].replace("_", "-")
-            raise ValueError(
-                f"--{flag}: a run keeps what it began with; leave it out, or start a new run without --resume"
-            )
-        job = forge.prepare_resume(resume, source=data, progress=progress, **_given(length | {"out": out}))
-    else:
-        asked = _config(config)
-        named = {"recipe": asked.pop("name", None)}
-        arguments = _given({"source": data, "out": out} | named | _given(fresh) | length)
-        job = forge.prepare(**arguments, overrides={**asked, **flags}, progress=progress)
-    if not quiet:
-        say(_opening(job), aside=json)
-    panel = Panel(
-        total_steps=job.steps,
-        minutes=job.minutes,
-        start_step=job.start_step,
-        batch_size=job.recipe.batch_size,
-        live=None if not json else False,
-        quiet=quiet,
-        file=sys.stderr if json else sys.stdout,
-    )
-    with panel:
-        run = forge.execute(job, observers=[panel])
+    job = _job(_given(locals()))
+    run = _watched(job, quiet=quiet, aside=json)
     if json:
         document(_summary(run))
     elif quiet:
         say(str(run.path))
     else:
-        say(_closing(run, job))
+        say(_closing(run))
     return 130 if run.state == "interrupted" else 0
 
 
+def _job(given: dict[str, Any]) -> Any:
+    """The checked training that the given flags of :func:`train` ask for."""
+    from gansmith import forge
+
+    for name in ("quiet", "json"):
+        given.pop(name)
+    flags = {name.replace("__", "."): value for name, value in _given(given.pop("changes")).items()}
+    changes = {name: None if value == "none" else value for name, value in flags.items()}
+    if "size" in given:
+        changes["size"] = given.pop("size")
+    config, resume = given.pop("config", None), given.pop("resume", None)
+    if not given["gif"]:
+        given.pop("gif")
+    if "data" in given:
+        given["source"] = given.pop("data")
+    if resume is None:
+        asked = _config(config)
+        given = _given({"recipe": asked.pop("name", None)}) | given
+        return forge.prepare(**given, overrides={**asked, **changes}, progress=progress)
+    refused = [*(given.keys() - ENDING), *changes, *(["config"] if config else [])]
+    if refused:
+        flag = refused[0].replace("_", "-")
+        raise ValueError(f"--{flag}: a run keeps what it began with; leave it out, or train anew without --resume")
+    return forge.prepare_resume(resume, **given, progress=progress)
+
+
+def _watched(job: Any, *, quiet: bool, aside: bool) -> Any:
+    """Trains, saying first what is about to happen, and showing how it goes."""
+    from gansmith import forge
+    from gansmith.terminal import Panel
+
+    panel = Panel(
+        total_steps=job.steps,
+        minutes=job.minutes,
+        start_step=job.start_step,
+        batch_size=job.recipe.batch_size,
+        quiet=quiet,
+        file=sys.stderr if aside else sys.stdout,
+    )
+    with ExitStack() as stack:
+
+        def started(run: Any) -> None:
+            if not quiet:
+                say(_opening(job, run), aside=aside)
+            stack.enter_context(panel)
+
+        return forge.execute(job, observers=[panel], started=started)
+
+
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are not None."""
     return {name: value for name, value in arguments.items() if value is not None}
 
 
@@ -166,7 +179,7 @@ def _config(path: Path | None) -> dict[str, Any]:
         raise ValueError(f"--config {path}: is not text; give a TOML file of recipe fields") from None
 
 
-def _opening(job: Any) -> str:
+def _opening(job: Any, run: Any) -> str:
     """What a training is about to do, where, and how long that will take."""
     channels, height, width = job.dataset.shape
     colour = "grey" if channels == 1 else "RGB"
@@ -182,13 +195,14 @@ def _opening(job: Any) -> str:
         "precision": f"{choice.precision} ({choice.why['precision']})",
         "threads": f"{choice.threads} ({choice.why['threads']})",
         "training": f"{start}, about {duration(job.estimated_seconds)} at {1 / job.seconds_per_step:,.3g} steps/s",
+        "run": run.path,
     }
     return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in job.warnings)])
 
 
-def _closing(run: Any, job: Any) -> str:
+def _closing(run: Any) -> str:
     """Which pictures there are now, and the commands to go on."""
-    step = (run.metrics() or [{"step": job.start_step}])[-1]["step"]
+    step = max((int(path.name.removeprefix("step-")) for path in run.checkpoints.glob("step-*")), default=0)
     where = run.name if run.path.parent == Path("runs") else run.path
     if run.state == "interrupted":
         return f"\ninterrupted and saved at step {step:,} in {run.path}; go on with\n  gansmith train --resume {where}"
@@ -200,12 +214,19 @@ def _closing(run: Any, job: Any) -> str:
         "all on one page": "report.html",
     }
     here = {what: run.path / name for what, name in pictures.items() if (run.path / name).exists()}
+    sanity = "".join(f"; alone, the discriminator was right in {share:.0%}" for share in _sanity(run)[-1:])
     return (
-        f"\n{amount(step, 'step')} done: {run.path}\n\n{pairs(here)}\n\ngo on with\n"
+        f"\n{amount(step, 'step')} done{sanity}: {run.path}\n\n{pairs(here)}\n\ngo on with\n"
         f"  gansmith sample {where} -n 64 --seed 1 -o more.png\n"
         f"  gansmith train --resume {where} --steps {2 * step}\n"
         f"  gansmith recipes"
     )
+
+
+def _sanity(run: Any) -> list[float]:
+    """The accuracies of --sanity-steps, if there were any."""
+    path = run.path / "sanity.json"
+    return list(read_json(path.read_text())["discriminator_accuracy"]) if path.exists() else []
 
 
 def _summary(run: Any) -> dict[str, Any]:
@@ -218,5 +239,6 @@ def _summary(run: Any) -> dict[str, Any]:
         "data": run.data["name"],
         "seed": run.settings["seed"],
         "metrics": {name: finite(value) if isinstance(value, float) else value for name, value in last.items()},
+        "sanity": [finite(share) for share in _sanity(run)],
         "files": sorted(path.name for path in run.path.iterdir() if not path.name.startswith(".")),
     }

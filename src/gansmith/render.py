@@ -8,16 +8,18 @@ import functools
 import io
 import itertools
 import math
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFont
+from PIL.Image import Dither, Image, Resampling, fromarray, new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+__all__ = ["Image", "animation", "beside", "blocks", "caption", "mix", "picture", "plot", "sheet"]
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -33,6 +35,11 @@ SHADES = " ░▒▓█"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
+def picture(image: np.ndarray[Any, np.dtype[np.uint8]]) -> Image:
+    """One image (C, H, W) as it is: a grey picture for one channel, RGB for three."""
+    return sheet(image[None], scale=1, gap=0)
+
+
 def sheet(
     images: Images,
     *,
@@ -41,12 +48,12 @@ def sheet(
     gap: int = 2,
     marked: Collection[int] = (),
     captions: Sequence[str] | None = None,
-) -> Image.Image:
+) -> Image:
     """Lay images (N, C, H, W) out in rows of `columns`, enlarged `scale` times with crisp pixels.
 
     Without `columns` the sheet is about as wide as high; without `scale` it is 500 to 800 pixels wide where that is
     possible. `gap` is the separator in pixels of the sheet. Images whose index is in `marked` are outlined in red;
-    `captions` (one an image) are written below them. ValueError for images of another kind, or captions that do not match.
+    `captions` (one an image) are written below them. ValueError for images of another kind or unmatched captions.
     """
     images = _checked(images)
     count, channels, height, width = images.shape
@@ -69,7 +76,7 @@ def sheet(
     corners = [(gap + i % columns * cell_width, gap + i // columns * cell_height) for i in range(count)]
     for cell, (x, y) in zip(cells, corners, strict=True):
         canvas[y : y + height * scale, x : x + width * scale] = cell.transpose(1, 2, 0)
-    picture = Image.fromarray(canvas if channels == 3 else canvas[:, :, 0])
+    picture = fromarray(canvas if channels == 3 else canvas[:, :, 0])
     if marked or captions is not None:
         picture = picture.convert("RGB")
     draw = ImageDraw.Draw(picture)
@@ -85,8 +92,8 @@ def sheet(
     return picture
 
 
-def beside(left: Images, right: Images, *, left_title: str, right_title: str) -> Image.Image:
-    """Two sheets of one scale side by side, each under its title: real beside generated. (N, C, H, W) and (M, C, H, W)."""
+def beside(left: Images, right: Images, *, left_title: str, right_title: str) -> Image:
+    """Two sheets of one scale side by side, each under its title: real (N, C, H, W) beside generated (M, C, H, W)."""
     left, right = _checked(left), _checked(right)
     count, _, height, width = left.shape
     columns = _columns(count)
@@ -95,7 +102,7 @@ def beside(left: Images, right: Images, *, left_title: str, right_title: str) ->
     font = _font(18)
     band, between = _line_height(font) + 10, 14
     size = (halves[0].width + between + halves[1].width, band + max(half.height for half in halves))
-    picture = Image.new("RGB", size, MOUNT)
+    picture = new("RGB", size, MOUNT)
     draw = ImageDraw.Draw(picture)
     x = 0
     for half, title in zip(halves, (left_title, right_title), strict=True):
@@ -107,7 +114,10 @@ def beside(left: Images, right: Images, *, left_title: str, right_title: str) ->
 
 
 def mix(real: Images, generated: Images, *, seed: int) -> tuple[Images, np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Shuffle real and generated images together: the images (N + M, C, H, W) and, for each, whether it is generated."""
+    """Shuffle real (N, C, H, W) and generated (M, C, H, W) together; also returns, for each, whether it is generated.
+
+    ValueError unless both have the same C, H and W.
+    """
     real, generated = _checked(real), _checked(generated)
     if real.shape[1:] != generated.shape[1:]:
         raise ValueError(
@@ -117,23 +127,21 @@ def mix(real: Images, generated: Images, *, seed: int) -> tuple[Images, np.ndarr
     return np.concatenate([real, generated])[order], order >= len(real)
 
 
-def caption(image: Image.Image, text: str) -> Image.Image:
+def caption(image: Image, text: str) -> Image:
     """The image with a line of text on a band below it: "step 500" on a frame."""
     font = _font(max(12, min(20, image.width // 36)))
     band = _line_height(font) + 6
     mode = image.mode if image.mode in {"L", "RGB"} else "RGB"
     ground, ink = (MOUNT[1], TEXT[0]) if mode == "L" else (MOUNT, TEXT)
-    picture = Image.new(mode, (image.width, image.height + band), ground)
+    picture = new(mode, (image.width, image.height + band), ground)
     picture.paste(image, (0, 0))
     middle = (image.width / 2, image.height + band / 2 - 1)
     ImageDraw.Draw(picture).text(middle, _shortened(text, font, image.width), font=font, fill=ink, anchor="mm")
     return picture
 
 
-def animation(
-    frames: Sequence[Image.Image], path: Path, *, seconds_per_frame: float = 0.25, hold_last: float = 1.5
-) -> None:
-    """Write frames of one size as an endless animation: lossless WebP or GIF, by the suffix of `path`, in one piece.
+def animation(frames: Sequence[Image], path: Path, *, seconds_per_frame: float = 0.25, hold_last: float = 1.5) -> None:
+    """Write frames of one size as an endless animation: crisp WebP or GIF, by the suffix of `path`, in one piece.
 
     Each frame is shown for `seconds_per_frame`, the last one for `hold_last` seconds longer. ValueError for another
     suffix, for no frames, or frames of different sizes.
@@ -143,13 +151,15 @@ def animation(
         raise ValueError(f"{path.name}: an animation is a .webp or a .gif; choose one of these endings")
     if not frames or len({frame.size for frame in frames}) != 1:
         raise ValueError(f"{path.name}: an animation needs one or more frames, all of one size")
+    # Rounded to 32 of 256 levels, which nobody sees and which halves the file; then without loss: the coder finds
+    # that enlarged pixels repeat, while a lossy one blurs every edge of them into more bytes.
     mode = "L" if all(frame.mode == "L" for frame in frames) else "RGB"
-    pictures = [frame.convert(mode) for frame in frames]
+    levels = [round(round(value * 31 / 255) * 255 / 31) for value in range(256)] * len(mode)
+    pictures = [frame.convert(mode).point(levels) for frame in frames]
     durations = [round(1000 * seconds_per_frame)] * len(pictures)
     durations[-1] += round(1000 * hold_last)
     if suffix == ".gif" and mode == "RGB":
         pictures = _one_palette(pictures)
-    # Lossless: enlarged pixels are repetitions, which that coder finds; a lossy one would blur every edge of them.
     options: dict[str, Any] = (
         {"lossless": True, "quality": 70, "method": 4} if suffix == ".webp" else {"optimize": False}
     )
@@ -171,12 +181,13 @@ def plot(
 ) -> None:
     """Write curves (name: x values, y values) as a PNG of 1280 x 576 pixels, in one piece.
 
-    A curve of 40 points or more is drawn faintly, and its moving average over it. `levels` are dashed horizontals; as
+    A curve of 40 points or more is drawn faintly, and its moving average over that. `levels` are dashed horizontals; as
     many levels as curves means one each, in the colour of its curve. Values that are not finite are left out, and a few
     extreme ones may lie outside the picture, which then says so.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 3.6), dpi=160, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -194,13 +205,14 @@ def plot(
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color="#222222", parse_math=False)
     axes.set_xlabel(x_label, color="#333333", parse_math=False)
     axes.set_ylabel(y_label, color="#333333", parse_math=False)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == round(value) else f"{value:g}")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors="#444444", length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#999999")
-    if curves or levels:
+    if points or levels:
         axes.legend(
             loc="lower right",
             bbox_to_anchor=(1, 1),
@@ -274,15 +286,15 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
     return next((cut for cut in cuts if font.getlength(cut) <= width), "")
 
 
-def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
+def _one_palette(pictures: list[Image]) -> list[Image]:
     """RGB frames in one palette of 256 colours, taken from the first, middle and last: no flicker between frames."""
     some = [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
     width, height = some[0].size
-    montage = Image.new("RGB", (width, 3 * height))
+    montage = new("RGB", (width, 3 * height))
     for i, picture in enumerate(some):
         montage.paste(picture, (0, i * height))
     palette = montage.quantize(256)
-    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    return [picture.quantize(palette=palette, dither=Dither.NONE) for picture in pictures]
 
 
 def _curve(
@@ -297,10 +309,13 @@ def _curve(
     smooth = values
     if len(values) >= 40:
         axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
-        smooth = _moving_average(values, reach=max(2, len(values) // 60))
-    axes.plot(
-        steps, smooth, color=colour, linewidth=1.8, label=name, marker="o" if len(values) < 12 else "", markersize=3.5
-    )
+        # A median of five first: a lone spike stays in the faint line and does not become a hill in the other.
+        neighbours = np.lib.stride_tricks.sliding_window_view(np.pad(values, 2, mode="edge"), 5)
+        reach = max(1, len(values) // 100)
+        smooth = _moving_average(_moving_average(np.median(neighbours, axis=1), reach=reach), reach=reach)
+    if len(values):
+        marker = "o" if len(values) < 12 else ""
+        axes.plot(steps, smooth, color=colour, linewidth=1.8, label=name, marker=marker, markersize=3.5)
     return values, smooth
 
 
@@ -333,7 +348,7 @@ def _frame_values(
 def _tile(image: Images, width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """(C, H, W) to RGB rows (height, width, 3), averaged over areas."""
     rgb = np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))
-    small = Image.fromarray(np.ascontiguousarray(rgb)).resize((width, height), Image.Resampling.BOX)
+    small = fromarray(np.ascontiguousarray(rgb)).resize((width, height), Resampling.BOX)
     return np.asarray(small)
 
 
@@ -347,14 +362,14 @@ def _half_blocks(upper: np.ndarray[Any, Any], lower: np.ndarray[Any, Any]) -> st
 
 
 def _shades(upper: np.ndarray[Any, Any], lower: np.ndarray[Any, Any]) -> str:
-    # Rec. 601 luma; each of the five shades takes a fifth of the range 0..255.
+    # Rec. 601 luma, lifted a little: thin strokes are averaged with what is around them.
     luma = (np.stack([upper, lower]).mean(axis=0) @ np.array([0.299, 0.587, 0.114])) / 256
-    return "".join(SHADES[int(value * len(SHADES))] for value in luma)
+    return "".join(SHADES[int(value**0.7 * len(SHADES))] for value in luma)
 
 
 def _write(path: Path, content: bytes) -> None:
     """Beside it and renamed: a reader sees the old picture or the new one, never half of one."""
-    beside_it = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside_it = path.with_name(f".writing-{path.name}")
     try:
         beside_it.write_bytes(content)
         beside_it.replace(path)

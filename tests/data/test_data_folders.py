@@ -5,6 +5,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from gansmith.data import folders
 Make = Callable[..., Path]
 
 
-def refusal(source: Path | str, **options: object) -> str:
+def refusal(source: Path | str, **options: Any) -> str:
     """The one line with which a source is refused."""
     with pytest.raises(ValueError, match=r".") as caught:
         data.load(source, **options)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from gansmith.data import images
 from gansmith.data.images import UnusableError, decode
+from gansmith.data.terms import Fit
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -51,7 +52,7 @@ def test_crop_keeps_the_middle_and_pad_keeps_all() -> None:
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
 @pytest.mark.parametrize(("width", "height"), [(9, 1000), (1000, 9), (33, 31), (8, 8)])
-def test_any_shape_becomes_the_square(fit: images.Fit, width: int, height: int) -> None:
+def test_any_shape_becomes_the_square(fit: Fit, width: int, height: int) -> None:
     assert decode(encoded(Image.fromarray(noise(1, height, width))), 32, fit).pixels.shape == (1, 32, 32)
 
 

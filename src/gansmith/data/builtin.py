@@ -175,6 +175,8 @@ def download(url: str, target: Path, verify: Callable[[Path], object], *, progre
         part.replace(target)
         part = None
     except (OSError, HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise ValueError(f"{url} cannot be fetched ({_reason(error)})") from None
     finally:
         if part is not None:

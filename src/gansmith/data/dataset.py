@@ -3,7 +3,10 @@
 import hashlib
 import json
 import mmap
+import os
+import weakref
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +19,8 @@ from gansmith.data.terms import Labels, Pixels, Problem, Split, slug
 SAMPLE_FOR_STATISTICS = 10_000
 PREFETCH_FROM_BYTES = 1 << 30
 """Files from this size on may not stay in memory: pages of the next batch are asked for ahead of time."""
+
+BATCHES_AHEAD = 2
 
 
 class Store(Protocol):
@@ -57,25 +62,46 @@ class MemoryStore:
 
 
 class MappedStore(MemoryStore):
-    """Pixels in a memory-mapped file: uint8 (N, C, H, W) in C order from `offset` on; the system pages it in and out."""
+    """Pixels in a memory-mapped file, paged in and out by the system: uint8 (N, C, H, W) in C order from `offset`."""
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int], offset: int) -> None:
         with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        super().__init__(np.frombuffer(self._map, np.uint8, offset=offset).reshape(shape))
-        self._offset = offset
-        self._bytes = int(np.prod(shape[1:]))
-        self._ahead = len(self._map) >= PREFETCH_FROM_BYTES and hasattr(mmap, "MADV_WILLNEED")
-        if self._ahead:  # without this, every page fault reads 128 kB around it, nearly all of it for nothing
-            self._map.madvise(mmap.MADV_RANDOM)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._reader = None
+            if len(mapped) >= PREFETCH_FROM_BYTES and hasattr(os, "posix_fadvise"):
+                # without this, a page fault reads 128 kB around its page, nearly all of it for nothing
+                mapped.madvise(mmap.MADV_RANDOM)
+                self._reader = _ReadAhead(os.dup(file.fileno()), offset, int(np.prod(shape[1:])))
+        super().__init__(np.frombuffer(mapped, np.uint8, offset=offset).reshape(shape))
 
     def prefetch(self, indices: NDArray[np.int64]) -> None:
-        """Ask the system to read the pages of these images in the background, many at a time."""
-        if self._ahead:
-            for index in indices.tolist():
-                start = self._offset + index * self._bytes
-                page = start - start % mmap.PAGESIZE
-                self._map.madvise(mmap.MADV_WILLNEED, page, start + self._bytes - page)
+        """Ask the system to read these images in the background, many at a time; only for large files."""
+        if self._reader is not None:
+            self._reader(indices)
+
+
+class _ReadAhead:
+    """Asks for rows of a file from a thread of its own: asking may wait for the disk, and training must not."""
+
+    def __init__(self, descriptor: int, offset: int, row_bytes: int) -> None:
+        self._descriptor, self._offset, self._bytes = descriptor, offset, row_bytes
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="gansmith-read-ahead")
+        self._last: Future[None] | None = None
+        weakref.finalize(self, _close, self._pool, descriptor)
+
+    def __call__(self, indices: NDArray[np.int64]) -> None:
+        if self._last is None or self._last.done():  # a disk that cannot follow is not asked for more
+            self._last = self._pool.submit(_will_need, self._descriptor, self._offset, self._bytes, indices.tolist())
+
+
+def _will_need(descriptor: int, offset: int, row_bytes: int, rows: list[int]) -> None:
+    for row in rows:
+        os.posix_fadvise(descriptor, offset + row * row_bytes, row_bytes, os.POSIX_FADV_WILLNEED)
+
+
+def _close(pool: ThreadPoolExecutor, descriptor: int) -> None:
+    pool.shutdown(wait=True)
+    os.close(descriptor)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,7 +186,7 @@ class Batches:
     def at(self, position: int) -> Pixels:
         """Images `position` .. `position + batch_size` of the stream: uint8 (batch_size, C, H, W), C-contiguous."""
         pixels = self.dataset.store.take(self.indices_at(position))
-        self.dataset.store.prefetch(self.indices_at(position + self.batch_size))
+        self.dataset.store.prefetch(self.indices_at(position + BATCHES_AHEAD * self.batch_size))
         return pixels
 
     def labels_at(self, position: int) -> Labels:

@@ -1,5 +1,7 @@
 """NumPy's .npz archives of images, MedMNIST's layout too: never unpickled, read a block at a time."""
 
+import ast
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -9,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gansmith.data.arrays import Arrays, as_pixels, image_layout, index_labels, rows_per_block, sides
@@ -28,6 +29,7 @@ KEYS: dict[Split, tuple[tuple[str, str], ...]] = {
 }
 """Pairs of keys that are looked for, in this order, whatever the case of their letters."""
 MAX_RATIO = 500
+MAX_HEADER_BYTES = 10_000
 MAX_LABEL_BYTES = 1 << 30
 MAX_FORTRAN_BYTES = 4 << 30
 
@@ -114,19 +116,26 @@ def _headers(archive: zipfile.ZipFile, path: Path) -> dict[str, Header]:
 
 
 def _read_header(file: IO[bytes], member: str, where: str) -> Header:
+    """Read the header of an .npy file (NEP 1): a magic, a length, and a dict with exactly three keys."""
+    start = file.read(8)
+    length_bytes = 2 if start[6:7] == b"\x01" else 4
+    length = int.from_bytes(file.read(length_bytes), "little")
     try:
-        version = npy.read_magic(file)
-        if version == (1, 0):
-            shape, fortran, dtype = npy.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, fortran, dtype = npy.read_array_header_2_0(file)
-        else:
-            raise ValueError(f"version {version} of the format")
-        if not all(side >= 0 for side in shape):
-            raise ValueError(f"shape {shape}")
-    except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        if start[:6] != b"\x93NUMPY" or start[6] not in (1, 2, 3) or length > MAX_HEADER_BYTES:
+            raise ValueError("it is not one of NumPy's")
+        header = ast.literal_eval(file.read(length).decode("utf-8" if start[6] == 3 else "latin-1").strip())
+        shape, fortran, descr = header["shape"], header["fortran_order"], header["descr"]
+        if not isinstance(shape, tuple) or not all(type(side) is int and 0 <= side < 2**48 for side in shape):
+            raise ValueError(f"shape {shape!r}")
+        if (
+            type(fortran) is not bool
+            or not isinstance(descr, str)
+            or not re.fullmatch(r"[<>|=][biufcSUOVmM]\d*.*", descr)
+        ):
+            raise ValueError(f"type {descr!r}")
+        return Header(member, shape, fortran, np.dtype(descr))
+    except (ValueError, TypeError, KeyError, IndexError, SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f"{where}: its header cannot be read ({one_line(error)[:100]}); save it again") from None
-    return Header(member, tuple(int(side) for side in shape), fortran, dtype)
 
 
 def _check_dtype(header: Header, where: str) -> None:

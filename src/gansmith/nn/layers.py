@@ -154,7 +154,7 @@ class Dropout(nn.Dropout):
 def set_fast(network: nn.Module, on: bool) -> None:
     """Chooses, for every layer that has two, the fast path or the plain one that defines it."""
     for module in network.modules():
-        if hasattr(module, "fast"):
+        if isinstance(module, SameConv2d | UpsampleConv2d | Dropout):
             module.fast = on
 
 
@@ -187,7 +187,7 @@ class Crop(nn.Module):
 
 
 def initialise(network: nn.Module, kernel: Callable[[Tensor], object], bias: float = 0.0) -> None:
-    """Fills every kernel of two or more dimensions by ``kernel`` and every layer's bias (not batch norm's) with ``bias``."""
+    """Fills every kernel of 2 or more dimensions by ``kernel``, every bias with ``bias``; batch norm is left alone."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             continue

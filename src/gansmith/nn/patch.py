@@ -9,18 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# The measured rule: which outputs' weight gradient goes by taps. oneDNN spends as much on the padding as on the map,
-# and its weight gradient loses most where the map is small; AMX raises the ceiling of the products, not oneDNN's speed.
-_TAPS_AREA = 16
-_TAPS_AREA_AMX = 49
-_TAPS_CHANNELS = 64  # fewer than these on either side make thin products
+# The measured rule: which weight gradients go by taps. oneDNN loses most where the map is small and the padding large:
+# at 4x4 taps take about half its time, at 7x7 the same, at 14x14 half as much again.
+_TAPS_AREA = 16  # positions of the output
+_TAPS_CHANNELS = 64  # on the thinner side; fewer make thin products
 
 
-def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int = 1, padding: tuple[int, int]) -> Tensor:
-    """``F.conv2d`` of (N, C, H, W) and (O, C, k, k) with symmetric ``padding`` (rows, columns), faster backward on a CPU.
+def convolve(
+    input: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int = 1, padding: tuple[int, int]
+) -> Tensor:
+    """``F.conv2d`` of (N, C, H, W) and (O, C, k, k), zero-padded by ``padding`` (rows, columns) on both sides.
 
     Inside CPU autocast to bfloat16 the products are bfloat16 with float32 sums, and the weight's gradient stays
-    float32 after its product. Off the CPU, and where ``create_graph`` asks for a second derivative, it is ``F.conv2d``.
+    float32 after its product. Off the CPU it is ``F.conv2d``. The gradients have derivatives of their own.
     """
     if input.device.type != "cpu" or not torch.is_grad_enabled():
         return F.conv2d(input, weight, bias, stride, padding)
@@ -45,9 +46,7 @@ class _Convolution(torch.autograd.Function):
         wanted = list(ctx.needs_input_grad[:3])
         with torch.autocast("cpu", enabled=False):
             grad, x, w = grads[0].to(ctx.dtype), input.to(ctx.dtype), weight.to(ctx.dtype)
-            found: list[Tensor | None] = [None, None, None]
-            if not torch.is_grad_enabled():  # with create_graph these must be differentiable: oneDNN's are
-                found = _by_products(grad, x, w, ctx.stride, ctx.padding, wanted)
+            found = _by_products(grad, x, w, ctx.stride, ctx.padding, wanted)
             rest = [want and have is None for want, have in zip(wanted, found, strict=True)]
             if any(rest):
                 plain = torch.ops.aten.convolution_backward(
@@ -77,16 +76,12 @@ def _by_products(
     found: list[Tensor | None] = [None, None, None]
     if out_channels == 1 and stride == 1 and in_channels > 1 and kernel - 1 - max(padding) >= 0:
         found[:2] = _to_one_channel(grad, x, w, padding, wanted)
-    elif wanted[1] and min(in_channels, out_channels) >= _TAPS_CHANNELS and grad[0, 0].numel() <= _taps_area():
+    elif wanted[1] and min(in_channels, out_channels) >= _TAPS_CHANNELS and grad[0, 0].numel() <= _TAPS_AREA:
         found[1] = weight_by_taps(grad, x, kernel, stride, padding)
     if found[1] is not None and wanted[2]:
         rows = grad.permute(0, 2, 3, 1).reshape(-1, out_channels)
         found[2] = (rows.new_ones(1, len(rows)) @ rows)[0]  # a sum over rows, at a product's speed
     return found
-
-
-def _taps_area() -> int:
-    return _TAPS_AREA_AMX if torch.cpu._is_amx_tile_supported() else _TAPS_AREA
 
 
 def weight_by_taps(grad: Tensor, x: Tensor, kernel: int, stride: int, padding: tuple[int, int]) -> Tensor:
@@ -129,7 +124,8 @@ def _to_one_channel(
     n, channels, height, width = x.shape
     kernel = w.shape[-1]
     top, left = (kernel - 1 - side for side in padding)
-    padded = F.pad(grad[:, 0], (left, width + kernel - 1 - left - grad.shape[3], top, height + kernel - 1 - top - grad.shape[2]))
+    after = (width + padding[1] - grad.shape[3], height + padding[0] - grad.shape[2])
+    padded = F.pad(grad[:, 0], (left, after[0], top, after[1]))
     a, b, c = padded.stride()
     patches = padded.as_strided((n, height, width, kernel, kernel), (a, b, c, b, c)).reshape(-1, kernel * kernel)
     dx = dw = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from gansmith.nn import Crop, Reshape, SameConv2d, UpsampleConv2d, initialise
+from gansmith.nn import Crop, Dropout, Reshape, SameConv2d, UpsampleConv2d, initialise
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
 
 RECIPE = Recipe(
@@ -59,7 +59,7 @@ def upsampling_generator(recipe: Recipe, *, first: Layer, other: Layer) -> nn.Mo
         nn.BatchNorm1d(small * small * a, eps=1e-3, momentum=0.1),  # Keras' momentum 0.9 is PyTorch's 0.1
         nn.LeakyReLU(numbers.slope),
         Reshape(a, small, small),
-        nn.Dropout(numbers.dropout),
+        Dropout(numbers.dropout),
         first(a, b),
         nn.BatchNorm2d(b, eps=1e-3, momentum=0.1),
         nn.LeakyReLU(numbers.slope),
@@ -85,16 +85,16 @@ def striding_discriminator(recipe: Recipe, *, first_dropout: float) -> nn.Module
     network = nn.Sequential(
         SameConv2d(recipe.channels, a, 5, stride=2),
         nn.LeakyReLU(numbers.slope),
-        nn.Dropout(first_dropout),
+        Dropout(first_dropout),
         SameConv2d(a, b, 5, stride=2),
         nn.LeakyReLU(numbers.slope),
-        nn.Dropout(numbers.dropout),
+        Dropout(numbers.dropout),
         SameConv2d(b, c, 5, stride=2),
         nn.LeakyReLU(numbers.slope),
-        nn.Dropout(numbers.dropout),
+        Dropout(numbers.dropout),
         SameConv2d(c, d, 5),
         nn.LeakyReLU(numbers.slope),
-        nn.Dropout(numbers.dropout),
+        Dropout(numbers.dropout),
         nn.Flatten(),
         nn.Linear(small * small * d, 1),
     )

@@ -11,7 +11,7 @@ Other sizes halve down to a 2x2 start, with a stage of twice the channels for ea
 
 from torch import nn
 
-from gansmith.nn import Reshape, SameConv2d, SameConvTranspose2d, initialise
+from gansmith.nn import Dropout, Reshape, SameConv2d, SameConvTranspose2d, initialise
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
 
 RECIPE = Recipe(
@@ -79,4 +79,4 @@ def _truncated_normal(weight: nn.Parameter) -> None:
 
 
 def _dropout(numbers: Network) -> list[nn.Module]:
-    return [nn.Dropout(numbers.dropout)] if numbers.dropout else []
+    return [Dropout(numbers.dropout)] if numbers.dropout else []

@@ -7,7 +7,7 @@ noise, all from the author's habit of Keras defaults, and the label smoothing it
 
 from torch import nn
 
-from gansmith.nn import Reshape, initialise
+from gansmith.nn import Dropout, Reshape, initialise
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
 
 RECIPE = Recipe(
@@ -31,7 +31,7 @@ def generator(recipe: Recipe) -> nn.Module:
     network = nn.Sequential(
         nn.Linear(recipe.noise.size, hidden),
         nn.LeakyReLU(numbers.slope),
-        nn.Dropout(numbers.dropout),
+        Dropout(numbers.dropout),
         nn.Linear(hidden, recipe.channels * recipe.size**2),
         nn.Tanh(),
         Reshape(recipe.channels, recipe.size, recipe.size),
@@ -48,7 +48,7 @@ def discriminator(recipe: Recipe) -> nn.Module:
         nn.Flatten(),
         nn.Linear(recipe.channels * recipe.size**2, hidden),
         nn.LeakyReLU(numbers.slope),
-        nn.Dropout(numbers.dropout),
+        Dropout(numbers.dropout),
         nn.Linear(hidden, 1),
     )
     initialise(network, nn.init.xavier_uniform_)

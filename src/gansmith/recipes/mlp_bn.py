@@ -1,13 +1,15 @@
 """mlp-bn: "Implementation of Generative Adversarial Networks" (2018-2020).
 
 A deeper perceptron with batch norm in the generator. The article trains it on MNIST and, nothing changed, on
-Fashion-MNIST. It is silent on optimiser, learning rate, batch, slope and noise; here the values usual for this
-network: Adam 2e-4 with beta1 0.5, batches of 128, slope 0.2, normal noise, batch norm's momentum 0.8 in Keras' sense.
+Fashion-MNIST. It is silent on optimiser, learning rate, batch, slope and noise; here batches of 128, slope 0.2,
+normal noise, batch norm's momentum 0.8 in Keras' sense, and Adam with beta1 0.5. At one rate of 2e-4 for both players the
+discriminator wins (0.95 of its answers right) and the generator writes little but ones; with 1e-3 for the
+generator, 2e-4 for the discriminator and real labels of 0.9 all ten digits are there after 2,000 steps.
 """
 
 from torch import nn
 
-from gansmith.nn import Reshape, initialise
+from gansmith.nn import Dropout, Reshape, initialise
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
 
 RECIPE = Recipe(
@@ -16,11 +18,11 @@ RECIPE = Recipe(
     noise=Noise(size=100, distribution="normal"),
     generator=Network(slope=0.2),
     discriminator=Network(slope=0.2),
-    generator_optimizer=Optimizer(kind="adam", lr=2e-4, beta1=0.5),
+    generator_optimizer=Optimizer(kind="adam", lr=1e-3, beta1=0.5),
     discriminator_optimizer=Optimizer(kind="adam", lr=2e-4, beta1=0.5),
     batch_size=128,
     steps=15_000,
-    fakes="inference",
+    real_label=0.9,
 )
 
 
@@ -35,7 +37,7 @@ def generator(recipe: Recipe) -> nn.Module:
             nn.Linear(units, width),
             nn.LeakyReLU(numbers.slope),
             nn.BatchNorm1d(width, eps=1e-3, momentum=0.2),
-            nn.Dropout(numbers.dropout),
+            Dropout(numbers.dropout),
         ]
         units = width
     layers += [
@@ -56,10 +58,10 @@ def discriminator(recipe: Recipe) -> nn.Module:
         nn.Flatten(),
         nn.Linear(recipe.channels * recipe.size**2, a),
         nn.LeakyReLU(numbers.slope),
-        nn.Dropout(numbers.dropout),
+        Dropout(numbers.dropout),
         nn.Linear(a, b),
         nn.LeakyReLU(numbers.slope),
-        nn.Dropout(numbers.dropout),
+        Dropout(numbers.dropout),
         nn.Linear(b, 1),
     )
     initialise(network, nn.init.xavier_uniform_)
