@@ -3,7 +3,8 @@
 A document's blocks run in a temporary folder, through the real command line, on small budgets:
 
 - `gansmith` lines of sh and console blocks run; in console blocks, those after `$ ` (the rest is output). `--steps N`
-  becomes N / 1000, from 2 to 12; `--minutes M` becomes as many steps; a fresh training gets small batches.
+  becomes N / 1000, from 2 to 12; `--minutes M` becomes as many steps; a fresh training gets small batches,
+  and `--resume` alone a moment.
   `> FILE` is honoured. The shell's other commands, such as `git clone`, are left alone.
 - `make TARGET` lines are checked against the Makefile.
 - Python blocks of a document share one namespace; `steps=N` and `minutes=M` shrink the same way.
@@ -80,8 +81,8 @@ def small(words: list[str]) -> list[str]:
         if word == "--minutes":
             words[index : index + 2] = ["--steps", str(fewer(1000 * float(words[index + 1])))]
     if words[0] == "train" and "--help" not in words:
-        if "--steps" not in words:
-            words += ["--steps", "12" if "--resume" in words else "2"]
+        if "--steps" not in words:  # what was killed and goes on here has ended: it goes on for a moment
+            words += ["--minutes", "0.0001"] if "--resume" in words else ["--steps", "2"]
         if "--batch-size" not in words and "--resume" not in words:
             words += ["--batch-size", "8"]
     return words

@@ -67,9 +67,14 @@ def save(folder: Path, players: Players, about: dict[str, Any]) -> Path:
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+    prune(folder)
+    return final
+
+
+def prune(folder: Path) -> None:
+    """Removes all but the newest two."""
     for _, old in list(_found(folder))[KEEP:]:
         shutil.rmtree(old, ignore_errors=True)
-    return final
 
 
 def newest(folder: Path, complain: list[str]) -> Path | None:

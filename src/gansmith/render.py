@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import ImageDraw, ImageFont
-from PIL.Image import Dither, Image, Resampling, fromarray, new
+from PIL.Image import Dither, Image, Quantize, Resampling, fromarray, new
+from PIL.Image import open as open_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -212,18 +213,17 @@ def plot(
     axes.tick_params(colors="#444444", length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#999999")
-    if points or levels:
-        axes.legend(
-            loc="lower right",
-            bbox_to_anchor=(1, 1),
-            ncols=4,
-            frameon=False,
-            fontsize=9,
-            borderaxespad=0.3,
-            handlelength=1.8,
-        )
+    entries = len(points) + len(levels)
+    if 0 < entries <= 2:  # beside the title, else below
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9, borderaxespad=0.3)
+    elif entries:
+        figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    drawn_rgb = io.BytesIO()
+    figure.savefig(drawn_rgb, format="png")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    open_image(drawn_rgb).convert("RGB").quantize(96, method=Quantize.MEDIANCUT, dither=Dither.NONE).save(
+        buffer, "png", optimize=True
+    )
     _write(path, buffer.getvalue())
 
 
@@ -332,7 +332,8 @@ def _frame_values(
 ) -> None:
     """Limits that show all smooth values and nearly all raw ones: one spike must not flatten everything else."""
     raw = np.concatenate([values for values, _ in points])
-    kept = np.concatenate([*(smooth for _, smooth in points), np.quantile(raw, [0.005, 0.995]), levels])
+    nearly_all = np.quantile(raw, 0.005, method="higher"), np.quantile(raw, 0.995, method="lower")
+    kept = np.concatenate([*(smooth for _, smooth in points), nearly_all, levels])
     low, high = float(kept.min()), float(kept.max())
     room = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
     if raw.max() <= high + 5 * room and raw.min() >= low - 5 * room:

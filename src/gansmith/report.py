@@ -5,6 +5,7 @@ page is the list :data:`SECTIONS`. To show more, write another such function and
 """
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -21,9 +22,9 @@ from gansmith.run import Run, rows, write_text
 __all__ = ["SECTIONS", "Evidence", "Section", "write_report"]
 
 STILL_BYTES = 160_000  # a larger picture goes into the page as WebP
-ANIMATION_BYTES = 1_600_000  # a larger animation stays beside the page
+ANIMATION_BYTES = 1_200_000  # a larger animation stays beside the page
 SLIDES = 12
-SLIDES_BYTES = 800_000
+SLIDES_BYTES = 560_000
 MEDIA_TYPES = {".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
 
 
@@ -50,7 +51,7 @@ class Evidence:
     def address(self) -> str:
         """The run as the command line finds it from the folder above `runs`: no path of this machine."""
         path = self.run.path.resolve()
-        return shlex.quote(f"{path.parent.name}/{path.name}")
+        return f"{path.parent.name}/{path.name}"
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,8 @@ def quiz(evidence: Evidence) -> Section | None:
     if not image:
         return None
     told = "Some of these are real, some are forged. Decide before you look at the key."
-    hidden = f"<details><summary>Show the key</summary>\n<figure>{key}" if key else ""
-    hidden += "<figcaption>The forged ones are outlined in red.</figcaption></figure></details>" if key else ""
+    figure = f"<figure>{key}<figcaption>The forged ones are outlined in red.</figcaption></figure>"
+    hidden = f"<details><summary>Show the key</summary>\n{figure}</details>" if key else ""
     return Section("quiz", "Can you tell?", f'<p class="quiet">{told}</p>\n<figure>{image}</figure>\n{hidden}')
 
 
@@ -220,23 +221,22 @@ def training(evidence: Evidence) -> Section | None:
 
 def go_on(evidence: Evidence) -> Section | None:
     """The commands to go on with this run."""
-    where, step = evidence.address, evidence.step
+    where, step = shlex.quote(evidence.address), evidence.step
     commands = []
     if (evidence.run.path / "checkpoints").is_dir():
         done = evidence.run.state == "finished"
         wish = "Train it further" if done else "Go on where it stopped; it continues bit for bit"
         commands.append((wish, f"gansmith train --resume {where}" + (f" --steps {2 * step}" if done and step else "")))
     if evidence.run.generator.is_dir() or commands:
-        python = f'import gansmith as gs\n\ngs.load({shlex.split(where)[0]!r}).sample(64, seed=1).save("more.png")'
+        load = f"gs.load({json.dumps(evidence.address, ensure_ascii=False)})"
+        python = f'import gansmith as gs\n\n{load}.sample(64, seed=1).save("more.png")'
         commands.append(("Make more images", f"gansmith sample {where} -n 64 --seed 1 -o more.png"))
         commands.append(("The same from Python", python))
-    if not commands:
-        return None
     html = "\n".join(
         f"<h3>{escape(told)}</h3>\n<pre><code>{escape(command)}</code></pre>" for told, command in commands
     )
-    told = "From the folder in which the run was trained:"
-    return Section("go-on", "Go on", f'<p class="quiet">{told}</p>\n{html}')
+    told = '<p class="quiet">From the folder in which the run was trained:</p>'
+    return Section("go-on", "Go on", f"{told}\n{html}") if commands else None
 
 
 def record(evidence: Evidence) -> Section | None:
@@ -255,15 +255,8 @@ def record(evidence: Evidence) -> Section | None:
     return Section("record", "Record", html) if html else None
 
 
-SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
-    samples,
-    learning,
-    comparison,
-    quiz,
-    training,
-    go_on,
-    record,
-)
+Maker = Callable[[Evidence], Section | None]
+SECTIONS: tuple[Maker, ...] = (samples, learning, comparison, quiz, training, go_on, record)
 
 
 def _headline(evidence: Evidence) -> str:
@@ -310,13 +303,16 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 def _slides(sheets: Sequence[tuple[int, Path]]) -> list[tuple[int, str]]:
     """Sheets evenly chosen, first and last among them, as many as the page can carry."""
+    encode = functools.cache(_image)
+    chosen: list[tuple[int, str]] = []
     for count in range(min(SLIDES, len(sheets)), 0, -1):
-        places = sorted({round(i * (len(sheets) - 1) / max(1, count - 1)) for i in range(count)})
-        chosen = [sheets[place] for place in (places if count > 1 else [-1])]
-        slides = [(step, _image(path, f"64 images of the same noise at step {step:,}")) for step, path in chosen]
-        if sum(len(image) for _, image in slides) <= SLIDES_BYTES * 4 / 3 or count <= 2:
-            return [(step, image) for step, image in slides if image]
-    return []
+        places = [round(i * (len(sheets) - 1) / max(1, count - 1)) for i in range(count)]
+        some = [sheets[place] for place in places]
+        pictures = [(step, encode(path, f"64 images of the same noise at step {step:,}")) for step, path in some]
+        chosen = [(step, picture) for step, picture in pictures if picture]
+        if count <= 4 or sum(len(picture) for _, picture in chosen) <= SLIDES_BYTES * 4 / 3:
+            break
+    return chosen
 
 
 def _animation(evidence: Evidence) -> str:
@@ -368,7 +364,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         elif isinstance(value, str) and Path(value).is_absolute():
             rows[prefix + name] = Path(value).name
         else:
-            rows[prefix + name] = value if isinstance(value, str) else json.dumps(value)
+            rows[prefix + name] = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
     return rows
 
 

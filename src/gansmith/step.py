@@ -63,7 +63,7 @@ def discriminator_step(players: Players, recipe: Recipe, real: Tensor, fake: Ten
     on_real, on_fake = logits.chunk(2)
     loss = losses.discriminator_loss(on_real, on_fake, real_label=recipe.real_label, reduction=recipe.reduction)
     players.discriminator_optimizer.zero_grad()
-    loss.backward()
+    torch.autograd.backward(loss)
     optim.update(players.discriminator_optimizer, recipe.discriminator_optimizer, updates=players.step)
     return loss.detach(), losses.accuracy(on_real.detach(), on_fake.detach())
 
@@ -74,7 +74,7 @@ def generator_step(players: Players, recipe: Recipe, z: Tensor) -> tuple[Tensor,
     on_fake = players.discriminator(players.generator(z))
     loss = losses.generator_loss(on_fake)
     players.generator_optimizer.zero_grad()
-    loss.backward()
+    torch.autograd.backward(loss)
     players.discriminator.requires_grad_(True)
     optim.update(players.generator_optimizer, recipe.generator_optimizer, updates=players.step)
     return loss.detach(), losses.deceived(on_fake.detach())

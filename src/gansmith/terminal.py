@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Panel"]
 
-LIVE_SECONDS = 0.25  # between two drawings of the panel
+LIVE_SECONDS = 0.4  # between two drawings of the panel
 LINE_SECONDS = 5.0  # at least, between two plain lines
 LINE_SECONDS_AT_MOST = 30.0
 LINE_SHARE = 0.05  # of the whole training: a line each twentieth
 WINDOW_SECONDS = 15.0  # the rate is that of the last so many seconds
-WIDEST = 110
+WIDEST = 110  # characters
+LARGEST_TILE = 18  # characters across one image of the preview
 
 
 class Panel:
@@ -120,8 +121,12 @@ class Panel:
         from rich.console import Console
         from rich.live import Live
 
+        class Screen(Console):
+            def on_broken_pipe(self) -> None:
+                self.quiet = True  # the terminal is gone; training is not
+
         # It is drawn when an event asks for it: no thread beside training.
-        console = Console(file=self._file, force_terminal=True)
+        console = Screen(file=self._file, force_terminal=True)
         self._live = Live(self._panel(console), console=console, auto_refresh=False)
         self._live.start(refresh=True)
 
@@ -144,7 +149,7 @@ class Panel:
             try:
                 self._live.update(self._panel(self._live.console), refresh=True)
             except OSError:
-                self._quiet = True  # the terminal is gone; training is not
+                self._quiet = True
         elif not self._is_live:
             self._write(self._line())
 
@@ -235,14 +240,15 @@ class Panel:
         bar = Table.grid(expand=True, padding=(0, 1))
         bar.add_column(ratio=1)
         bar.add_column(justify="right", no_wrap=True)
-        bar.add_row(ProgressBar(total=1.0, completed=share), f"{share:.0%}")
+        progress = ProgressBar(total=1.0, completed=share, complete_style="cyan", finished_style="green")
+        bar.add_row(progress, f"{share:.0%}")
         saved = "" if self._saved is None else f"saved at step {self._saved:,}"
         where = Text(", ".join(part for part in (f"{self._images:,} images", self._pace(), saved) if part))
         parts: list[RenderableType] = [bar, where, _players(self._metrics)]
         preview = self._preview(console, width - 4, console.height - 10)
         if preview is not None and self._snapshot is not None:
             parts += [Text(f"\nthe same noise at step {self._snapshot[0]:,}", style="dim"), preview]
-        title = f" {self._place()} "
+        title = self._place()
         return Frame(Group(*parts), title=title, title_align="left", width=width, box=box.ROUNDED, border_style="cyan")
 
     def _preview(self, console: "Console", width: int, height: int) -> "RenderableType | None":
@@ -253,18 +259,19 @@ class Panel:
         colour = not console.no_color and console.color_system in {"256", "truecolor"}
         key = (step, width, height, colour)
         if self._drawn[0] != key:
-            self._drawn = key, _fitted(images, width, height, colour)
+            self._drawn = key, _fitted(console, images, width, height, colour)
         return self._drawn[1]
 
 
-def _fitted(images: Any, width: int, height: int, colour: bool) -> "RenderableType | None":
+def _fitted(console: "Console", images: Any, width: int, height: int, colour: bool) -> "RenderableType | None":
+    from rich.segment import SegmentLines
     from rich.text import Text
 
     from gansmith import render
 
     best: tuple[int, int, int] | None = None
     for columns, rows in ((8, 1), (8, 2), (7, 2), (6, 2), (5, 2), (4, 2)):
-        across = min(images.shape[3], (width - columns + 1) // columns)
+        across = min(images.shape[3], LARGEST_TILE, (width - columns + 1) // columns)
         lines = rows * round(across * images.shape[2] / images.shape[3] / 2) + rows - 1
         if across >= 6 and lines <= height and (best is None or (across, columns * rows) > best[:2]):
             best = across, columns * rows, columns
@@ -273,8 +280,8 @@ def _fitted(images: Any, width: int, height: int, colour: bool) -> "RenderableTy
     across, count, columns = best
     text = render.blocks(images[:count], columns=columns, colour=colour, width=columns * (across + 1) - 1)
     drawn = Text.from_ansi(text) if colour else Text(text)
-    drawn.no_wrap = True
-    return drawn
+    # Kept as segments: the same preview is drawn many times.
+    return SegmentLines(console.render_lines(drawn, console.options.update(width=width), pad=False), new_lines=True)
 
 
 def _players(metrics: Mapping[str, float]) -> "RenderableType":
@@ -282,8 +289,8 @@ def _players(metrics: Mapping[str, float]) -> "RenderableType":
 
     table = Table.grid(padding=(0, 2))
     table.add_column()
-    table.add_column(justify="right", min_width=8)
-    table.add_column(justify="right", min_width=8)
+    table.add_column(justify="right", min_width=6)
+    table.add_column(justify="right", min_width=6)
     table.add_row("", "loss", "accuracy", style="dim")
     for player in ("discriminator", "generator"):
         loss, accuracy = metrics.get(f"{player}_loss"), metrics.get(f"{player}_accuracy")

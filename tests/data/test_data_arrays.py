@@ -245,6 +245,7 @@ def test_idx_refused_in_one_line(tmp_path: Path, zipped: bool) -> None:
     assert "ends inside its header" in said(whole[:9])
     assert "holds float32" in said(b"\0\0\x0d\x03" + whole[4:])
     assert "absurd shape" in said(whole[:4] + b"\xff" * 12 + whole[16:])
+    assert "absurd shape" in said(whole[:4] + b"\xff" * 4 + whole[8:])
     assert "holds labels, not images" in said(idx_bytes(noise(0, 30)))
     assert "at least 8" in said(idx_bytes(noise(0, 30, 4, 4)))
     path.write_bytes(gzip.compress(whole) if zipped else whole)

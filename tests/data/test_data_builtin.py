@@ -242,6 +242,15 @@ def test_colour_mnist_can_be_read_in_every_channel() -> None:
     assert len(np.unique(corners, axis=0)) > 190
 
 
+def test_colour_mnist_inverts_its_background() -> None:
+    blank = data.from_arrays(np.zeros((40, 1, 28, 28), np.uint8), [0] * 40)
+    inked = data.from_arrays(np.full((40, 1, 28, 28), 255, np.uint8), [0] * 40)
+    ground = derived.derive("colour-mnist", blank, 0).take(range(40)).astype(int)
+    inverse = derived.derive("colour-mnist", inked, 0).take(range(40)).astype(int)
+    assert np.abs(ground + inverse - 255).max() <= 1
+    assert np.abs(np.diff(ground, axis=2)).max() <= 5  # smooth
+
+
 @pytest.mark.usefixtures("shared_cache")
 @pytest.mark.parametrize("name", ["colour-mnist", "stacked-mnist"])
 def test_an_index_of_a_derived_set_is_one_image(name: str) -> None:

@@ -221,6 +221,7 @@ def test_pixels_are_streamed(make_folder: Callable[..., Path], monkeypatch: pyte
 
     def counting_append(self: cache.Writer, pixels: terms.Pixels) -> None:
         written[0] += len(pixels)
+        time.sleep(0.0005)  # a slow disk
         append(self, pixels)
 
     monkeypatch.setattr(build, "decode", counting_decode)
@@ -228,6 +229,24 @@ def test_pixels_are_streamed(make_folder: Callable[..., Path], monkeypatch: pyte
     data.load(folder)
     assert decoded == written == [600]
     assert ahead[0] <= (4 * 2 + 2) * 16
+
+
+def test_files_that_change_while_they_are_read_are_refused(
+    two_classes: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else pixels of the new file would be kept under the hash of the old one."""
+    decode = build.decode
+
+    def meddling(*args: object) -> object:
+        Image.fromarray(noise(99, 28, 28)).save(two_classes / "dog" / "19.png")
+        return decode(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "decode", meddling)
+        with pytest.raises(ValueError, match="changed while it was read; try again"):
+            data.load(two_classes)
+    assert entries(fresh_cache) == []
+    assert len(data.load(two_classes)) == 20
 
 
 def test_progress_is_told_after_two_seconds(
@@ -251,9 +270,16 @@ def test_progress_is_told_after_two_seconds(
     assert decoding[0][1] < 100
 
 
-def test_prefetch_changes_nothing(two_classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no posix_fadvise")
+def test_coming_batches_are_read_ahead(two_classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = data.Batches(data.load(two_classes), 6, 0)
     monkeypatch.setattr(datasets, "PREFETCH_FROM_BYTES", 0)
     ahead = data.Batches(data.load(two_classes), 6, 0)
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(datasets.os, "posix_fadvise", lambda _fd, start, length, _how: asked.append((start, length)))
     for position in range(0, 60, 6):
+        asked.clear()
         assert np.array_equal(plain.at(position), ahead.at(position))
+        ahead.dataset.store._reader._last.result(timeout=10)  # type: ignore[attr-defined]
+        rows = ahead.indices_at(position + 2 * 6)
+        assert asked == [(cache.HEADER_BYTES + 784 * row, 784) for row in rows.tolist()]

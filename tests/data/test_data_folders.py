@@ -51,6 +51,11 @@ def test_flat_folder_has_no_labels(make_folder: Make) -> None:
         data.Batches(flat, 4, 0).labels_at(0)
 
 
+def test_numbered_classes_keep_their_order(make_folder: Make) -> None:
+    folder = make_folder("digits", {f"{i}/a.png": np.full((8, 8), i, np.uint8) for i in range(12)})
+    assert data.load(folder).classes == tuple(str(number) for number in range(12))
+
+
 def test_numbered_files_keep_their_order(make_folder: Make) -> None:
     folder = make_folder("order", {f"{i}.png": np.full((8, 8), i, np.uint8) for i in range(12)})
     assert data.load(folder).take(range(12))[:, 0, 0, 0].tolist() == list(range(12))
@@ -88,7 +93,7 @@ def test_mixed_modes_are_rgb_if_one_is_coloured(make_folder: Make) -> None:
     assert np.array_equal(mixed.take([3])[0], np.repeat(noise(3, 12, 12)[None], 3, axis=0))
     both = np.concatenate([mixed.take(range(41)).ravel()])
     assert mixed.mean_and_std() == pytest.approx((both.mean() / 255, both.std() / 255))
-    assert "1 of 41 images are in colour" in data.describe(data.inspect(tmp := Path(mixed.source)))
+    assert "in colour: 1 of 41 images" in data.describe(data.inspect(tmp := Path(mixed.source)))
     assert tmp.exists()
 
 

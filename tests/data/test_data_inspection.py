@@ -29,10 +29,10 @@ def test_everything_about_a_folder(make_folder: Make) -> None:
     assert zoo.dataset.take([0]).shape == (1, 3, 16, 16)
     assert zoo.cache_bytes == 15 * 3 * 16 * 16
     assert zoo.notes == (
-        "1 files that are not images were passed over, such as list.csv",
-        "12 of 15 images are in colour, so all are kept as RGB",
-        "13 images are not square and are cropped about their centre",
-        "3 images are smaller than 16 pixels and are enlarged",
+        "not images: 1 file, passed over, such as list.csv",
+        "in colour: 12 of 15 images, so all are kept as RGB",
+        "not square: 13 images, cropped about the centre",
+        "smaller than 16 pixels: 3 images, enlarged",
     )
     text = data.describe(zoo)
     for line in (
@@ -80,7 +80,7 @@ def test_long_lists_are_cut(make_folder: Make) -> None:
 def test_notes_on_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", images=np.repeat(noise(0, 10, 9, 9), 2, axis=0) % 2)
     notes = data.inspect(tmp_path / "set.npz").notes
-    assert any("10 images are exact copies" in note for note in notes)
+    assert any("exact copies of others: 10 images" in note for note in notes)
     assert any("no pixel is brighter than 1" in note for note in notes)
     assert len(data.load(tmp_path / "set.npz")) == 20
 

@@ -66,14 +66,20 @@ class SizeNeededError(ValueError):
 def entry_of(source: Source, size: int | None, fit: Fit, progress: Progress | None) -> cache.Entry:
     """The cache entry of a source at a size, from the cache if it is there and whole. Raises ValueError."""
     asked = json.dumps([source.kind, source.split, size, fit])
-    quick = None if source.digest else cache.quick_key(source.parts, asked)
-    key = cache.recall(quick) if quick else None
+    quick = cache.quick_key(source.parts, asked)
+    key = None if source.digest else cache.recall(quick)
     if key is not None and (entry := cache.open_entry(cache.entry_folder(key))) is not None:
         return entry
     digest = source.digest or _content_digest(source, progress)
     key = hashlib.sha256(f"{cache.FORMAT} {asked} {digest}".encode()).hexdigest()[:40]
-    entry = cache.open_entry(cache.entry_folder(key)) or _build(source, size, fit, progress, key)
-    if quick is not None and quick == cache.quick_key(source.parts, asked):  # else: altered while it was read
+
+    def check_unchanged() -> None:
+        if quick != cache.quick_key(source.parts, asked):
+            raise ValueError(f"{source.origin}: changed while it was read; try again when nothing writes there")
+
+    opened = cache.open_entry(cache.entry_folder(key))
+    entry = opened or _build(source, size, fit, progress, key, check_unchanged)
+    if not source.digest:
         cache.remember(quick, key)
     return entry
 
@@ -118,7 +124,15 @@ def _in_order(pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items:
             future.cancel()
 
 
-def _build(source: Source, size: int | None, fit: Fit, progress: Progress | None, key: str) -> cache.Entry:
+def _build(
+    source: Source,
+    size: int | None,
+    fit: Fit,
+    progress: Progress | None,
+    key: str,
+    check_unchanged: Callable[[], None],
+) -> cache.Entry:
+    """Decode a source into a new entry. `check_unchanged` raises if the files are no longer those that were hashed."""
     try:
         folder, in_cache = cache.new_folder()
     except OSError as error:
@@ -132,6 +146,7 @@ def _build(source: Source, size: int | None, fit: Fit, progress: Progress | None
                     survey.decode_files(source.content, pool, progress)
                 else:
                     survey.resize_arrays(source.content, pool, progress)
+            check_unchanged()
             survey.finish()
         finally:
             writer.close()

@@ -262,16 +262,16 @@ def discard(place: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def quick_key(names: tuple[tuple[str, Path], ...], extra: str) -> str | None:
-    """A key from names, sizes and times of change of files: equal if nothing was touched. None if one is missing."""
+def quick_key(names: tuple[tuple[str, Path], ...], extra: str) -> str:
+    """A key from names, sizes and times of change of files: equal if nothing was touched."""
     digest = hashlib.sha256(f"{FORMAT} {extra}".encode("utf-8", "surrogateescape"))
     for name, path in names:
         try:
             status = path.stat()
-        except OSError:
-            return None
-        line = f"\n{name}\0{path}\0{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
-        digest.update(line.encode("utf-8", "surrogateescape"))
+            state = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        except OSError as error:
+            state = one_line(error)
+        digest.update(f"\n{name}\0{path}\0{state}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:40]
 
 

@@ -96,6 +96,8 @@ def _colour(mnist: Dataset, seed: int) -> DerivedStore:
     down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     right = np.linspace(0, 1, width, dtype=np.float32)
 
+    at_once = max(1, 24_000 // (3 * height * width))  # floats that stay in the CPU's cache: several times faster
+
     def make(indices: NDArray[np.int64], digits: Pixels) -> Pixels:
         bits = random_bits(seed, indices, 15)
         uniform = ((bits >> np.uint64(40)).astype(np.float32) / np.float32(2**24)).reshape(-1, 5, 3, 1, 1)
@@ -103,10 +105,13 @@ def _colour(mnist: Dataset, seed: int) -> DerivedStore:
         corners = np.where(uniform[:, 4:] < 0.5, low, 1 - low) * np.float32(255)  # (n, 4, 3, 1, 1)
         left = corners[:, 0] + (corners[:, 2] - corners[:, 0]) * down  # (n, 3, H, 1)
         across = corners[:, 1] + (corners[:, 3] - corners[:, 1]) * down - left
-        pixels = left + across * right  # (n, 3, H, W)
-        pixels += (255 - 2 * pixels) * (digits.astype(np.float32) / np.float32(255))
-        np.rint(pixels, out=pixels)
-        return pixels.astype(np.uint8)
+        result = np.empty((len(indices), 3, height, width), np.uint8)
+        for start in range(0, len(indices), at_once):
+            some = slice(start, start + at_once)
+            pixels = left[some] + across[some] * right  # (n, 3, H, W)
+            pixels += (255 - 2 * pixels) * (digits[some] / np.float32(255))
+            result[some] = np.rint(pixels)
+        return result
 
     return DerivedStore(mnist.store, (len(mnist), 3, height, width), lambda indices: indices, make)
 

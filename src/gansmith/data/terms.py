@@ -50,6 +50,11 @@ def printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in safe)
 
 
+def many(count: int, noun: str) -> str:
+    """ "1 image", "2 images", "12,000 images"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def slug(text: str) -> str:
     """`text` as a safe file name: lower case letters, digits and single hyphens; "data" if nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "data"

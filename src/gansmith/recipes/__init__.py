@@ -158,4 +158,4 @@ def step_gflop(recipe: Recipe) -> float:
 def _flop(network: nn.Module, value: torch.Tensor) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(value)
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

@@ -9,7 +9,7 @@ seed means one image (``--statistics batch`` restores the published way). Adam h
 Other sizes halve down to a 2x2 start, with a stage of twice the channels for each further halving.
 """
 
-from torch import nn
+from torch import Tensor, nn
 
 from gansmith.nn import Dropout, Reshape, SameConv2d, SameConvTranspose2d, initialise
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
@@ -74,7 +74,7 @@ def discriminator(recipe: Recipe) -> nn.Module:
     return network
 
 
-def _truncated_normal(weight: nn.Parameter) -> None:
+def _truncated_normal(weight: Tensor) -> None:
     nn.init.trunc_normal_(weight, std=0.02, a=-0.04, b=0.04)
 
 

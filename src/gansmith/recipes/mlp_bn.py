@@ -2,8 +2,8 @@
 
 A deeper perceptron with batch norm in the generator. The article trains it on MNIST and, nothing changed, on
 Fashion-MNIST. It is silent on optimiser, learning rate, batch, slope and noise; here batches of 128, slope 0.2,
-normal noise, batch norm's momentum 0.8 in Keras' sense, and Adam with beta1 0.5. At one rate of 2e-4 for both players the
-discriminator wins (0.95 of its answers right) and the generator writes little but ones; with 1e-3 for the
+normal noise, batch norm's momentum 0.8 in Keras' sense, and Adam with beta1 0.5. At one rate of 2e-4 for both players
+the discriminator wins (0.95 of its answers right) and the generator writes little but ones; with 1e-3 for the
 generator, 2e-4 for the discriminator and real labels of 0.9 all ten digits are there after 2,000 steps.
 """
 
