@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gansmith.data import Dataset
 
 SHEET_OF = 40
-ANIMATION_SIZE = 372
 
 
 class Recorder:
@@ -121,10 +120,7 @@ def animate(run: Run) -> None:
     for step, path in run.sheets():
         with Image.open(path) as sheet:
             sheet.load()
-            small = sheet.resize(
-                (ANIMATION_SIZE, round(sheet.height * ANIMATION_SIZE / sheet.width)), Image.Resampling.BOX
-            )
-            frames.append(render.caption(small, f"step {step:,}"))
+            frames.append(render.caption(sheet, f"step {step:,}"))
     if frames:
         target = run.path / run.settings["animation"]
         fresh = target.with_name(f".writing-{target.name}")
@@ -144,14 +140,17 @@ def plot(run: Run) -> None:
 
     players = ("discriminator", "generator")
     losses = {player: curve(f"{player}_loss") for player in players}
-    render.plot(run.path / "losses.png", losses, title="Losses", x_label="step", y_label="loss")
+    render.plot(run.path / "losses.png", losses, title="Losses", x_label="steps", y_label="loss")
+    chance = {"chance": 0.5}
     accuracies = {player: curve(f"{player}_accuracy") for player in players}
-    render.plot(run.path / "accuracies.png", accuracies, title="Accuracies", x_label="step", y_label="accuracy")
+    render.plot(
+        run.path / "accuracies.png", accuracies, title="Accuracies", x_label="steps", y_label="accuracy", levels=chance
+    )
     render.plot(
         run.path / "pixels.png",
         {"mean": curve("pixel_mean"), "standard deviation": curve("pixel_std")},
         title="Generated pixels",
-        x_label="step",
+        x_label="steps",
         y_label="value in [0, 1]",
         levels={"data's mean": run.data["pixel_mean"], "data's standard deviation": run.data["pixel_std"]},
     )

@@ -1,11 +1,13 @@
 """deconv: "Generative adversarial networks" in TensorFlow (O'Reilly; A. Deshpande, 2017).
 
 A small convolutional discriminator against a generator of four transposed convolutions. As published: the noise has
-mean -1 (the article's text calls that a range), one noise batch serves both updates, and batch norm always uses
-the batch's statistics. Ours: pixels are scaled to [-1, 1], the tanh generator's range, where the article leaves them in
-[0, 1] (``--pixels 0,1`` restores it); learning rate 2e-4, on which the article is silent; kernels start from the
-same truncated normal (std 0.02) as the discriminator's; and statistics are settled once after training, so that a
-seed means one image (``--statistics batch`` restores the published way). Adam has TensorFlow 1's epsilon, 1e-8.
+mean -1 (the article's text calls that a range), one noise batch serves both updates, real pixels stay in [0, 1] under
+a tanh generator, and batch norm always uses the batch's statistics. The pixels' range looks like a slip but helps: black
+is then 0, where tanh starts. With ``--pixels -1 1`` the discriminator is right on every image within 300 steps and its
+loss below 0.1 within 600, at each learning rate tried. Ours, where the article is silent: learning rate 2e-4, and kernels that
+start from the same truncated normal (std 0.02) as the discriminator's. Changed: statistics are settled once after
+training, so that a seed means one image (``--statistics batch`` restores the published way). Adam has TensorFlow 1's
+epsilon, 1e-8.
 Other sizes halve down to a 2x2 start, with a stage of twice the channels for each further halving.
 """
 
@@ -16,7 +18,7 @@ from gansmith.recipe import Network, Noise, Optimizer, Recipe
 
 RECIPE = Recipe(
     name="deconv",
-    pixels=(-1.0, 1.0),
+    pixels=(0.0, 1.0),
     noise=Noise(size=100, distribution="normal", center=-1.0, scale=1.0),
     generator_optimizer=Optimizer(kind="adam", lr=2e-4, eps=1e-8),
     discriminator_optimizer=Optimizer(kind="adam", lr=2e-4, eps=1e-8),
