@@ -204,11 +204,17 @@ class Generator:
         return cls(network, recipe, config.get("classes", ()), config.get("about", {}))
 
 
-def snapshot(network: nn.Module, recipe: Recipe) -> Generator:
-    """A sampling copy of a generator in training, which is left untouched; statistics settled if the recipe says so."""
+def snapshot(network: nn.Module, recipe: Recipe, *, settle_on: int = 4096) -> Generator:
+    """A sampling copy of a generator in training, which is left untouched.
+
+    Args:
+        network: the generator.
+        recipe: says whether its batch-norm statistics are to be settled.
+        settle_on: how many latents to settle them on.
+    """
     replica = copy.deepcopy(network)
     if recipe.statistics == "settled":
-        settle(replica, recipe.noise)
+        settle(replica, recipe.noise, count=settle_on)
     return Generator(replica, recipe)
 
 

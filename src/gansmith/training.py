@@ -96,7 +96,7 @@ def train(
             observer(event)
 
     def look() -> None:
-        notify(Snapshot(players.step, sampling.snapshot(players.generator, recipe).images(fixed_noise)))
+        notify(Snapshot(players.step, sampling.snapshot(players.generator, recipe, settle_on=1024).images(fixed_noise)))
 
     if players.step == 0:
         look()  # the untrained generator
