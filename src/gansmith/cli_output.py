@@ -2,11 +2,21 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["amount", "colours", "document", "duration", "finite", "pairs", "progress", "say", "table"]
+__all__ = ["amount", "colours", "document", "duration", "finite", "pairs", "program", "progress", "say", "table"]
+
+
+def program() -> str:
+    """How this program is called from here: by name where the path finds it, else by its file."""
+    called = Path(sys.argv[0])
+    if called.name != "gansmith" or shutil.which("gansmith"):
+        return "gansmith"
+    return os.path.relpath(called)
 
 
 def say(text: str = "", *, aside: bool = False) -> None:

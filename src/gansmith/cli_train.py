@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
-from gansmith.cli_output import amount, document, duration, finite, pairs, progress, say
+from gansmith.cli_output import amount, document, duration, finite, pairs, program, progress, say
 
 __all__ = ["train"]
 
@@ -187,6 +187,8 @@ def _opening(job: Any, run: Any) -> str:
     choice, recipe = job.choice, job.recipe
     end = f"{amount(job.steps, 'step')}" if job.steps else f"{job.minutes:g} min"
     start = f"from step {job.start_step:,} to {end}" if job.start_step else end
+    many = round(job.estimated_seconds / job.seconds_per_step)
+    expected = duration(job.estimated_seconds) if job.steps else amount(many, "step")
     rows = {
         "data": f"{job.dataset.name}, {amount(len(job.dataset), 'image')}, {height}x{width}, {colour}"
         + (f"; {amount(skipped, 'file')} skipped (`gansmith data {job.dataset.source}` says why)" if skipped else ""),
@@ -194,7 +196,7 @@ def _opening(job: Any, run: Any) -> str:
         "device": f"{choice.device} ({choice.why['device']})",
         "precision": f"{choice.precision} ({choice.why['precision']})",
         "threads": f"{choice.threads} ({choice.why['threads']})",
-        "training": f"{start}, about {duration(job.estimated_seconds)} at {1 / job.seconds_per_step:,.3g} steps/s",
+        "training": f"{start}, about {expected} at {1 / job.seconds_per_step:,.3g} steps/s",
         "run": run.path,
     }
     return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in job.warnings)])
@@ -205,7 +207,9 @@ def _closing(run: Any) -> str:
     step = max((int(path.name.removeprefix("step-")) for path in run.checkpoints.glob("step-*")), default=0)
     where = run.name if run.path.parent == Path("runs") else run.path
     if run.state == "interrupted":
-        return f"\ninterrupted and saved at step {step:,} in {run.path}; go on with\n  gansmith train --resume {where}"
+        return (
+            f"\ninterrupted and saved at step {step:,} in {run.path}; go on with\n  {program()} train --resume {where}"
+        )
     pictures = {
         "samples": "sheet.png",
         "as it learned": run.settings["animation"],
@@ -217,9 +221,9 @@ def _closing(run: Any) -> str:
     sanity = "".join(f"; alone, the discriminator was right in {share:.0%}" for share in _sanity(run)[-1:])
     return (
         f"\n{amount(step, 'step')} done{sanity}: {run.path}\n\n{pairs(here)}\n\ngo on with\n"
-        f"  gansmith sample {where} -n 64 --seed 1 -o more.png\n"
-        f"  gansmith train --resume {where} --steps {2 * step}\n"
-        f"  gansmith recipes"
+        f"  {program()} sample {where} -n 64 --seed 1 -o more.png\n"
+        f"  {program()} train --resume {where} --steps {2 * step}\n"
+        f"  {program()} recipes"
     )
 
 

@@ -1,6 +1,7 @@
 """One call from names to a finished run: checks everything first, then makes the folder, trains, and draws."""
 
 import signal
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -432,7 +433,7 @@ def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
             with torch.autocast(device.type, torch.bfloat16, enabled=choice.precision == "bf16"):
                 float(step(players, recipe, real).generator_loss)
             times.append(time.perf_counter() - start)
-    return min(times)
+    return statistics.median(times[1:] or times)
 
 
 @contextmanager

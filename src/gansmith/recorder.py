@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,7 @@ class Recorder:
         """Receives an event of the training loop."""
         if isinstance(event, Snapshot):
             sheet = render.sheet(event.images, columns=8)
-            write_bytes(self.run.path / "samples" / f"step-{event.step:06d}.png", png(sheet))
+            write_bytes(self.run.path / "samples" / f"step-{event.step:06d}.png", render.png(sheet))
         elif isinstance(event, Progress) and event.metrics is not None:
             row = {"step": event.step, "images": event.images, **event.metrics}
             self._metrics.write(json.dumps(row) + "\n")
@@ -102,14 +101,14 @@ def draw(run: Run, generator: Generator, dataset: "Dataset", seed: int) -> None:
     pictures = generator.sample(SHEET_OF, seed=seed).images
     chosen = np.random.default_rng(seed).choice(len(dataset), min(SHEET_OF, len(dataset)), replace=False)
     real = dataset.take(chosen)
-    write_bytes(run.path / "sheet.png", png(render.sheet(pictures, columns=8)))
+    write_bytes(run.path / "sheet.png", render.png(render.sheet(pictures, columns=8)))
     both = render.beside(real[:SHEET_OF], pictures, left_title="real", right_title="generated")
-    write_bytes(run.path / "real-and-generated.png", png(both))
+    write_bytes(run.path / "real-and-generated.png", render.png(both))
     half = min(len(real), SHEET_OF // 2)
     mixed, generated = render.mix(real[:half], pictures[:half], seed=seed)
     marked = [index for index, is_generated in enumerate(generated) if is_generated]
-    write_bytes(run.path / "quiz.png", png(render.sheet(mixed, columns=8)))
-    write_bytes(run.path / "quiz-key.png", png(render.sheet(mixed, columns=8, marked=marked)))
+    write_bytes(run.path / "quiz.png", render.png(render.sheet(mixed, columns=8)))
+    write_bytes(run.path / "quiz-key.png", render.png(render.sheet(mixed, columns=8, marked=marked)))
     animate(run)
     plot(run)
 
@@ -154,13 +153,6 @@ def plot(run: Run) -> None:
         y_label="value in [0, 1]",
         levels={"data's mean": run.data["pixel_mean"], "data's standard deviation": run.data["pixel_std"]},
     )
-
-
-def png(image: Image.Image) -> bytes:
-    """The picture as PNG bytes."""
-    buffer = BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def environment(choice: Any) -> dict[str, Any]:

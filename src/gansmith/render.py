@@ -36,6 +36,13 @@ SHADES = " ░▒▓█"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
+def png(image: Image) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "png")
+    return buffer.getvalue()
+
+
 def picture(image: np.ndarray[Any, np.dtype[np.uint8]]) -> Image:
     """One image (C, H, W) as it is: a grey picture for one channel, RGB for three."""
     return sheet(image[None], scale=1, gap=0)

@@ -4,12 +4,10 @@ import copy
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -94,18 +92,15 @@ class Samples:
                 raise ValueError(f"{path}: is in the way; name a new or empty folder")
             path.mkdir(parents=True, exist_ok=True)
             for index, image in enumerate(self.images):
-                plain = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-                Image.fromarray(plain).save(path / f"{index:06d}.png", compress_level=1)
+                render.picture(image).save(path / f"{index:06d}.png", compress_level=1)
         return path
 
-    def sheet(self) -> Image.Image:
+    def sheet(self) -> render.Image:
         """All images on one sheet."""
         return render.sheet(self.images)
 
     def _repr_png_(self) -> bytes:
-        buffer = BytesIO()
-        self.sheet().save(buffer, "PNG")
-        return buffer.getvalue()
+        return render.png(self.sheet())
 
 
 @dataclass
@@ -164,6 +159,9 @@ class Generator:
         z = self.latents(end - first, seed=seed, start=first)
         wanted = slice(start - first, start - first + n)
         return Samples(self.images(z)[wanted], z[wanted].numpy(), seed)
+
+    def _repr_png_(self) -> bytes:
+        return self.sample(32)._repr_png_()
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes model.safetensors, config.json and a README card, as model hubs lay them out."""

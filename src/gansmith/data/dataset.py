@@ -135,6 +135,12 @@ class Dataset:
         classes = f"{len(self.classes):,} classes" if self.classes else "no classes"
         return f"<Dataset {self.name} ({self.split}): {len(self):,} images, {width}x{height} {colour}, {classes}>"
 
+    def _repr_png_(self) -> bytes:
+        """The first 40 images, for a notebook."""
+        from gansmith import render
+
+        return render.png(render.sheet(self.take(np.arange(min(40, len(self)))), columns=8))
+
     def take(self, indices: ArrayLike) -> Pixels:
         """The images at `indices` (n,): uint8 (n, C, H, W), C-contiguous, freshly made. IndexError if out of range."""
         wanted = np.asarray(indices)
