@@ -17,6 +17,7 @@ LAYERS = {
     "__main__": 1,
     "studio": 1,
     "forge": 2,
+    "job": 2,
     "training": 2,
     "sampling": 2,
     "latent": 2,

@@ -20,7 +20,7 @@ from PIL.Image import open as open_image
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Image", "animation", "beside", "blocks", "caption", "mix", "picture", "plot", "sheet"]
+__all__ = ["Image", "animation", "beside", "blocks", "caption", "mix", "picture", "plot", "png", "sheet"]
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 

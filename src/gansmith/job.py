@@ -1,0 +1,275 @@
+"""A Job: a training that was checked in every respect and can start; preparing one writes only the data cache."""
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from gansmith import checkpoint, data, hardware, recipes, recorder, training
+from gansmith import run as runs
+from gansmith.recipe import Recipe
+from gansmith.run import Run
+from gansmith.step import step
+from gansmith.training import Plan
+
+SHEETS = 20  # how many times a run looks at its fixed noise, unless told otherwise
+LOG_EVERY = 10
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training that was checked and can start: nothing is written yet."""
+
+    recipe: Recipe
+    dataset: data.Dataset
+    choice: hardware.Choice
+    plan: Plan
+    out: Path
+    fit: Literal["crop", "pad"]
+    minutes: float | None
+    animation: str
+    seconds_per_step: float
+    sanity_steps: int = 0
+    resumed: Run | None = None
+    start_step: int = 0
+    start_from: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> int | None:
+        """Where it ends; None when time decides."""
+        return self.plan.steps if self.minutes is None else None
+
+    @property
+    def estimated_seconds(self) -> float:
+        """How long training will take, from a step made on throw-away networks."""
+        if self.minutes is not None:
+            return self.minutes * 60
+        return (self.plan.steps - self.start_step) * self.seconds_per_step
+
+
+def prepare(
+    source: str | Path = "mnist",
+    *,
+    recipe: str | Recipe = "mlp-bn",
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    out: str | Path = "runs",
+    fit: Literal["crop", "pad"] = "crop",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    sheet_every: int | None = None,
+    log_every: int | None = None,
+    checkpoint_every: int | None = None,
+    sanity_steps: int = 0,
+    gif: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    progress: data.Progress | None = None,
+) -> Job:
+    """Checks a training and estimates its time; writes nothing but the data cache.
+
+    Args:
+        source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
+        recipe: a name, or a complete value.
+        steps: updates of each player; None for the recipe's own length.
+        minutes: train for this long instead.
+        seed: decides initial weights, noise and order of the data; 0 .. 2**63 - 1.
+        out: the folder that run folders are made in.
+        fit: non-square pictures are cropped to the centre, or padded.
+        device, precision, threads: see :func:`gansmith.hardware.choose`.
+        sheet_every, log_every, checkpoint_every: intervals in steps.
+        sanity_steps: train a throw-away discriminator this long against untrained fakes first, and report.
+        gif: animate as GIF instead of WebP.
+        overrides: changes to the recipe, as :meth:`Recipe.override` takes them.
+        progress: told how data decoding gets on.
+
+    Raises:
+        ValueError: one line saying what is wrong, where, and what to do.
+    """
+    value = recipes.get(recipe) if isinstance(recipe, str) else recipe
+    changes = dict(overrides or {})
+    if steps is not None:
+        changes["steps"] = steps
+    value = value.override(changes)
+    recipes.entry(value.name)
+    if steps is not None and minutes is not None:
+        raise ValueError("--steps and --minutes: give one of them")
+    _check(seed, minutes, sanity_steps)
+    dataset = data.load(source, size=value.size, fit=fit, progress=progress)
+    channels = dataset.shape[0]
+    if "channels" in changes and value.channels != channels:
+        raise ValueError(f"channels = {value.channels}, but {dataset.name} has {channels}; leave channels out")
+    value = value.override(channels=channels)
+    data.Batches(dataset, value.batch_size, seed)  # raises if the data are too few
+    choice = hardware.choose(device, precision, threads, gflop=recipes.step_gflop(value))
+    per_step = _time_step(value, choice)
+    expected = value.steps if minutes is None else max(1, int(minutes * 60 / per_step))
+    plan = Plan(
+        seed=seed,
+        steps=value.steps if minutes is None else 10**9,
+        seconds=None if minutes is None else minutes * 60,
+        sheet_every=_interval(
+            "sheet-every", sheet_every, expected // SHEETS if minutes is None else _round(expected / SHEETS)
+        ),
+        log_every=_interval("log-every", log_every, min(LOG_EVERY, expected)),
+        checkpoint_every=_interval("checkpoint-every", checkpoint_every, max(1, round(expected / SHEETS))),
+    )
+    return Job(
+        value,
+        dataset,
+        choice,
+        plan,
+        Path(out),
+        fit,
+        minutes,
+        "samples.gif" if gif else "samples.webp",
+        per_step,
+        sanity_steps=sanity_steps,
+    )
+
+
+def prepare_resume(
+    where: str | Path,
+    *,
+    source: str | Path | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    out: str | Path = "runs",
+    device: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    progress: data.Progress | None = None,
+) -> Job:
+    """Checks that a run can go on from its newest whole checkpoint.
+
+    Args:
+        where: the run: folder, name or "last".
+        source: where its data are now, if they were moved.
+        steps: train up to this step; None for what the run was started with.
+        minutes: train for this long from here.
+        out: where names are looked up.
+        device, precision, threads: None for what the run used; others end in other bytes.
+        progress: told how data decoding gets on.
+
+    Raises:
+        ValueError: one line: no such run, data that changed, no whole checkpoint, or nothing left to do.
+    """
+    run = runs.find(where, out=out)
+    settings, about = run.settings, run.data
+    if steps is not None and minutes is not None:
+        raise ValueError("--steps and --minutes: give one of them")
+    _check(0, minutes, 0)
+    warnings: list[str] = []
+    newest = checkpoint.newest(run.checkpoints, warnings)
+    start = int(checkpoint.state(newest)["step"]) if newest else 0
+    if newest is None and any(run.checkpoints.glob("step-*")):
+        raise ValueError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
+    steps, minutes = _end(run, start, steps, minutes)
+    recipe = run.recipe if steps is None else run.recipe.override(steps=steps)
+    dataset = data.load(source or about["source"], size=recipe.size, fit=about["fit"], progress=progress)
+    if dataset.fingerprint != about["fingerprint"]:
+        raise ValueError(f"{dataset.source}: the data changed since {run.name} began; restore them or start a new run")
+    choice = hardware.choose(
+        device or settings["device"], precision or settings["precision"], threads or settings["threads"], gflop=0
+    )
+    warnings += _differences(run, choice)
+    plan = Plan(
+        seed=settings["seed"],
+        steps=recipe.steps if minutes is None else 10**9,
+        seconds=None if minutes is None else max(minutes, 0) * 60,
+        sheet_every=settings["sheet_every"],
+        log_every=settings["log_every"],
+        checkpoint_every=settings["checkpoint_every"],
+    )
+    return Job(
+        recipe,
+        dataset,
+        choice,
+        plan,
+        run.path.parent,
+        about["fit"],
+        minutes,
+        settings["animation"],
+        _time_step(recipe, choice),
+        resumed=run,
+        start_step=start,
+        start_from=newest,
+        warnings=tuple(warnings),
+    )
+
+
+def _end(run: Run, start: int, steps: int | None, minutes: float | None) -> tuple[int | None, float | None]:
+    """Where a resumed run ends: the step or the minutes from here that were asked for, else what it was begun with."""
+    if steps is None and minutes is None:
+        steps, minutes = run.settings["steps"], run.settings["minutes"]
+        if minutes is not None:
+            spent = [float(row["seconds"]) for row in runs.rows(run.path / "timing.jsonl") if row["step"] <= start]
+            minutes -= (spent[-1] if spent else 0.0) / 60
+    done = (steps is not None and start >= steps) or (minutes is not None and minutes <= 0)
+    if done and run.finished:
+        raise ValueError(
+            f"{run.path} is finished at step {start}; ask for more with --steps {2 * start} or --minutes 1"
+        )
+    if steps is not None and steps < start:
+        raise ValueError(f"--steps {steps}: {run.path} is at step {start} already; ask for more")
+    return steps, minutes
+
+
+def _differences(run: Run, choice: hardware.Choice) -> list[str]:
+    """Warnings about what is not as it was when the run began, for its bytes depend on it."""
+    path = run.path / "environment.json"
+    then = runs.read_json(path) if path.exists() else {}
+    now = recorder.environment(choice)
+    names = ("device", "precision", "threads", "torch", "processor", "gansmith")
+    return [
+        f"{name} is {now[name]}, was {then[name]}: training goes on, but maybe not in the same bytes"
+        for name in names
+        if then.get(name, now[name]) != now[name]
+    ]
+
+
+def _check(seed: int, minutes: float | None, sanity_steps: int) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"--seed {seed}: give a whole number from 0 to 2**63 - 1")
+    if minutes is not None and not 0 < minutes <= 60 * 24 * 365:
+        raise ValueError(f"--minutes {minutes}: give more than 0 and at most a year")
+    if not 0 <= sanity_steps <= 100_000:
+        raise ValueError(f"--sanity-steps {sanity_steps}: give 0 to 100,000")
+
+
+def _interval(flag: str, asked: int | None, default: int) -> int:
+    if asked is None:
+        return max(1, default)
+    if asked < 1:
+        raise ValueError(f"--{flag} {asked}: give a number of steps, at least 1")
+    return asked
+
+
+def _round(value: float) -> int:
+    """To one significant digit: intervals that people like to read."""
+    digits = max(0, len(str(int(value))) - 1)
+    return max(1, int(round(value / 10**digits) * 10**digits))
+
+
+def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
+    """Seconds of a training step, made on throw-away networks: one for slow recipes, several for fast ones."""
+    torch.set_num_threads(choice.threads)
+    device = torch.device(choice.device)
+    with torch.random.fork_rng():
+        players = training.new_players(recipe, seed=0, device=device)
+        shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
+        real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
+        times: list[float] = []
+        while not times or (sum(times[1:]) < 0.3 and times[0] < 2):  # the first is cold; a slow one has to do
+            start = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16, enabled=choice.precision == "bf16"):
+                float(step(players, recipe, real).generator_loss)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times[1:] or times)
