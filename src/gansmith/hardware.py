@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 Precision = Literal["fp32", "bf16"]
-SMALL_STEP_GFLOP = 20.0  # below this the casts of bf16 cost more than its products gain
+SMALL_STEP_GFLOP = 1.0  # below this the casts of bf16 cost what its products gain: docs/performance.md
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _precision(asked: str, device: str, gflop: float) -> tuple[Precision, str]:
     if not fast:
         return "fp32", how
     if gflop < SMALL_STEP_GFLOP:
-        return "fp32", f"a step is only {gflop:.2g} GFLOP: casting would cost more than bf16 gains"
+        return "fp32", f"a step is only {gflop:.2g} GFLOP: casting would cost what bf16 gains"
     return "bf16", how
 
 
