@@ -102,6 +102,7 @@ def prepare(
     if steps is not None and minutes is not None:
         raise ValueError("--steps and --minutes: give one of them")
     _check(seed, minutes, sanity_steps)
+    hardware.choose(device, precision, threads, gflop=0)  # complains before the data are read
     dataset = data.load(source, size=value.size, fit=fit, progress=progress)
     channels = dataset.shape[0]
     if "channels" in changes and value.channels != channels:

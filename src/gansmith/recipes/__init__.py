@@ -50,7 +50,7 @@ _ENTRIES = {
         "Generative adversarial networks",
         "A. Deshpande, O'Reilly",
         "2017",
-        "a small convolutional pair, batches of 16: digits within minutes",
+        "a small convolutional pair, batches of 16: quick, and quick to collapse",
         deconv.RECIPE,
         deconv.generator,
         deconv.discriminator,
