@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 import gansmith as gs
 from gansmith import checkpoint, forge, recipes, training
@@ -29,6 +31,7 @@ UNTIMED = {"timing.jsonl", "report.html", "environment.json", "run.json"}  # hol
 def digest(run: Path) -> dict[str, str]:
     """SHA-256 of every file that must be reproduced to the byte."""
     files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.name not in UNTIMED]
+    files = [path for path in files if not path.parent.name.startswith("damaged-")]
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -142,7 +145,7 @@ def test_a_full_disk_costs_one_line_and_no_checkpoint(tmp_path: Path, monkeypatc
     def full(*arguments: object, **more: object) -> None:
         calls.append(1)
         if len(calls) > 5:  # in the middle of the second checkpoint
-            raise OSError(28, "No space left on device")
+            raise SafetensorError("I/O error: No space left on device (os error 28)")  # as the library words it
         real(*arguments, **more)
 
     monkeypatch.setattr(checkpoint, "save_file", full)
@@ -215,8 +218,133 @@ def test_changed_data_and_other_versions_are_refused(tmp_path: Path) -> None:
 def test_lost_metrics_cost_a_warning_not_the_run(tmp_path: Path) -> None:
     run = forge.execute(job(tmp_path, steps=40))
     (run.path / "metrics.jsonl").unlink()
-    further = gs.resume(run.path, steps=60)
-    assert [row["step"] for row in further.metrics()] == [45, 50, 55, 60]
+    resumed = forge.prepare_resume(run.path, steps=60)
+    assert "metrics.jsonl lacks rows up to step 40" in resumed.warnings[0]
+    assert [row["step"] for row in forge.execute(resumed).metrics()] == [45, 50, 55, 60]
+
+
+def interrupt_at(step: int) -> training.Observer:
+    """An observer that sends SIGTERM when a step, or for 0 the first look, is done."""
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Progress | training.Snapshot) and event.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return observe
+
+
+def test_an_interrupt_before_the_first_step_is_saved_too(tmp_path: Path) -> None:
+    whole = forge.execute(job(tmp_path / "whole", steps=40))
+    run = forge.execute(job(tmp_path / "run", steps=40), observers=[interrupt_at(0)])
+    assert run.state == "interrupted"
+    assert digest(gs.resume(run.path).path) == digest(whole.path)
+
+
+def test_an_interrupt_at_the_very_end_is_the_end(tmp_path: Path) -> None:
+    ready = job(tmp_path, steps=20)
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.step == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert forge.execute(ready, observers=[interrupt]).finished
+
+
+def test_a_run_killed_before_its_first_row_goes_on(tmp_path: Path) -> None:
+    whole = forge.execute(job(tmp_path / "whole", steps=20, sanity_steps=3))
+    run = forge._create(job(tmp_path / "run", steps=20, sanity_steps=3))
+    assert digest(gs.resume(run.path).path) == digest(whole.path)
+
+
+def test_the_last_end_that_was_asked_for_holds(tmp_path: Path) -> None:
+    timed = forge.execute(
+        forge.prepare("mnist", recipe="mlp", minutes=0.002, out=tmp_path / "a", overrides=TINY, **EVERY)
+    )
+    end = checkpoint.state(checkpoint.newest(timed.checkpoints, []))["step"] + 60
+    cut = forge.execute(forge.prepare_resume(timed.path, steps=end), observers=[interrupt_at(end - 30)])
+    assert cut.state == "interrupted"
+    done = gs.resume(cut.path)
+    assert (done.finished, done.metrics()[-1]["step"]) == (True, end)
+    assert (done.settings.steps, done.settings.minutes, done.recipe.steps) == (end, None, end)
+    longer = forge.prepare_resume(done.path, minutes=1)
+    assert longer.settings.steps is None
+    assert longer.settings.minutes > 1
+    with pytest.raises(ValueError, match="at step"):
+        forge.prepare_resume(cut.path, steps=1)
+
+
+def test_the_generator_of_a_run_that_goes_on_is_its_newest(tmp_path: Path) -> None:
+    run = forge.execute(job(tmp_path, steps=20))
+    before = gs.load(run).sample(4).images
+    cut = forge.execute(forge.prepare_resume(run.path, steps=60), observers=[interrupt_at(45)])
+    assert gs.load(cut).about["steps"] == 45
+    assert not np.array_equal(gs.load(cut).sample(4).images, before)
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
+    run = forge.execute(job(tmp_path, steps=20))
+    ready = forge.prepare_resume(run.path, steps=40)
+    before = digest(run.path)
+    with forge._alone(run), pytest.raises(ValueError, match="trained by another process"):
+        forge.execute(ready)
+    assert digest(run.path) == before
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of 30 steps with two checkpoints, to be copied and spoilt."""
+    return forge.execute(job(tmp_path_factory.mktemp("small"), steps=30)).path
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("run.json", '{"format": 1}'),
+        ("run.json", "[" * 100_000),
+        ("run.json", "[]"),
+        ("run.json", ("seed", "x")),
+        ("run.json", ("checkpoint_every", 0)),
+        ("run.json", ("animation", "../../evil.webp")),
+        ("data.json", "{}"),
+        ("recipe.json", ("generator_optimizer", 3)),
+        ("recipe.json", ("name", "nothing")),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_hostile_run_is_refused_in_a_line_and_left_alone(
+    small_run: Path, tmp_path: Path, file: str, content: str | tuple[str, object]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    if isinstance(content, tuple):
+        value = json.loads((run / file).read_text())
+        content = json.dumps({**value, content[0]: content[1]})
+    (run / file).write_text(content)
+    before = digest(run)
+    with pytest.raises(ValueError, match=r"run\.json|data\.json|recipe|format") as caught:
+        forge.prepare_resume(run, steps=40)
+    assert "\n" not in str(caught.value)
+    assert digest(run) == before
+
+
+@pytest.mark.parametrize(
+    "config", ["[]", "{}", '{"format": 1}', '{"format": 1, "recipe": 5}', '{"format": 2}', "[" * 9999]
+)
+def test_a_hostile_generator_is_refused_in_a_line(small_run: Path, tmp_path: Path, config: str) -> None:
+    folder = tmp_path / "generator"
+    shutil.copytree(small_run / "generator", folder)
+    (folder / "config.json").write_text(config)
+    with pytest.raises(ValueError, match="cannot be read"):
+        gs.load(folder)
+
+
+@pytest.mark.parametrize(("file", "content"), [("state.json", "[]"), ("manifest.json", "{}"), ("manifest.json", "5")])
+def test_a_checkpoint_that_makes_no_sense_is_damaged(small_run: Path, tmp_path: Path, file: str, content: str) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    newest = checkpoint.newest(run / "checkpoints", [])
+    (newest / file).write_text(content)
+    assert checkpoint.newest(run / "checkpoints", []) != newest
 
 
 def test_training_leaves_the_callers_random_state_alone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ torn or altered one is noticed and the one before it used. The random state need
 from a stream of its own (see :mod:`gansmith.training`), and the position in the data follows from the step.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,8 @@ from gansmith.step import Players
 
 FORMAT = 1
 KEEP = 2
+PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
+FILES = (*(f"{part}.safetensors" for part in PARTS), "state.json")
 
 
 class DivergenceError(ValueError):
@@ -44,8 +47,8 @@ def save(folder: Path, players: Players, about: dict[str, Any]) -> Path:
     """
     final = folder / f"step-{players.step:06d}"
     parts = _parts(players)
-    for part in ("generator", "discriminator"):
-        for name, value in parts[part].items():
+    for part, tensors in parts.items():
+        for name, value in tensors.items():
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
                 raise DivergenceError(f"step {players.step}: {part} {name} is no longer finite")
     fresh = folder / f".writing-{final.name}"
@@ -53,9 +56,7 @@ def save(folder: Path, players: Players, about: dict[str, Any]) -> Path:
     try:
         fresh.mkdir(parents=True)
         for part, tensors in parts.items():
-            save_file(
-                {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, fresh / f"{part}.safetensors"
-            )
+            write_tensors(fresh / f"{part}.safetensors", tensors)
         write_text(fresh / "state.json", json.dumps({"format": FORMAT, "step": players.step, **about}, indent=2) + "\n")
         write_text(fresh / "manifest.json", json.dumps(_hashes(fresh), indent=2) + "\n")
         for path in fresh.iterdir():
@@ -71,8 +72,13 @@ def save(folder: Path, players: Players, about: dict[str, Any]) -> Path:
     return final
 
 
-def prune(folder: Path) -> None:
-    """Removes all but the newest two."""
+def prune(folder: Path, *, beyond: int | None = None) -> None:
+    """Removes all but the newest two; with ``beyond``, first sets aside those of later steps, which are damaged."""
+    for step, path in list(_found(folder)):
+        if beyond is not None and step > beyond:
+            aside = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
     for _, old in list(_found(folder))[KEEP:]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -98,23 +104,44 @@ def restore(path: Path, players: Players) -> None:
 
     Raises ValueError when it fits another recipe.
     """
+    tensors = {part: read_tensors(path / f"{part}.safetensors") for part in PARTS}
     try:
-        players.generator.load_state_dict(load_file(path / "generator.safetensors"))
-        players.discriminator.load_state_dict(load_file(path / "discriminator.safetensors"))
+        players.generator.load_state_dict(tensors["generator"])
+        players.discriminator.load_state_dict(tensors["discriminator"])
+        optim.restore(players.generator_optimizer, tensors["generator_optimizer"])
+        optim.restore(players.discriminator_optimizer, tensors["discriminator_optimizer"])
     except RuntimeError:
         raise ValueError(f"{path}: its networks do not fit the run's recipe") from None
-    optim.restore(players.generator_optimizer, load_file(path / "generator_optimizer.safetensors"))
-    optim.restore(players.discriminator_optimizer, load_file(path / "discriminator_optimizer.safetensors"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; it does not fit the run's recipe") from None
     players.step = int(state(path)["step"])
 
 
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """A safetensors file. Raises OSError when it cannot be written."""
+    try:
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, path, metadata={"format": "pt"})
+    except SafetensorError as error:  # its words for a full disk
+        raise OSError(errno.EIO, str(error)) from None
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file. Raises ValueError when it is missing, torn or no such file."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+
+
 def _parts(players: Players) -> dict[str, dict[str, torch.Tensor]]:
-    return {
-        "generator": players.generator.state_dict(),
-        "discriminator": players.discriminator.state_dict(),
-        "generator_optimizer": optim.state_of(players.generator_optimizer),
-        "discriminator_optimizer": optim.state_of(players.discriminator_optimizer),
-    }
+    states = (
+        players.generator.state_dict(),
+        players.discriminator.state_dict(),
+        optim.state_of(players.generator_optimizer),
+        optim.state_of(players.discriminator_optimizer),
+    )
+    return dict(zip(PARTS, states, strict=True))
 
 
 def _found(folder: Path) -> Iterator[tuple[int, Path]]:
@@ -127,17 +154,20 @@ def _problem(path: Path) -> str | None:
     try:
         manifest = json.loads((path / "manifest.json").read_text())
         found = _hashes(path)
-        for name, expected in manifest.items():
+        for name in FILES:
             if name not in found:
                 return f"{name} is missing"
-            if found[name] != expected:
+            if found[name] != manifest[name]:
                 return f"{name} is altered"
-        if state(path)["format"] != FORMAT:
-            return f"format {state(path)['format']}, not {FORMAT}"
+        about = state(path)
+        if about["format"] != FORMAT:
+            return f"format {about['format']}, not {FORMAT}"
+        if not all(isinstance(about[name], int) and about[name] >= 0 for name in ("step", "metrics_bytes")):
+            return "state.json makes no sense"
     except FileNotFoundError as error:
         return f"{Path(str(error.filename)).name} is missing"
-    except (OSError, ValueError, KeyError, SafetensorError, AttributeError) as error:
-        return str(error)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return f"{type(error).__name__}: {error}"
     return None
 
 

@@ -207,7 +207,9 @@ def sample(
         device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import forge
+    from gansmith.sampling import check_target
 
+    check_target(Path(out), number)
     generator = forge.load(run, device=device)
     path = generator.sample(number, seed=seed).save(out)
     if json:
@@ -245,12 +247,12 @@ def _run_row(run: Any) -> dict[str, Any]:
         losses = {f"{player} loss": finite(last.get(f"{player}_loss")) for player in ("discriminator", "generator")}
         row |= {
             "recipe": run.recipe.name,
-            "data": run.data["name"],
+            "data": run.data.name,
             "state": run.state,
             "step": last.get("step"),
             **losses,
         }
-    except (ValueError, KeyError) as error:  # one damaged run does not hide the others
+    except (ValueError, KeyError, TypeError, OSError) as error:  # one damaged run does not hide the others
         row["state"] = f"damaged ({error})"
     return {"run": run.name, **row, "path": run.path}
 

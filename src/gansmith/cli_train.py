@@ -1,6 +1,7 @@
 """`gansmith train`: its flags, one for every field of a recipe included, and what it says before and after."""
 
 import inspect
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -204,15 +205,18 @@ def _opening(job: Any, run: Any) -> str:
 
 def _closing(run: Any) -> str:
     """Which pictures there are now, and the commands to go on."""
-    step = max((int(path.name.removeprefix("step-")) for path in run.checkpoints.glob("step-*")), default=0)
-    where = run.name if run.path.parent == Path("runs") else run.path
+    from gansmith import checkpoint
+
+    newest = checkpoint.newest(run.checkpoints, [])
+    step = checkpoint.state(newest)["step"] if newest else 0
+    where = shlex.quote(run.name if run.path.parent == Path("runs") else str(run.path))
     if run.state == "interrupted":
         return (
             f"\ninterrupted and saved at step {step:,} in {run.path}; go on with\n  {program()} train --resume {where}"
         )
     pictures = {
         "samples": "sheet.png",
-        "as it learned": run.settings["animation"],
+        "as it learned": run.settings.animation,
         "real beside generated": "real-and-generated.png",
         "can you tell?": "quiz.png",
         "all on one page": "report.html",
@@ -240,8 +244,8 @@ def _summary(run: Any) -> dict[str, Any]:
         "run": run.path,
         "state": run.state,
         "recipe": run.recipe.name,
-        "data": run.data["name"],
-        "seed": run.settings["seed"],
+        "data": run.data.name,
+        "seed": run.settings.seed,
         "metrics": {name: finite(value) if isinstance(value, float) else value for name, value in last.items()},
         "sanity": [finite(share) for share in _sanity(run)],
         "files": sorted(path.name for path in run.path.iterdir() if not path.name.startswith(".")),

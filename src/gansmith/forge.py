@@ -1,25 +1,29 @@
 """One call from names to a finished run: checks everything first, then makes the folder, trains, and draws."""
 
 import inspect
+import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from safetensors.torch import load_file
 
 from gansmith import checkpoint, data, hardware, recipes, recorder, sampling, training
 from gansmith import run as runs
 from gansmith.job import Job, prepare, prepare_resume
 from gansmith.report import write_report
-from gansmith.run import Run
+from gansmith.run import DataFacts, Run
 from gansmith.sampling import Generator
 from gansmith.training import Observer
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["Job", "execute", "finish", "load", "prepare", "prepare_resume", "resume", "train"]
 
@@ -39,29 +43,28 @@ def execute(job: Job, *, observers: Sequence[Observer] = (), started: Callable[[
         ValueError: the folder cannot be written, or the disk is full.
     """
     torch.set_num_threads(job.choice.threads)
-    device = torch.device(job.choice.device)
     torch.backends.cudnn.deterministic = True
     with torch.random.fork_rng(), _signals() as asked:
         run = job.resumed or _create(job)
-        started(run)
-        try:
-            _train(job, run, device, asked, observers)
-        except checkpoint.DivergenceError as error:
-            run.mark("diverged")
-            good = checkpoint.newest(run.checkpoints, [])
-            name = f"the last good checkpoint is {good}" if good else "there is no good checkpoint yet"
-            raise checkpoint.DivergenceError(f"training diverged: {error}; {name}; try a lower learning rate") from None
-        except OSError as error:
-            good = checkpoint.newest(run.checkpoints, [])
-            raise ValueError(
-                f"{run.path}: cannot be written ({error.strerror}); last good checkpoint: {good}"
-            ) from None
-        if asked.is_set():
-            run.mark("interrupted")
-        finish(run, job.dataset)
-        if not asked.is_set():
-            run.mark("finished")
-            write_report(run.path)
+        with _alone(run):
+            if job.resumed is not None:
+                run = _rewind(job, run)
+            started(run)
+            try:
+                ended = _train(job, run, asked, observers)
+            except checkpoint.DivergenceError as error:
+                run.mark("diverged")
+                good = checkpoint.newest(run.checkpoints, [])
+                name = f"the last good checkpoint is {good}" if good else "there is no good checkpoint yet"
+                raise checkpoint.DivergenceError(
+                    f"training diverged: {error}; {name}; try a lower learning rate"
+                ) from None
+            except OSError as error:
+                good = checkpoint.newest(run.checkpoints, [])
+                raise ValueError(
+                    f"{run.path}: cannot be written ({error.strerror}); last good checkpoint: {good}"
+                ) from None
+            finish(run, job.dataset, "finished" if ended else "interrupted")
     return run
 
 
@@ -93,37 +96,44 @@ def load(where: str | Path | Run, *, out: str | Path = "runs", device: str = "cp
         generator = Generator.from_pretrained(where)
     else:
         run = where if isinstance(where, Run) else runs.find(where, out=out)
-        generator = Generator.from_pretrained(run.generator) if run.generator.exists() else _from_checkpoint(run)
+        generator = Generator.from_pretrained(run.generator) if run.finished else _from_checkpoint(run)
     generator.network.to(hardware.choose(device, "fp32", None, gflop=0).device)
     return generator
 
 
-def finish(run: Run, dataset: data.Dataset) -> None:
-    """Exports the generator of the newest checkpoint and draws the run's pictures and report."""
-    generator = _from_checkpoint(run)
-    generator.save_pretrained(run.generator)
-    recorder.draw(run, generator, dataset, run.settings["seed"])
-    write_report(run.path)
+def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrupted"]) -> None:
+    """Exports the generator of the newest checkpoint and draws the run's pictures and report.
+
+    Raises ValueError when the folder cannot be written.
+    """
+    try:
+        generator = _from_checkpoint(run)
+        generator.save_pretrained(run.generator)
+        recorder.draw(run, generator, dataset, run.settings.seed)
+        run.mark(state)
+        write_report(run.path)  # last: a run is finished once this is there
+    except OSError as error:
+        raise ValueError(
+            f"{run.path}: the pictures cannot be written ({error.strerror}); --resume draws them"
+        ) from None
 
 
-def _train(job: Job, run: Run, device: torch.device, asked: threading.Event, observers: Sequence[Observer]) -> None:
+def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Observer]) -> bool:
+    """Trains from the start or from the job's checkpoint; whether the end was reached."""
+    device = torch.device(job.choice.device)
     players = training.new_players(job.recipe, seed=job.plan.seed, device=device)
     if job.start_from is not None:
         checkpoint.restore(job.start_from, players)
-    if job.resumed is not None:
-        runs.clean(run.path)
-        checkpoint.prune(run.checkpoints)
-        known = checkpoint.state(job.start_from)["metrics_bytes"] if job.start_from else 0
-        recorder.rewind(run, players.step, known)
-        _write_settings(job, run)
-        (run.path / "state.txt").unlink(missing_ok=True)
     batches = data.Batches(job.dataset, job.recipe.batch_size, job.plan.seed)
-    if job.sanity_steps:
-        check = training.sanity_check(job.recipe, batches, seed=job.plan.seed, steps=job.sanity_steps, device=device)
-        runs.write_json(run.path / "sanity.json", {"discriminator_accuracy": check})
+    steps, sanity = job.settings.sanity_steps, run.path / "sanity.json"
+    if steps and not sanity.exists():
+        check = training.sanity_check(
+            job.recipe, batches, seed=job.plan.seed, steps=steps, device=device, stop=asked.is_set
+        )
+        runs.write_json(sanity, {"discriminator_accuracy": check})
     notes = recorder.Recorder(run, start_step=players.step, batch_size=job.recipe.batch_size)
     try:
-        training.train(
+        return training.train(
             players,
             job.recipe,
             batches,
@@ -138,47 +148,51 @@ def _train(job: Job, run: Run, device: torch.device, asked: threading.Event, obs
 
 
 def _create(job: Job) -> Run:
+    mean, std = job.dataset.mean_and_std()
+    about = DataFacts(
+        name=job.dataset.name,
+        source=job.dataset.source,
+        fit=job.fit,
+        fingerprint=job.dataset.fingerprint,
+        count=len(job.dataset),
+        test_count=data.test_count(job.dataset.source),
+        shape=job.dataset.shape,
+        classes=job.dataset.classes,
+        pixel_mean=mean,
+        pixel_std=std,
+    )
     run = runs.create(job.out, job.dataset.name, job.recipe.name)
     try:
         runs.write_json(run.path / "environment.json", recorder.environment(job.choice))
-        mean, std = job.dataset.mean_and_std()
-        about = {
-            "name": job.dataset.name,
-            "source": job.dataset.source,
-            "fit": job.fit,
-            "fingerprint": job.dataset.fingerprint,
-            "count": len(job.dataset),
-            "test_count": data.test_count(job.dataset.source),
-            "shape": list(job.dataset.shape),
-            "classes": list(job.dataset.classes),
-            "pixel_mean": mean,
-            "pixel_std": std,
-        }
-        runs.write_json(run.path / "data.json", about)
+        runs.write_json(run.path / "data.json", about.model_dump(mode="json"))
         _write_settings(job, run)
         runs.point_last(run)
-    except OSError as error:
-        raise ValueError(f"{run.path}: cannot be written ({error.strerror})") from None
+    except BaseException as error:
+        shutil.rmtree(run.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise ValueError(f"--out {job.out}: cannot be written ({error.strerror}); name another folder") from None
+        raise
     return run
 
 
+def _rewind(job: Job, run: Run) -> Run:
+    """Brings a run's folder back to its checkpoint, with the settings that hold from here on."""
+    try:
+        runs.clean(run.path)
+        for name in ("report.html", "state.txt"):  # it is no longer finished
+            (run.path / name).unlink(missing_ok=True)
+        checkpoint.prune(run.checkpoints, beyond=job.start_step)
+        known = checkpoint.state(job.start_from)["metrics_bytes"] if job.start_from else 0
+        recorder.rewind(run, job.start_step, known)
+        _write_settings(job, run)
+    except OSError as error:
+        raise ValueError(f"{run.path}: cannot be written ({error.strerror})") from None
+    return Run(run.path)
+
+
 def _write_settings(job: Job, run: Run) -> None:
-    settings = {
-        "format": runs.FORMAT,
-        "name": run.name,
-        "seed": job.plan.seed,
-        "steps": job.steps,
-        "minutes": job.minutes if job.resumed is None else job.resumed.settings["minutes"],
-        "sheet_every": job.plan.sheet_every,
-        "log_every": job.plan.log_every,
-        "checkpoint_every": job.plan.checkpoint_every,
-        "device": job.choice.device,
-        "precision": job.choice.precision,
-        "threads": job.choice.threads,
-        "animation": job.animation,
-    }
     runs.write_text(run.path / "recipe.json", job.recipe.to_json())
-    runs.write_json(run.path / "run.json", settings)  # last: a folder is a run once this is there
+    runs.write_json(run.path / "run.json", job.settings.model_dump(mode="json"))  # last: with it, a folder is a run
 
 
 def _from_checkpoint(run: Run) -> Generator:
@@ -186,11 +200,27 @@ def _from_checkpoint(run: Run) -> Generator:
     if newest is None:
         raise ValueError(f"{run.path} has no generator yet: no checkpoint is whole; go on with --resume {run.name}")
     network = recipes.generator(run.recipe)
-    network.load_state_dict(load_file(newest / "generator.safetensors"))
+    try:
+        network.load_state_dict(checkpoint.read_tensors(newest / "generator.safetensors"))
+    except RuntimeError:
+        raise ValueError(f"{newest}: its networks do not fit the run's recipe") from None
     generator = sampling.snapshot(network, run.recipe)
-    step = checkpoint.state(newest)["step"]
-    about = {"data": run.data["name"], "steps": step, "seed": run.settings["seed"]}
-    return replace(generator, classes=tuple(run.data["classes"]), about=about)
+    about = {"data": run.data.name, "steps": checkpoint.state(newest)["step"], "seed": run.settings.seed}
+    return replace(generator, classes=run.data.classes, about=about)
+
+
+@contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """Refuses to train a run that another process trains. The lock goes with the process, however it ends."""
+    if sys.platform == "win32":
+        yield
+        return
+    with (run.path / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"{run.path} is being trained by another process; stop it first") from None
+        yield
 
 
 @contextmanager

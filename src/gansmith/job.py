@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import torch
 from gansmith import checkpoint, data, hardware, recipes, recorder, training
 from gansmith import run as runs
 from gansmith.recipe import Recipe
-from gansmith.run import Run
+from gansmith.run import Run, Settings
 from gansmith.step import step
 from gansmith.training import Plan
 
@@ -27,14 +27,13 @@ class Job:
 
     recipe: Recipe
     dataset: data.Dataset
+    settings: Settings
     choice: hardware.Choice
     plan: Plan
     out: Path
     fit: Literal["crop", "pad"]
     minutes: float | None
-    animation: str
     seconds_per_step: float
-    sanity_steps: int = 0
     resumed: Run | None = None
     start_step: int = 0
     start_from: Path | None = None
@@ -43,7 +42,7 @@ class Job:
     @property
     def steps(self) -> int | None:
         """Where it ends; None when time decides."""
-        return self.plan.steps if self.minutes is None else None
+        return self.settings.steps
 
     @property
     def estimated_seconds(self) -> float:
@@ -93,6 +92,8 @@ def prepare(
     Raises:
         ValueError: one line saying what is wrong, where, and what to do.
     """
+    if not isinstance(recipe, str | Recipe):
+        raise ValueError(f"recipe {recipe!r}: give a name, such as mlp, or a Recipe")
     value = recipes.get(recipe) if isinstance(recipe, str) else recipe
     changes = dict(overrides or {})
     if steps is not None:
@@ -112,28 +113,22 @@ def prepare(
     choice = hardware.choose(device, precision, threads, gflop=recipes.step_gflop(value))
     per_step = _time_step(value, choice)
     expected = value.steps if minutes is None else max(1, int(minutes * 60 / per_step))
-    plan = Plan(
+    settings = Settings(
         seed=seed,
-        steps=value.steps if minutes is None else 10**9,
-        seconds=None if minutes is None else minutes * 60,
+        steps=value.steps if minutes is None else None,
+        minutes=minutes,
         sheet_every=_interval(
             "sheet-every", sheet_every, expected // SHEETS if minutes is None else _round(expected / SHEETS)
         ),
         log_every=_interval("log-every", log_every, min(LOG_EVERY, expected)),
-        checkpoint_every=_interval("checkpoint-every", checkpoint_every, max(1, round(expected / SHEETS))),
-    )
-    return Job(
-        value,
-        dataset,
-        choice,
-        plan,
-        Path(out),
-        fit,
-        minutes,
-        "samples.gif" if gif else "samples.webp",
-        per_step,
+        checkpoint_every=_interval("checkpoint-every", checkpoint_every, round(expected / SHEETS)),
         sanity_steps=sanity_steps,
+        device=choice.device,
+        precision=choice.precision,
+        threads=choice.threads,
+        animation="samples.gif" if gif else "samples.webp",
     )
+    return Job(value, dataset, settings, choice, _plan(settings, minutes), Path(out), fit, minutes, per_step)
 
 
 def prepare_resume(
@@ -162,65 +157,82 @@ def prepare_resume(
     Raises:
         ValueError: one line: no such run, data that changed, no whole checkpoint, or nothing left to do.
     """
-    run = runs.find(where, out=out)
-    settings, about = run.settings, run.data
     if steps is not None and minutes is not None:
         raise ValueError("--steps and --minutes: give one of them")
     _check(0, minutes, 0)
+    run = runs.find(where, out=out)
+    about = run.data
     warnings: list[str] = []
     newest = checkpoint.newest(run.checkpoints, warnings)
-    start = int(checkpoint.state(newest)["step"]) if newest else 0
+    at = checkpoint.state(newest) if newest else {"step": 0, "metrics_bytes": 0}
     if newest is None and any(run.checkpoints.glob("step-*")):
         raise ValueError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
-    steps, minutes = _end(run, start, steps, minutes)
-    recipe = run.recipe if steps is None else run.recipe.override(steps=steps)
-    dataset = data.load(source or about["source"], size=recipe.size, fit=about["fit"], progress=progress)
-    if dataset.fingerprint != about["fingerprint"]:
+    if recorder.lacks_metrics(run, at["metrics_bytes"]):
+        warnings.append(f"metrics.jsonl lacks rows up to step {at['step']}: its plots will start there")
+    settings, left = _end(run, at["step"], steps, minutes)
+    recipe = run.recipe if settings.steps is None else run.recipe.override(steps=settings.steps)
+    dataset = data.load(source or about.source, size=recipe.size, fit=about.fit, progress=progress)
+    if dataset.fingerprint != about.fingerprint:
         raise ValueError(f"{dataset.source}: the data changed since {run.name} began; restore them or start a new run")
     choice = hardware.choose(
-        device or settings["device"], precision or settings["precision"], threads or settings["threads"], gflop=0
+        device or settings.device,
+        precision or settings.precision,
+        threads or settings.threads,
+        gflop=recipes.step_gflop(recipe),
     )
+    changed = {"device": choice.device, "precision": choice.precision, "threads": choice.threads}
+    settings = settings.model_copy(update=changed)
     warnings += _differences(run, choice)
-    plan = Plan(
-        seed=settings["seed"],
-        steps=recipe.steps if minutes is None else 10**9,
-        seconds=None if minutes is None else max(minutes, 0) * 60,
-        sheet_every=settings["sheet_every"],
-        log_every=settings["log_every"],
-        checkpoint_every=settings["checkpoint_every"],
-    )
+    plan = _plan(settings, left)
+    if left is not None and left <= 0:  # the time was over when it was cut: only the drawing is missing
+        plan = replace(plan, steps=at["step"])
     return Job(
         recipe,
         dataset,
+        settings,
         choice,
         plan,
         run.path.parent,
-        about["fit"],
-        minutes,
-        settings["animation"],
+        about.fit,
+        left,
         _time_step(recipe, choice),
         resumed=run,
-        start_step=start,
+        start_step=at["step"],
         start_from=newest,
         warnings=tuple(warnings),
     )
 
 
-def _end(run: Run, start: int, steps: int | None, minutes: float | None) -> tuple[int | None, float | None]:
-    """Where a resumed run ends: the step or the minutes from here that were asked for, else what it was begun with."""
-    if steps is None and minutes is None:
-        steps, minutes = run.settings["steps"], run.settings["minutes"]
-        if minutes is not None:
-            spent = [float(row["seconds"]) for row in runs.rows(run.path / "timing.jsonl") if row["step"] <= start]
-            minutes -= (spent[-1] if spent else 0.0) / 60
-    done = (steps is not None and start >= steps) or (minutes is not None and minutes <= 0)
+def _plan(settings: Settings, minutes: float | None) -> Plan:
+    """What the loop needs: settings, and the minutes that are left where time ends it."""
+    return Plan(
+        seed=settings.seed,
+        steps=settings.steps or 10**9,
+        seconds=None if minutes is None else max(minutes, 0.0) * 60,
+        sheet_every=settings.sheet_every,
+        log_every=settings.log_every,
+        checkpoint_every=settings.checkpoint_every,
+    )
+
+
+def _end(run: Run, start: int, steps: int | None, minutes: float | None) -> tuple[Settings, float | None]:
+    """A resumed run's settings, with the end that was asked for, else the one it had; and the minutes left, if any."""
+    settings = run.settings
+    spent = [float(row["seconds"]) for row in runs.rows(run.path / "timing.jsonl") if row["step"] <= start]
+    before = spent[-1] / 60 if spent else 0.0
+    if steps is not None:
+        settings = settings.model_copy(update={"steps": steps, "minutes": None})
+    elif minutes is not None:
+        settings = settings.model_copy(update={"steps": None, "minutes": before + minutes})
+    left = None if settings.minutes is None else settings.minutes - before
+    done = start >= settings.steps if settings.steps is not None else left is not None and left <= 0
     if done and run.finished:
         raise ValueError(
             f"{run.path} is finished at step {start}; ask for more with --steps {2 * start} or --minutes 1"
         )
-    if steps is not None and steps < start:
-        raise ValueError(f"--steps {steps}: {run.path} is at step {start} already; ask for more")
-    return steps, minutes
+    if settings.steps is not None and settings.steps < start:
+        raise ValueError(f"--steps {settings.steps}: {run.path} is at step {start} already; ask for more")
+    return settings, left
 
 
 def _differences(run: Run, choice: hardware.Choice) -> list[str]:

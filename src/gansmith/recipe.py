@@ -145,7 +145,7 @@ def explain(error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return unknown(name)
+        return unknown(name) if error.title == "Recipe" else f"{name} is not known here"
     message = first["msg"].removeprefix("Value error, ")
     if not name:
         return message

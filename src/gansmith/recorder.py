@@ -68,8 +68,8 @@ class Recorder:
         self._since, self._step = now, step
 
 
-def rewind(run: Run, step: int, metrics_bytes: int) -> str | None:
-    """Takes back what a run wrote after the checkpoint of ``step``; returns a warning if its metrics are damaged."""
+def rewind(run: Run, step: int, metrics_bytes: int) -> None:
+    """Takes back what a run wrote after the checkpoint of ``step``; metrics that lack rows before it are set aside."""
     for number, path in run.sheets():
         if number > step:
             path.unlink()
@@ -77,14 +77,17 @@ def rewind(run: Run, step: int, metrics_bytes: int) -> str | None:
     text = "".join(json.dumps(row) + "\n" for row in timing)
     write_bytes(run.path / "timing.jsonl", text.encode())
     metrics = run.path / "metrics.jsonl"
-    have = metrics.stat().st_size if metrics.exists() else 0
-    if have < metrics_bytes:
-        if have:
-            metrics.rename(metrics.with_name("metrics.damaged.jsonl"))
-        metrics.touch()
-        return f"metrics.jsonl lacks rows up to step {step}; training goes on, its plots will start here"
-    os.truncate(metrics, metrics_bytes)
-    return None
+    if lacks_metrics(run, metrics_bytes) and metrics.exists():
+        metrics.rename(metrics.with_name("metrics.damaged.jsonl"))
+    metrics.touch()
+    if metrics.stat().st_size > metrics_bytes:
+        os.truncate(metrics, metrics_bytes)
+
+
+def lacks_metrics(run: Run, metrics_bytes: int) -> bool:
+    """Whether metrics.jsonl is shorter than a checkpoint says it was."""
+    metrics = run.path / "metrics.jsonl"
+    return (metrics.stat().st_size if metrics.exists() else 0) < metrics_bytes
 
 
 def draw(run: Run, generator: Generator, dataset: "Dataset", seed: int) -> None:
@@ -121,7 +124,7 @@ def animate(run: Run) -> None:
             sheet.load()
             frames.append(render.caption(sheet, f"step {step:,}"))
     if frames:
-        target = run.path / run.settings["animation"]
+        target = run.path / run.settings.animation
         fresh = target.with_name(f".writing-{target.name}")
         render.animation(frames, fresh)
         fresh.replace(target)
@@ -151,7 +154,7 @@ def plot(run: Run) -> None:
         title="Generated pixels",
         x_label="steps",
         y_label="value in [0, 1]",
-        levels={"data's mean": run.data["pixel_mean"], "data's standard deviation": run.data["pixel_std"]},
+        levels={"data's mean": run.data.pixel_mean, "data's standard deviation": run.data.pixel_std},
     )
 
 

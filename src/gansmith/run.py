@@ -8,11 +8,46 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-from gansmith.recipe import Recipe, from_json
+from pydantic import Field, ValidationError
+
+from gansmith.recipe import Recipe, Value, explain, from_json
 
 FORMAT = 1
+V = TypeVar("V", bound=Value)
+
+
+class Settings(Value):
+    """run.json: what decides a run besides recipe and data. It ends at a step or after minutes, never both."""
+
+    format: Literal[1] = 1
+    seed: int = Field(ge=0, lt=2**63)
+    steps: int | None = Field(ge=1)
+    minutes: float | None = Field(gt=0)
+    sheet_every: int = Field(ge=1)
+    log_every: int = Field(ge=1)
+    checkpoint_every: int = Field(ge=1)
+    sanity_steps: int = Field(ge=0, le=100_000)
+    device: str
+    precision: Literal["fp32", "bf16"]
+    threads: int = Field(ge=1, le=1024)
+    animation: Literal["samples.webp", "samples.gif"]
+
+
+class DataFacts(Value):
+    """data.json: which data a run trains on, and what they looked like."""
+
+    name: str
+    source: str
+    fit: Literal["crop", "pad"]
+    fingerprint: str
+    count: int = Field(ge=1)
+    test_count: int | None
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    pixel_mean: float
+    pixel_std: float
 
 
 @dataclass(frozen=True)
@@ -27,19 +62,22 @@ class Run:
         return self.path.name
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """run.json: seed, steps or minutes, intervals, device, precision, threads."""
-        return read_json(self.path / "run.json")
+        return _read_value(Settings, self.path / "run.json")
 
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe it trains."""
-        return from_json(read_text(self.path / "recipe.json"))
+        try:
+            return from_json(read_text(self.path / "recipe.json"))
+        except ValueError as error:
+            raise ValueError(f"{self.path / 'recipe.json'}: {error}") from None
 
     @cached_property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> DataFacts:
         """data.json: the data set's name, source, fingerprint, counts."""
-        return read_json(self.path / "data.json")
+        return _read_value(DataFacts, self.path / "data.json")
 
     @property
     def checkpoints(self) -> Path:
@@ -136,7 +174,7 @@ def find(where: str | Path, *, out: str | Path = "runs") -> Run:
         raise ValueError(f"no run {where}; {hint}")
     if not (run.path / "run.json").exists():
         raise ValueError(f"{run.path} is not a run's folder (it has no run.json)")
-    found = run.settings.get("format")
+    found = read_json(run.path / "run.json").get("format")
     if found != FORMAT:
         raise ValueError(f"{run.path} was written in format {found}; this gansmith reads format {FORMAT}")
     return run
@@ -170,23 +208,33 @@ def read_json(path: Path) -> dict[str, Any]:
     """A run's JSON file. Raises ValueError when it is missing or no JSON object."""
     try:
         value = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: is not JSON ({error}); the run is damaged") from None
     if not isinstance(value, dict):
         raise ValueError(f"{path}: is not a JSON object; the run is damaged")
     return value
 
 
+def _read_value(kind: type[V], path: Path) -> V:
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {explain(error)}; the run is damaged") from None
+
+
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file; a torn last line is left out."""
+    """The rows of a JSON-lines file, each with its step, up to the first that is torn or something else."""
     if not path.exists():
         return
     with path.open() as lines:
         for line in lines:
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
+                row = json.loads(line)
+            except (json.JSONDecodeError, RecursionError):
                 return
+            if not isinstance(row, dict) or "step" not in row:
+                return
+            yield row
 
 
 def write_text(path: Path, text: str) -> None:
@@ -216,7 +264,12 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def clean(folder: Path) -> None:
     """Removes what an interrupted write left behind."""
     for path in folder.rglob(".writing-*"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gansmith import recipes, render
+from gansmith.checkpoint import read_tensors, write_tensors
 from gansmith.recipe import Noise, Recipe, parse
+from gansmith.run import read_json, remove, write_text
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
 MAX_IMAGES = 10_000_000
+MAX_ON_SHEET = 10_000
+SHEETS = {".png", ".webp", ".jpg", ".jpeg"}
 FORMAT = 1
 
 
@@ -62,6 +65,23 @@ def settle(network: nn.Module, noise: Noise, *, count: int = 4096) -> None:
     network.eval()
 
 
+def check_target(path: Path, count: int) -> None:
+    """Whether ``count`` images can be saved as ``path``, before they are made.
+
+    Raises ValueError for a suffix that says nothing, a folder that already holds something, or too large a sheet.
+    """
+    suffix = path.suffix.lower()
+    if suffix in SHEETS:
+        if count > MAX_ON_SHEET:
+            raise ValueError(f"{path}: a sheet holds up to {MAX_ON_SHEET:,} images; for {count:,} use .npz or a folder")
+    elif suffix and suffix != ".npz":
+        raise ValueError(f"{path}: cannot write {path.suffix}; use .png, .webp, .jpg, .npz or a folder's name")
+    if suffix and path.is_dir():
+        raise ValueError(f"{path}: is a folder; name a file in it")
+    if not suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"{path}: is in the way; name a new or empty folder")
+
+
 @dataclass(frozen=True)
 class Samples:
     """Generated images, uint8 (N, C, H, W), with the latents (N, Z) they came from."""
@@ -76,23 +96,29 @@ class Samples:
     def save(self, path: str | Path) -> Path:
         """Writes a sheet (.png, .webp, .jpg), arrays (.npz) or, without a suffix, a folder of PNG files.
 
-        Raises ValueError for another suffix or a folder that already holds something.
+        Beside its place first, then renamed: a full disk or Ctrl-C leaves what was there.
+        Raises ValueError as :func:`check_target` does, and OSError when the disk is full.
         """
         path = Path(path)
-        if path.suffix == ".npz":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path, images=self.images, latents=self.latents)
-        elif path.suffix.lower() in {".png", ".webp", ".jpg", ".jpeg"}:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.sheet().save(path)
-        elif path.suffix:
-            raise ValueError(f"{path}: cannot write {path.suffix}; use .png, .webp, .jpg, .npz or a folder's name")
-        else:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise ValueError(f"{path}: is in the way; name a new or empty folder")
-            path.mkdir(parents=True, exist_ok=True)
-            for index, image in enumerate(self.images):
-                render.picture(image).save(path / f"{index:06d}.png", compress_level=1)
+        check_target(path, len(self))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".writing-{path.name}")
+        try:
+            if path.suffix == ".npz":
+                with fresh.open("wb") as file:
+                    np.savez_compressed(file, images=self.images, latents=self.latents)
+            elif path.suffix:
+                self.sheet().save(fresh)
+            else:
+                fresh.mkdir()
+                for index, image in enumerate(self.images):
+                    render.picture(image).save(fresh / f"{index:06d}.png", compress_level=1)
+                if path.exists():
+                    path.rmdir()
+            fresh.replace(path)
+        except BaseException:
+            remove(fresh)
+            raise
         return path
 
     def sheet(self) -> render.Image:
@@ -167,8 +193,9 @@ class Generator:
         """Writes model.safetensors, config.json and a README card, as model hubs lay them out."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        fresh = folder / ".writing-model.safetensors"
+        write_tensors(fresh, self.network.state_dict())
+        fresh.replace(folder / "model.safetensors")
         config = {
             "format": FORMAT,
             "library": "gansmith",
@@ -176,30 +203,34 @@ class Generator:
             "classes": list(self.classes),
             "about": self.about,
         }
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        (folder / "README.md").write_text(_card(self))
+        write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        write_text(folder / "README.md", _card(self))
         return folder
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "Generator":
         """Reads what :meth:`save_pretrained` wrote. Raises ValueError in one line for anything else."""
         folder = Path(folder)
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"{folder}: no generator here (config.json is missing)")
         try:
-            config = json.loads((folder / "config.json").read_text())
-            weights = load_file(folder / "model.safetensors")
-        except FileNotFoundError as error:
-            raise ValueError(f"{folder}: no generator here ({Path(error.filename).name} is missing)") from None
-        except Exception as error:  # safetensors raises its own type for torn files
-            raise ValueError(f"{folder}: the generator cannot be read ({error})") from None
-        if config.get("format") != FORMAT:
-            raise ValueError(f"{folder}: format {config.get('format')}; this gansmith reads format {FORMAT}")
-        recipe = parse(config["recipe"])
-        network = recipes.generator(recipe)
-        try:
-            network.load_state_dict(weights)
+            config = read_json(folder / "config.json")
+            if config.get("format") != FORMAT:
+                raise ValueError(f"format {config.get('format')}; this gansmith reads format {FORMAT}")
+            recipe = parse(config.get("recipe", {}))
+            network = recipes.generator(recipe)
+            network.load_state_dict(read_tensors(folder / "model.safetensors"))
         except RuntimeError:
             raise ValueError(f"{folder}: the weights do not fit recipe {recipe.name}") from None
-        return cls(network, recipe, config.get("classes", ()), config.get("about", {}))
+        except ValueError as error:
+            raise ValueError(f"{folder}: the generator cannot be read ({error})") from None
+        classes, about = config.get("classes"), config.get("about")
+        return cls(
+            network,
+            recipe,
+            [str(name) for name in classes] if isinstance(classes, list) else (),
+            about if isinstance(about, dict) else {},
+        )
 
 
 def snapshot(network: nn.Module, recipe: Recipe, *, settle_on: int = 4096) -> Generator:

@@ -82,8 +82,10 @@ def train(
     save: Callable[[Players], Path],
     stop: Callable[[], bool] = lambda: False,
     observers: Sequence[Observer] = (),
-) -> None:
+) -> bool:
     """Trains until ``plan.steps``, or until the time is over or ``stop()`` is true, and ends with a checkpoint.
+
+    Returns whether the end was reached, rather than a stop asked for.
 
     Raises:
         DivergenceError: a loss or a weight is no longer finite.
@@ -100,8 +102,9 @@ def train(
 
     if players.step == 0:
         look()  # the untrained generator
-    start, saved = time.monotonic(), players.step
-    while players.step < plan.steps and not stop():
+    start, saved = time.monotonic(), players.step or None  # step 0 has no checkpoint yet
+    ended = players.step >= plan.steps
+    while not ended and not stop():
         torch.manual_seed(stream(plan.seed, players.step))
         real = to_pixels(images.at(players.step * recipe.batch_size), recipe, device)
 
@@ -109,19 +112,18 @@ def train(
             outcome = step(players, recipe, real)
 
         now = players.step
-        last = now >= plan.steps or (plan.seconds is not None and time.monotonic() - start >= plan.seconds)
+        ended = now >= plan.steps or (plan.seconds is not None and time.monotonic() - start >= plan.seconds)
         check_finite(outcome, now)
-        logged = now % plan.log_every == 0 or last
-        notify(Progress(now, now * recipe.batch_size, read(outcome, recipe) if logged else None))
-        if now % plan.sheet_every == 0 or last:
+        logged = now % plan.log_every == 0 or ended
+        notify(Progress(now, now * recipe.batch_size, read(outcome, recipe, now) if logged else None))
+        if now % plan.sheet_every == 0 or ended:
             look()
-        if now % plan.checkpoint_every == 0 or last:
+        if now % plan.checkpoint_every == 0 or ended:
             notify(Saved(now, save(players)))
             saved = now
-        if last:
-            break
     if saved != players.step:
         notify(Saved(players.step, save(players)))
+    return ended
 
 
 def stream(seed: int, label: object) -> int:
@@ -158,7 +160,7 @@ def check_finite(outcome: Outcome, step: int) -> None:
                 raise DivergenceError(f"step {step}: the {player}'s loss is {value}")
 
 
-def read(outcome: Outcome, recipe: Recipe) -> dict[str, float]:
+def read(outcome: Outcome, recipe: Recipe, step: int) -> dict[str, float]:
     """The step's metrics as numbers. Raises DivergenceError when one is not finite."""
     black, white = recipe.pixels
     fake = (outcome.fake - black) / (white - black)
@@ -173,11 +175,19 @@ def read(outcome: Outcome, recipe: Recipe) -> dict[str, float]:
     metrics = {name: float(value) for name, value in values.items()}
     for name, number in metrics.items():
         if not math.isfinite(number):
-            raise DivergenceError(f"{name} is {number}")
+            raise DivergenceError(f"by step {step} {name} is {number}")
     return metrics
 
 
-def sanity_check(recipe: Recipe, images: Images, *, seed: int, steps: int, device: torch.device) -> list[float]:
+def sanity_check(
+    recipe: Recipe,
+    images: Images,
+    *,
+    seed: int,
+    steps: int,
+    device: torch.device,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[float]:
     """The discriminator alone, real images against an untrained generator's fakes: its accuracy after each step.
 
     On players of its own, so training starts untouched: the article warns against a pre-trained discriminator.
@@ -186,6 +196,8 @@ def sanity_check(recipe: Recipe, images: Images, *, seed: int, steps: int, devic
     players = new_players(recipe, seed=seed, device=device)
     accuracies = []
     for index in range(steps):
+        if stop():
+            break
         torch.manual_seed(stream(seed, f"sanity {index}"))
         real = to_pixels(images.at(index * recipe.batch_size), recipe, device)
         fake = make_fakes(players.generator, draw(recipe.noise, len(real), device), recipe)
