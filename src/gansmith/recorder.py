@@ -60,6 +60,8 @@ class Recorder:
         self._timing.close()
 
     def _note_time(self, step: int, now: float) -> None:
+        if step == self._step:
+            return
         rate = (step - self._step) * self._batch_size / max(now - self._since, 1e-9)
         seconds = self._before + now - self._start
         row = {"step": step, "seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
