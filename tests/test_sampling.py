@@ -20,9 +20,9 @@ def generator(name: str, **changes: object) -> Generator:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**63 - 1), st.integers(0, 10**9), st.integers(1, 40))
-def test_latent_rows_depend_on_seed_and_index_alone(seed: int, start: int, count: int) -> None:
-    noise = recipes.get("mlp").noise
+@given(st.integers(0, 2**63 - 1), st.integers(0, 10**9), st.integers(1, 40), st.sampled_from([1, 10, 100]))
+def test_latent_rows_depend_on_seed_and_index_alone(seed: int, start: int, count: int, size: int) -> None:
+    noise = recipes.get("mlp").override({"noise.size": size}).noise
     rows = latents(noise, seed=seed, start=start, count=count)
     alone = latents(noise, seed=seed, start=start + count - 1, count=1)
     assert torch.equal(rows[-1:], alone)
