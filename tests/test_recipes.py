@@ -95,6 +95,50 @@ def test_published_values() -> None:
     assert (deconv.batch_size, deconv.steps, deconv.share_noise, deconv.noise.center) == (16, 3000, True, -1.0)
 
 
+UP = "UpsampleConv2d BatchNorm2d LeakyReLU({0})"
+DOWN = "SameConv2d LeakyReLU({0}) Dropout({1})"
+PUBLISHED_ORDER = {
+    "dcgan-upsample": (
+        f"Linear BatchNorm1d LeakyReLU(0.3) Reshape Dropout(0.4) {UP} {UP} SameConv2d BatchNorm2d LeakyReLU(0.3) "
+        "SameConv2d Sigmoid Crop".replace("{0}", "0.3"),
+        f"{DOWN.format(0.3, 0.0)} {' '.join([DOWN.format(0.3, 0.4)] * 3)} Flatten Linear",
+    ),
+    "dcgan-transpose": (
+        f"Linear BatchNorm1d LeakyReLU(0.0) Reshape Dropout(0.4) {UP} {UP} SameConvTranspose2d BatchNorm2d "
+        "LeakyReLU(0.0) SameConvTranspose2d Sigmoid Crop".replace("{0}", "0.0"),
+        f"{' '.join([DOWN.format(0.2, 0.4)] * 4)} Flatten Linear",
+    ),
+    "deconv": (
+        "Reshape LeakyReLU(0.0) " + "SameConvTranspose2d BatchNorm2d LeakyReLU(0.0) " * 3 + "SameConvTranspose2d Tanh",
+        "SameConv2d LeakyReLU(0.0) AvgPool2d SameConv2d LeakyReLU(0.0) AvgPool2d Flatten Linear LeakyReLU(0.0) Linear",
+    ),
+    "mlp": (
+        "Linear LeakyReLU(0.01) Dropout(0.0) Linear Tanh Reshape",
+        "Flatten Linear LeakyReLU(0.01) Dropout(0.0) Linear",
+    ),
+    "mlp-bn": (
+        "Linear LeakyReLU(0.2) BatchNorm1d Dropout(0.0) " * 3 + "Linear Sigmoid Reshape",
+        "Flatten " + "Linear LeakyReLU(0.2) Dropout(0.0) " * 2 + "Linear",
+    ),
+}
+
+
+def order(network: nn.Module) -> list[str]:
+    """The kinds of layers in order, with slopes and dropout rates."""
+    numbers = {nn.LeakyReLU: "negative_slope", Dropout: "p"}
+    found = [(type(layer), layer) for layer in network.children()]
+    return [f"{kind.__name__}({getattr(x, numbers[kind])})" if kind in numbers else kind.__name__ for kind, x in found]
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_layers_come_in_the_published_order(name: str) -> None:
+    recipe = recipes.get(name)
+    generator, discriminator = PUBLISHED_ORDER[name]
+    slope = str(recipe.generator.slope)
+    assert order(recipes.generator(recipe)) == generator.replace("{0}", slope).split()
+    assert order(recipes.discriminator(recipe)) == discriminator.split()
+
+
 def test_initial_weights() -> None:
     torch.manual_seed(0)
     upsample = recipes.generator(recipes.get("dcgan-upsample"))

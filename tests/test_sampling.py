@@ -79,6 +79,7 @@ def test_snapshot_leaves_training_untouched() -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     sampling.snapshot(network, recipe).sample(3)
     assert network.training
+    assert not torch.equal(sampling.snapshot(network, recipe).network[3].running_mean, network[3].running_mean)
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())
 
 

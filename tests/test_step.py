@@ -94,10 +94,12 @@ def test_each_player_learns_alone(name: str) -> None:
     assert moved(d, players.discriminator)
     assert not moved(g, players.generator)
     d = weights(players.discriminator)
+    players.discriminator_optimizer.zero_grad()
     generator_step(players, recipe, draw(recipe.noise, 8, torch.device("cpu")))
     assert moved(g, players.generator)
     assert not moved(d, players.discriminator)
     assert all(parameter.requires_grad for parameter in players.discriminator.parameters())
+    assert all(parameter.grad is None for parameter in players.discriminator.parameters())  # no work for frozen weights
 
 
 def test_inference_fakes_use_averages_and_leave_them_alone() -> None:
