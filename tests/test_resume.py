@@ -240,6 +240,15 @@ def test_an_interrupt_before_the_first_step_is_saved_too(tmp_path: Path) -> None
     assert digest(gs.resume(run.path).path) == digest(whole.path)
 
 
+def test_the_same_command_again_points_at_the_unfinished_run(tmp_path: Path) -> None:
+    run = forge.execute(job(tmp_path, steps=40), observers=[interrupt_at(25)])
+    (hint,) = job(tmp_path, steps=40).warnings
+    assert f"--resume {run.name}" in hint
+    assert not job(tmp_path, steps=40, seed=1).warnings
+    gs.resume(run.path)
+    assert not job(tmp_path, steps=40).warnings
+
+
 def test_an_interrupt_at_the_very_end_is_the_end(tmp_path: Path) -> None:
     ready = job(tmp_path, steps=20)
 

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -128,7 +128,20 @@ def prepare(
         threads=choice.threads,
         animation="samples.gif" if gif else "samples.webp",
     )
-    return Job(value, dataset, settings, choice, _plan(settings, minutes), Path(out), fit, minutes, per_step)
+    plan = _plan(settings, minutes)
+    same = tuple(_unfinished(Path(out), value, dataset, seed))
+    return Job(value, dataset, settings, choice, plan, Path(out), fit, minutes, per_step, warnings=same)
+
+
+def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, seed: int) -> Iterator[str]:
+    """A line about each unfinished run that was begun with the same recipe, data and seed."""
+    for run in runs.every(out):
+        try:
+            same = (run.recipe, run.data.fingerprint, run.settings.seed) == (recipe, dataset.fingerprint, seed)
+            if same and not run.finished:
+                yield f"{run.path}, begun the same way, is unfinished; to go on with it: --resume {run.name}"
+        except ValueError:  # a damaged run is nobody's business here
+            continue
 
 
 def prepare_resume(
