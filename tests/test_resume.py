@@ -245,6 +245,8 @@ def test_the_same_command_again_points_at_the_unfinished_run(tmp_path: Path) -> 
     (hint,) = job(tmp_path, steps=40).warnings
     assert f"--resume {run.name}" in hint
     assert not job(tmp_path, steps=40, seed=1).warnings
+    run.mark("diverged")
+    assert not job(tmp_path, steps=40).warnings
     gs.resume(run.path)
     assert not job(tmp_path, steps=40).warnings
 

@@ -138,7 +138,7 @@ def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, seed: int) -> 
     for run in runs.every(out):
         try:
             same = (run.recipe, run.data.fingerprint, run.settings.seed) == (recipe, dataset.fingerprint, seed)
-            if same and not run.finished:
+            if same and not run.finished and run.state != "diverged":  # which would only diverge again
                 yield f"{run.path}, begun the same way, is unfinished; to go on with it: --resume {run.name}"
         except ValueError:  # a damaged run is nobody's business here
             continue
