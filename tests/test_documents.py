@@ -4,7 +4,7 @@ A document's blocks run in a temporary folder, through the real command line, on
 
 - `gansmith` lines of sh and console blocks run; in console blocks, those after `$ ` (the rest is output). `--steps N`
   becomes N / 1000, from 2 to 12; `--minutes M` becomes as many steps; a fresh training gets small batches,
-  and `--resume` alone a moment.
+  and `--resume` goes on to step 13, or past it where it names a budget.
   `> FILE` is honoured. The shell's other commands, such as `git clone`, are left alone.
 - `make TARGET` lines are checked against the Makefile.
 - Python blocks of a document share one namespace; `steps=N` and `minutes=M` shrink the same way.
@@ -75,14 +75,15 @@ def fewer(steps: float) -> int:
 def small(words: list[str]) -> list[str]:
     """A command's words on a small budget."""
     words = [NEEDS_NETWORK.get(word, word) for word in words]
+    resumed = 13 if "--resume" in words else 0  # what is resumed here has ended, at its 12th step or before
     for index, word in enumerate(words[:-1]):
         if word == "--steps":
-            words[index + 1] = str(fewer(float(words[index + 1])))
+            words[index + 1] = str(resumed + fewer(float(words[index + 1])))
         if word == "--minutes":
-            words[index : index + 2] = ["--steps", str(fewer(1000 * float(words[index + 1])))]
+            words[index : index + 2] = ["--steps", str(resumed + fewer(1000 * float(words[index + 1])))]
     if words[0] == "train" and "--help" not in words:
-        if "--steps" not in words:  # what was killed and goes on here has ended: it goes on for a moment
-            words += ["--minutes", "0.0001"] if "--resume" in words else ["--steps", "2"]
+        if "--steps" not in words:
+            words += ["--steps", str(resumed or 2)]
         if "--batch-size" not in words and "--resume" not in words:
             words += ["--batch-size", "8"]
     return words
