@@ -12,21 +12,25 @@ from gansmith import checkpoint, render
 from gansmith.run import Run, rows, write_bytes
 from gansmith.sampling import Generator
 from gansmith.step import Players
-from gansmith.training import Event, Progress, Snapshot
+from gansmith.training import Event, Measured, Progress, Snapshot
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset
 
 SHEET_OF = 40
+PROBES = ("signals", "quality")  # kinds of probes: each has a JSONL file of its name
 
 
 class Recorder:
-    """Writes metrics.jsonl, timing.jsonl and the sheets of the fixed noise while training runs; saves checkpoints."""
+    """Writes metrics.jsonl, timing.jsonl, a file for each kind of probe and the sheets of the fixed noise while
+    training runs; saves checkpoints.
+    """
 
     def __init__(self, run: Run, *, start_step: int, batch_size: int) -> None:
         self.run = run
         self._metrics = (run.path / "metrics.jsonl").open("a")
         self._timing = (run.path / "timing.jsonl").open("a")
+        self._probes = {kind: (run.path / f"{kind}.jsonl").open("a") for kind in PROBES}
         (run.path / "samples").mkdir(exist_ok=True)
         earlier = list(rows(run.path / "timing.jsonl"))
         self._before = float(earlier[-1]["seconds"]) if earlier else 0.0
@@ -45,11 +49,16 @@ class Recorder:
             now = time.monotonic()
             if now - self._since >= 1:
                 self._note_time(event.step, now)
+        elif isinstance(event, Measured):
+            row = {"step": event.step, "images": event.images, **event.values}
+            self._probes[event.kind].write(json.dumps(row) + "\n")
+            self._probes[event.kind].flush()
 
     def save(self, players: Players) -> Path:
         """A checkpoint that also knows how long metrics.jsonl is now."""
-        self._metrics.flush()
-        os.fsync(self._metrics.fileno())
+        for file in (self._metrics, *self._probes.values()):
+            file.flush()
+            os.fsync(file.fileno())
         self._note_time(players.step, time.monotonic())
         about = {"images": players.step * self._batch_size, "metrics_bytes": self._metrics.tell()}
         return checkpoint.save(self.run.checkpoints, players, about)
@@ -58,6 +67,8 @@ class Recorder:
         """Closes its files."""
         self._metrics.close()
         self._timing.close()
+        for file in self._probes.values():
+            file.close()
 
     def _note_time(self, step: int, now: float) -> None:
         if step == self._step:
@@ -75,9 +86,10 @@ def rewind(run: Run, step: int, metrics_bytes: int) -> None:
     for number, path in run.sheets():
         if number > step:
             path.unlink()
-    timing = [row for row in rows(run.path / "timing.jsonl") if row["step"] <= step]
-    text = "".join(json.dumps(row) + "\n" for row in timing)
-    write_bytes(run.path / "timing.jsonl", text.encode())
+    for name in ("timing", *PROBES):
+        kept = [row for row in rows(run.path / f"{name}.jsonl") if row["step"] <= step]
+        text = "".join(json.dumps(row) + "\n" for row in kept)
+        write_bytes(run.path / f"{name}.jsonl", text.encode())
     metrics = run.path / "metrics.jsonl"
     if lacks_metrics(run, metrics_bytes) and metrics.exists():
         metrics.rename(metrics.with_name("metrics.damaged.jsonl"))

@@ -48,8 +48,30 @@ class Saved:
     path: Path
 
 
-Event = Progress | Snapshot | Saved
+@dataclass(frozen=True)
+class Measured:
+    """What a probe found."""
+
+    step: int
+    images: int
+    kind: str
+    values: Mapping[str, float]
+
+
+Event = Progress | Snapshot | Saved | Measured
 Observer = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Something to look at now and then while training: a function of the players and their last step.
+
+    It may use the players as it likes if it leaves them as they were, their random stream too (a step seeds its own).
+    """
+
+    kind: str
+    every: int
+    look: Callable[[Players, Outcome], Mapping[str, float]]
 
 
 class Images(Protocol):
@@ -82,6 +104,7 @@ def train(
     save: Callable[[Players], Path],
     stop: Callable[[], bool] = lambda: False,
     observers: Sequence[Observer] = (),
+    probes: Sequence[Probe] = (),
 ) -> bool:
     """Trains until ``plan.steps``, or until the time is over or ``stop()`` is true, and ends with a checkpoint.
 
@@ -116,6 +139,9 @@ def train(
         check_finite(outcome, now)
         logged = now % plan.log_every == 0 or ended
         notify(Progress(now, now * recipe.batch_size, read(outcome, recipe, now) if logged else None))
+        for probe in probes:
+            if now % probe.every == 0 or ended:
+                notify(Measured(now, now * recipe.batch_size, probe.kind, probe.look(players, outcome)))
         if now % plan.sheet_every == 0 or ended:
             look()
         if now % plan.checkpoint_every == 0 or ended:
