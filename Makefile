@@ -2,13 +2,15 @@
 PYTHON ?= python3
 JOBS ?= 2
 MINUTES ?= 2
+BENCH ?=
 
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
+RIVALS := .venv-bench/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo env test lint check format constraints clean
+.PHONY: help demo env test lint check format bench constraints clean
 
 help:  ## these lines
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,13 +34,17 @@ format: $(DEV)  ## put the code into the house's style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-constraints: $(DEV)  ## pin what .venv holds now
-	@{ head -n 1 constraints.txt; $(BIN)/python -m pip list --format=freeze \
-	  | grep -viE '^(gansmith|pip|setuptools|wheel)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' | sort -f; } > constraints.new
+bench: $(RIVALS)  ## time ours, plain PyTorch and Keras side by side; BENCH=--quick takes 3 minutes
+	@.venv-bench/bin/python -m benchmarks.speed $(BENCH)
+
+constraints: $(DEV)  ## pin what .venv holds now, and .venv-bench if it is there
+	@{ head -n 1 constraints.txt; for python in $(wildcard .venv-bench/bin/python) $(BIN)/python; do \
+	  $$python -m pip list --format=freeze; done \
+	  | grep -viE '^(gansmith|pip|setuptools|wheel)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' | sort -fu; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean:  ## remove the environment and all caches; runs stay
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-bench dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -56,3 +62,9 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'Installing gansmith and its development tools into .venv (about a minute) ...'
 	@$(PIP) -e '.[dev]'
 	@touch $(RUNTIME) $@
+
+$(RIVALS): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'Installing gansmith, Keras and TensorFlow into .venv-bench (a few minutes) ...'
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Measuring: encoders turn images into features, and pure functions turn features into figures."""
