@@ -1,0 +1,231 @@
+"""`gansmith encoder`: train an encoder on labelled images of one's own, and show what is known of one."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from gansmith.cli_output import amount, document, duration, finite, pairs, progress, say, table
+
+__all__ = ["app"]
+
+Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print one JSON document")]
+MOST_IMAGES = 200_000  # as many are kept in memory; of more, a random choice
+
+app = App(
+    name="encoder",
+    help="Train or show an encoder: the network whose features images are measured by.",
+    help_format="plaintext",
+    result_action="return_value",
+)
+
+
+@app.command(sort_key=0)
+def train(
+    data: str,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    name: str | None = None,
+    judge: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    images: int | None = None,
+    size: int | None = None,
+    fit: Literal["crop", "pad"] = "crop",
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """Train an encoder on labelled images and say how many of those it has never seen it names right.
+
+    Tested on the data's test split, or, where there is none, on a tenth of each class that is held out.
+
+    Args:
+        data: mnist, another name, or the path of an image folder with a sub-folder per class, .zip, .npz or IDX file.
+        out: the file to write, ending in .safetensors.
+        name: of the encoder, in the names of metrics; the data's if not given.
+        judge: train the second classifier instead, another network, to see whether two agree.
+        images: images to learn from in all, counting repeats; 20 passes, at least 8,000, if not given.
+        size: height and width in pixels that images are brought to; their own if not given, 64 at most.
+        fit: what becomes of images that are not square: cropped to the centre, or padded.
+        seed: decides initial weights, order, augmentation, and what is held out.
+    """
+    from dataclasses import replace
+
+    from gansmith import hardware
+    from gansmith.data import load
+    from gansmith.metrics import encoder_training as training
+    from gansmith.metrics.encoder_file import check_name, check_target
+
+    check_target(out)
+    if name is not None:
+        check_name(name)
+    if images is not None and not 1 <= images <= 10**9:
+        raise ValueError(f"--images {images}: give a number from 1 to 1,000,000,000")
+    found = load(data, size=size, fit=fit, seed=seed, progress=progress)
+    training.check(found.labels, found.classes, data)
+    known, asked = _split(found, lambda: load(data, split="test", size=size, fit=fit, seed=seed), seed)
+    title = name or (f"{found.name}-judge" if judge else found.name)
+    course = training.course_for(found.name, judge=judge, count=len(known[1]))
+    if images is not None:
+        course = replace(course, images=images)
+    began = time.monotonic()
+    encoder = training.train(
+        *known,
+        *asked,
+        name=title,
+        classes=found.classes,
+        course=course,
+        seed=seed,
+        fingerprint=found.fingerprint,
+        bf16=hardware.bf16_support("cpu")[0],
+        progress=_paced(),
+    )
+    path = encoder.save(out)
+    if json:
+        document({"path": path, **_facts(encoder), "seconds": finite(time.monotonic() - began)})
+        return
+    say(pairs(_rows(encoder)) + f"\nwritten to  {path}")
+
+
+def _split(found: Any, test: Callable[[], Any], seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """(images, labels) to learn from and to be tested on."""
+    from gansmith import data
+    from gansmith.metrics import encoder_training as training
+
+    if data.test_count(found.source):
+        held = test()
+        if held.labels is None:
+            raise ValueError(f"{found.name}: its test split has no labels; give labels for both splits, or for one")
+        return _arrays(found, None, seed), _arrays(held, None, seed)
+    chosen = training.held_out(found.labels, seed)
+    return _arrays(found, ~chosen, seed), _arrays(found, chosen, seed)
+
+
+def _arrays(dataset: Any, chosen: Any, seed: int) -> tuple[Any, Any]:
+    """Images, as large as an encoder takes them, and labels of a data set, or of those chosen."""
+    import numpy as np
+
+    from gansmith.metrics.encoder_network import fitted
+
+    rows = np.arange(len(dataset)) if chosen is None else np.flatnonzero(chosen)
+    if len(rows) > MOST_IMAGES:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_IMAGES, replace=False))
+    parts = [fitted(dataset.take(rows[start : start + 1000])) for start in range(0, len(rows), 1000)]
+    return np.concatenate(parts), dataset.labels[rows]
+
+
+@app.command(sort_key=1)
+def show(
+    encoder: str | None = None,
+    /,
+    *,
+    test: str | None = None,
+    judge: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    json: Json = False,
+) -> None:
+    """List the encoders that gansmith brings along, or show one; with --test, count again what it names right.
+
+    Args:
+        encoder: mnist, fashion-mnist, or the file of one of your own; without it, the list.
+        test: data, of the encoder's classes, whose test split (all, if there is none) it is to name.
+        judge: the second classifier of that name instead.
+    """
+    from gansmith.metrics import encoder as encoders
+
+    if encoder is None:
+        rows = [_facts(find(each)) for each in encoders.names() for find in (encoders.builtin, encoders.judge)]
+        rows.append(_facts(encoders.control((1, 28, 28))))
+        if json:
+            document(rows)
+            return
+        headers = ["encoder", "classes", "shape", "dimensions", "parameters", "test accuracy"]
+        say(table(headers, [[_short(row[header]) for header in headers] for row in rows]))
+        return
+    find = encoders.judge if judge else encoders.builtin
+    if judge and encoder not in encoders.names():
+        raise ValueError(f"--judge: {encoder} is a file of its own; judges come with {' and '.join(encoders.names())}")
+    shown = find(encoder) if encoder in encoders.names() else encoders.load(encoder)
+    measured = {} if test is None else {f"right in {test}": _measure(shown, test)}
+    if json:
+        document({**_facts(shown), "test": next(iter(measured.values()), None), "card": shown.card.model_dump()})
+        return
+    facts = {f"right in {test}": "{correct:,} of {images:,}".format(**each) for each in measured.values()}
+    say(pairs({**_rows(shown), **facts}))
+
+
+def _measure(encoder: Any, name: str) -> dict[str, Any]:
+    """How many images of a data set's test split, or of all if it has none, the encoder names right."""
+    import numpy as np
+
+    from gansmith import data
+
+    split: Any = "test" if data.test_count(name) else "train"
+    found = data.load(name, split=split, progress=progress)
+    if found.labels is None or found.classes != encoder.classes:
+        raise ValueError(f"--test {name}: its classes are not those of {encoder.full_name}; give data of the same")
+    images = found.take(np.arange(len(found)))
+    correct = int((encoder.encode(images, progress=_paced()).labels == found.labels).sum())
+    return {"data": name, "split": split, "images": len(found), "correct": correct, "accuracy": correct / len(found)}
+
+
+def _facts(encoder: Any) -> dict[str, Any]:
+    """An encoder as a program reads it."""
+    return {
+        "encoder": encoder.full_name,
+        "digest": encoder.card.digest,
+        "classes": list(encoder.classes),
+        "shape": list(encoder.shape),
+        "dimensions": encoder.dimensions,
+        "parameters": sum(parameter.numel() for parameter in encoder.network.parameters()),
+        "test accuracy": encoder.test_accuracy,
+        "trained on": encoder.trained_on,
+    }
+
+
+def _rows(encoder: Any) -> dict[str, object]:
+    """An encoder as a person reads it."""
+    from gansmith.data.terms import printable
+
+    facts, tested = _facts(encoder), encoder.card.test
+    names = ", ".join(printable(each) for each in encoder.classes[:12]) + (", ..." if len(encoder.classes) > 12 else "")
+    channels, height, width = encoder.shape
+    right = "" if tested is None else f"{tested.correct:,} of {amount(tested.images, 'test image')} named right"
+    return {
+        "encoder": facts["encoder"],
+        "images": f"{height}x{width}, {'grey' if channels == 1 else 'RGB'}",
+        "features": amount(encoder.dimensions, "dimension"),
+        "parameters": f"{facts['parameters']:,}",
+        "classes": f"{len(encoder.classes):,}: {names}" if encoder.classes else "none",
+        "accuracy": f"{encoder.test_accuracy:.2%} ({right})" if right else "",
+        "trained on": encoder.trained_on,
+    }
+
+
+def _short(value: Any) -> Any:
+    """A fact as a table's cell."""
+    if isinstance(value, float):
+        return f"{value:.2%}"
+    if isinstance(value, list):
+        return "x".join(map(str, value)) if value and isinstance(value[0], int) else len(value)
+    return value
+
+
+def _paced() -> Callable[[str, int, int], None]:
+    """Progress with rate and time left, for work over two seconds, ten times a second at most."""
+    began = time.monotonic()
+    spoke = began + 2
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal spoke
+        now = time.monotonic()
+        if now < spoke + 0.1 and (done < total or spoke == began + 2):
+            return
+        spoke = now
+        rate = done / max(now - began, 1e-9)
+        left = f", about {duration((total - done) / rate)} left" if done < total else ""
+        text = f"{what}, {rate:,.0f}/s{left}"
+        progress(text.ljust(72) if sys.stderr.isatty() else text, done, total)  # over what the last one left
+
+    return tell
