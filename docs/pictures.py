@@ -1,15 +1,33 @@
-"""Makes a lesson's picture from a run: `python docs/pictures.py RUN NAME` writes docs/images/NAME-progress.png."""
+"""Makes the pictures of docs/ from a run, in docs/images.
 
+`python docs/pictures.py RUN NAME` writes a lesson's NAME-progress.png, `python docs/pictures.py RUN explore` those of
+docs/explore.md.
+"""
+
+import shlex
 import sys
 from pathlib import Path
 
 from PIL import Image
 
 from gansmith import render
+from gansmith.cli import main
 from gansmith.run import find
 
 IMAGES = Path(__file__).parent / "images"
 ROWS = 5  # of 8
+EXPLORE = {
+    "constants.png": "morph",
+    "rows.png": "morph --seeds 20,17,48,36 --loop",
+    "loop.webp": "morph --seeds 20,17,48,36 --loop",
+    "mix.png": "mix '31 - 35 + 54'",
+    "mix-means.png": "mix 'mean(31,45,55) - mean(15,30,35,42) + 58'",
+    "directions.png": "directions --seeds 20",
+    "attributes.png": "directions --method attributes --seeds 20",
+    "truncate.png": "truncate",
+    "neighbours.png": "neighbours --seed 5",
+}
+"""The pictures of docs/explore.md by the verbs that make them of a run."""
 
 
 def progress(where: str, name: str) -> Path:
@@ -31,5 +49,18 @@ def progress(where: str, name: str) -> Path:
     return target
 
 
+def explore(where: str) -> None:
+    """Every picture of docs/explore.md."""
+    for name, command in EXPLORE.items():
+        verb, *options = shlex.split(command)
+        expression = [options.pop(0)] if verb == "mix" else []
+        if main([verb, where, *expression, *options, "-o", str(IMAGES / f"explore-{name}")]):
+            raise SystemExit(f"{command} failed")
+
+
 if __name__ == "__main__":
-    print(progress(*sys.argv[1:]))
+    run, name = sys.argv[1:]
+    if name == "explore":
+        explore(run)
+    else:
+        print(progress(run, name))

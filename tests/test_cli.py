@@ -201,7 +201,7 @@ def test_train_help_lists_the_common_flags_before_every_recipe_field(capsys: pyt
     text = printed(capsys, "train", "--help")
     flags = "".join(line[1:32].split()[0] for line in text.splitlines() if line[1:32].split())  # long names wrap
     for name, _ in fields():
-        assert "--" + name.replace("_", "-") in flags or name == "name"
+        assert "--" + name.replace("_", "-") in flags or name in {"name", "classes"}
     assert text.index("--minutes") < text.index("--threads") < text.index("--sheet-every") < text.index("--noise.size")
 
 
@@ -256,8 +256,8 @@ def test_train_says_what_it_will_do_and_what_it_made(
     inside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = printed(capsys, *SMALL, "--steps", "3", "--out", str(tmp_path / "runs"))
-    opening = [line.split()[0] for line in text.splitlines() if line.strip()][:7]
-    assert opening == ["data", "recipe", "device", "precision", "threads", "training", "run"]
+    opening = [line.split()[0] for line in text.splitlines() if line.strip()][:8]
+    assert opening == ["data", "recipe", "device", "precision", "threads", "layers", "training", "run"]
     assert "digits, 64 images, 28x28, grey" in text
     assert "threads    1 (asked for)" in text
     for name in ("sheet.png", "samples.webp", "real-and-generated.png", "quiz.png", "report.html"):
@@ -372,7 +372,8 @@ def test_a_report_is_written_again(inside: Path, tmp_path: Path, capsys: pytest.
 
 def test_info_tells_versions_choices_and_places(capsys: pytest.CaptureFixture[str]) -> None:
     told = document(capsys, "info")
-    assert {"gansmith", "torch", "device", "precision", "threads", "why", "data cache"} <= set(told)
+    assert {"gansmith", "torch", "device", "precision", "threads", "layers", "why", "data cache"} <= set(told)
+    assert all(value > 0 for value in told["measured"].values())
     assert told["data cache"] == os.environ["GANSMITH_CACHE"]
     assert "every core" in printed(capsys, "info")
 

@@ -6,10 +6,12 @@ A document's blocks run in a temporary folder, through the real command line, on
   becomes N / 1000, from 2 to 12; `--minutes M` becomes as many steps; a fresh training gets small batches,
   and `--resume` goes on to step 13, or past it where it names a budget.
   `> FILE` is honoured. The shell's other commands, such as `git clone`, are left alone.
+- The run of docs/explore.md gets a generator that draws digits (tests/decoder.py): one of a few steps knows no class.
+  `truncate` measures few images, `neighbours` and `evaluate` look among few, and `invert` compares with one.
 - `make TARGET` lines are checked against the Makefile.
 - Python blocks of a document share one namespace; `steps=N` and `minutes=M` shrink the same way.
-- Data that documents may name: `my-images/` (class sub-folders of digits), `my-images.zip`, `my-images.npz`. Data sets
-  that need a network are replaced by mnist.
+- Data that documents may name: `my-images/` (class sub-folders of digits), `my-images.zip`, `my-images.npz`, and
+  `me.png`, a digit written on paper. Data sets that need a network are replaced by mnist.
 - `<!-- not run: REASON -->` before a block leaves that one out.
 """
 
@@ -25,6 +27,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from decoder import decoder
 from gansmith import data
 from gansmith.cli import main
 
@@ -86,6 +89,15 @@ def small(words: list[str]) -> list[str]:
             words += ["--steps", str(resumed or 2)]
         if "--batch-size" not in words and "--resume" not in words:
             words += ["--batch-size", "8"]
+    if words[0] in {"evaluate", "compare"}:
+        words = [*(word for word, last in zip(words, [None, *words], strict=False) if "--samples" not in (word, last))]
+        words += ["--samples", "150"]
+    if words[0] == "truncate" and "--samples" not in words:
+        words += ["--samples", "50"]
+    if words[0] == "neighbours" and "--data" not in words:
+        words += ["--data", "my-images.npz"]
+    if words[0] == "invert" and "--floor" not in words:
+        words += ["--floor", "1"]
     return words
 
 
@@ -137,6 +149,7 @@ def supply(folder: Path) -> None:
     with zipfile.ZipFile(folder / "my-images.zip", "w") as archive:
         for path in sorted((folder / "my-images").rglob("*.png")):
             archive.write(path, path.relative_to(folder / "my-images"))
+    Image.fromarray(255 - np.pad(images[-1, 0].repeat(5, 0).repeat(5, 1), 40)).save(folder / "me.png")
     np.savez(folder / "my-images.npz", train_images=images[:, 0], train_labels=digits.labels[chosen])
 
 
@@ -144,6 +157,7 @@ def supply(folder: Path) -> None:
 def test_what_a_document_says_works(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gansmith.hardware.available_cores", lambda: 1)  # other tests run beside this one
+    monkeypatch.setattr("gansmith.metrics.evaluation.real_side.WHOLE", 500)
     supply(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks((ROOT / name).read_text()):
@@ -155,6 +169,8 @@ def test_what_a_document_says_works(name: str, tmp_path: Path, monkeypatch: pyte
             for line in commands(block):
                 if line.startswith("gansmith "):
                     run_command(line)
+                    if name == "docs/explore.md" and line.startswith("gansmith train"):
+                        decoder().save_pretrained("runs/last/generator")
                 elif line.startswith("make "):
                     check_make(line)
         else:

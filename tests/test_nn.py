@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansmith.nn import Dropout, SameConv2d, UpsampleConv2d, patch, same_padding, set_fast
+from gansmith.nn import (
+    Dropout,
+    SameConv2d,
+    SameConvTranspose2d,
+    UpsampleConv2d,
+    patch,
+    same_padding,
+    set_fast,
+    transpose,
+)
 
 torch.set_num_threads(1)
 DTYPES = [(torch.float64, 1e-11), (torch.float32, 1e-4), (torch.bfloat16, 1e-2)]
@@ -88,6 +97,69 @@ def test_upsample_conv_fast_is_plain(
     assert_same(layer, torch.randn(shape, dtype=working(dtype)), dtype, tolerance)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
+@pytest.mark.parametrize(
+    ("channels", "out_channels", "size", "out_size", "valid"),
+    [(25, 32, 2, 3, False), (32, 8, 3, 6, False), (64, 1, 12, 28, True), (8, 3, 5, 9, False)],
+)
+def test_transposed_fast_is_plain(
+    channels: int,
+    out_channels: int,
+    size: int,
+    out_size: int,
+    valid: bool,
+    dtype: torch.dtype,
+    tolerance: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    layer = SameConvTranspose2d(channels, out_channels, 5, 2, out_size=out_size, valid=valid).to(working(dtype))
+    for chunk in (1 << 21, 3 * 25 * out_channels * size**2):  # all 8 images at once; by 3, 3 and 2
+        monkeypatch.setattr(transpose, "_CHUNK", chunk)
+        assert_same(
+            layer.to(working(dtype)), torch.randn(8, channels, size, size, dtype=working(dtype)), dtype, tolerance
+        )
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), DTYPES[:2])
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 4),
+    channels=st.integers(1, 4),
+    out_channels=st.sampled_from([1, 3, 4]),
+    size=st.integers(1, 7),
+    kernel=st.integers(1, 6),
+    stride=st.integers(2, 3),
+    more=st.integers(-2, 2),
+    valid=st.booleans(),
+    chunk=st.sampled_from([1, 1 << 21]),
+)
+def test_transposed_fast_is_plain_for_any_shape(
+    n: int,
+    channels: int,
+    out_channels: int,
+    size: int,
+    kernel: int,
+    stride: int,
+    more: int,
+    valid: bool,
+    chunk: int,
+    dtype: torch.dtype,
+    tolerance: float,
+) -> None:
+    torch.manual_seed(0)
+    out_size = max(1, (size - 1) * stride + kernel + more) if valid else max(1, size * stride - (more > 0))
+    layer = SameConvTranspose2d(channels, out_channels, kernel, stride, out_size=out_size, valid=valid)
+    reached = (size - 1) * stride + kernel - 2 * layer.before
+    if reached < 1 or out_size - reached >= stride:  # F.conv_transpose2d cannot
+        return
+    layer = layer.to(working(dtype), memory_format=torch.channels_last)
+    maps = torch.randn(n, channels, size, size, dtype=working(dtype)).to(memory_format=torch.channels_last)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(transpose, "_CHUNK", chunk)  # 1: image by image
+        assert_same(layer, maps, dtype, tolerance)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(1, 3),
@@ -129,7 +201,15 @@ def test_any_strides_are_taken() -> None:
     assert_same(layer, wide, torch.float64, 1e-11)
 
 
-@pytest.mark.parametrize("layer", [SameConv2d(64, 64, 5), SameConv2d(4, 1, 5), UpsampleConv2d(4, 4, 5)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        SameConv2d(64, 64, 5),
+        SameConv2d(4, 1, 5),
+        UpsampleConv2d(4, 4, 5),
+        SameConvTranspose2d(4, 8, 5, 2, out_size=8),
+    ],
+)
 def test_same_bytes_again(layer: nn.Module) -> None:
     maps = torch.randn(8, 4, 4, 4) if not isinstance(layer, SameConv2d) else torch.randn(8, layer.in_channels, 4, 4)
     first = results(layer, maps, fast=True, dtype=torch.bfloat16)
@@ -137,10 +217,12 @@ def test_same_bytes_again(layer: nn.Module) -> None:
         assert torch.equal(value, first[name]), name
 
 
-@pytest.mark.parametrize("out_channels", [1, 64])
-def test_second_derivatives_are_the_plain_ones(out_channels: int) -> None:
+@pytest.mark.parametrize(
+    "layer", [SameConv2d(64, 1, 3), SameConv2d(64, 64, 3), SameConvTranspose2d(64, 3, 5, 2, out_size=8)]
+)
+def test_second_derivatives_are_the_plain_ones(layer: nn.Module) -> None:
     torch.manual_seed(0)
-    layer = SameConv2d(64, out_channels, 3).double()
+    layer = layer.double()
     maps = torch.randn(2, 64, 4, 4, dtype=torch.float64, requires_grad=True)
 
     def penalty(*, fast: bool) -> tuple[Tensor, ...]:
@@ -180,10 +262,15 @@ def test_same_padding(size: int, kernel: int, stride: int, expected: tuple[int, 
 
 
 def test_set_fast_reaches_every_layer() -> None:
-    network = nn.Sequential(SameConv2d(1, 1, 3), nn.Sequential(UpsampleConv2d(1, 1, 3), Dropout(0.5)), nn.ReLU())
+    network = nn.Sequential(
+        SameConv2d(1, 1, 3),
+        nn.Sequential(UpsampleConv2d(1, 1, 3), Dropout(0.5)),
+        SameConvTranspose2d(1, 1, 3, 2, out_size=4),
+        nn.ReLU(),
+    )
     set_fast(network, False)
-    assert [module.fast for module in network.modules() if hasattr(module, "fast")] == [False] * 3
-    assert not hasattr(network[2], "fast")
+    assert [module.fast for module in network.modules() if hasattr(module, "fast")] == [False] * 4
+    assert not hasattr(network[3], "fast")
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.4, 0.5, 0.999])

@@ -163,8 +163,8 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(
     built: list[training.Players] = []
     build = training.new_players
 
-    def remember(recipe: Recipe, *, seed: int, device: torch.device) -> training.Players:
-        built.append(build(recipe, seed=seed, device=device))
+    def remember(recipe: Recipe, *, seed: int, device: torch.device, fast: bool) -> training.Players:
+        built.append(build(recipe, seed=seed, device=device, fast=fast))
         return built[-1]
 
     def poison(event: Event) -> None:

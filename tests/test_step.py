@@ -53,6 +53,25 @@ def test_optimisers_follow_keras_equations(kind: str) -> None:
         torch.testing.assert_close(parameter.detach(), value, rtol=1e-9, atol=1e-12)
 
 
+def test_channels_last_weights_move_as_torch_moves_them() -> None:
+    """The fused kernel gets dense rows in the place of copies, and gives the same bytes."""
+    ends = []
+    for build in (optim.build, lambda parameters, numbers: torch.optim.Adam(parameters, 0.01, eps=1e-7, fused=True)):
+        torch.manual_seed(0)
+        shapes = [(8, 3, 5, 5), (7,), (4, 6), (2, 1, 3, 3)]
+        parameters = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+        parameters[0].data = parameters[0].data.to(memory_format=torch.channels_last)
+        optimizer = build(parameters, Optimizer(kind="adam", lr=0.01))
+        for _ in range(3):
+            for parameter in parameters:
+                parameter.grad = torch.randn_like(parameter)
+            optimizer.step()
+        ends.append([*parameters, *optim.state_of(optimizer).values()])
+    for found, expected in zip(*ends, strict=True):
+        assert torch.equal(found, expected)
+        assert found.stride() == expected.stride()
+
+
 def test_optimiser_state_round_trip() -> None:
     numbers = Optimizer(kind="adam", lr=0.01)
     parameters = [nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(4))]
@@ -113,6 +132,28 @@ def test_inference_fakes_use_averages_and_leave_them_alone() -> None:
     assert players.generator.training
     varied = make_fakes(players.generator, z, recipe.override(fakes="training"))
     assert not torch.equal(first, varied)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_one_forward_for_both_updates_is_the_same_method(bf16: bool) -> None:
+    """deconv makes its images once a step: networks and optimisers end in the bytes of making them twice."""
+    ends = []
+    for once in (True, False):
+        players, recipe, real = small("deconv")
+        torch.manual_seed(0)
+        for _ in range(3):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                if once:
+                    step(players, recipe, real)
+                    continue
+                z = draw(recipe.noise, 8, torch.device("cpu"))
+                discriminator_step(players, recipe, real, make_fakes(players.generator, z, recipe))
+                generator_step(players, recipe, z)
+            players.step += 1
+        optimizers = (players.generator_optimizer, players.discriminator_optimizer)
+        states = [value for optimizer in optimizers for value in optim.state_of(optimizer).values()]
+        ends.append([*weights(players.generator), *weights(players.discriminator), *states])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
 def test_shared_noise_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:

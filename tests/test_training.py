@@ -68,8 +68,8 @@ def test_a_run_leaves_all_that_is_promised(trained: tuple[gs.Run, list[Event]]) 
 def test_each_step_draws_from_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipes.get("mlp").override(batch_size=4)
     players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
-    real, seen = torch.manual_seed, []
-    monkeypatch.setattr(torch, "manual_seed", lambda seed: seen.append(seed) or real(seed))
+    real, seen = training.seed_all, []
+    monkeypatch.setattr(training, "seed_all", lambda seed, device: seen.append(seed) or real(seed, device))
     drawn: list[torch.Tensor] = []
     make = training.step
     monkeypatch.setattr(training, "step", lambda *a: drawn.append(torch.rand(1)) or make(*a))
@@ -120,3 +120,11 @@ def test_colour_data_train_in_colour(tmp_path: Path) -> None:
     )
     assert run.recipe.channels == 3
     assert gs.load(run).sample(2).images.shape == (2, 3, 28, 28)
+
+
+def test_a_step_on_a_cpu_is_seeded_as_torch_seeds_and_wakes_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("slow: it formats a traceback for CUDA"))
+    training.seed_all(5, torch.device("cpu"))
+    assert torch.equal(torch.rand(3), expected)

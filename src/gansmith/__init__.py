@@ -9,8 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gansmith import data, recipes
+    from gansmith import data, latent, recipes
+    from gansmith.doctor.examination import Examination, examine
+    from gansmith.figures import Report
     from gansmith.forge import load, resume, train
+    from gansmith.metrics.evaluation import compare, evaluate
     from gansmith.recipe import Network, Noise, Optimizer, Recipe
     from gansmith.run import Run
     from gansmith.sampling import Generator, Samples
@@ -18,28 +21,39 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Examination": "gansmith.doctor.examination",
     "Generator": "gansmith.sampling",
     "Network": "gansmith.recipe",
     "Noise": "gansmith.recipe",
     "Optimizer": "gansmith.recipe",
     "Recipe": "gansmith.recipe",
+    "Report": "gansmith.figures",
     "Run": "gansmith.run",
     "Samples": "gansmith.sampling",
+    "compare": "gansmith.metrics.evaluation",
+    "evaluate": "gansmith.metrics.evaluation",
+    "examine": "gansmith.doctor.examination",
     "load": "gansmith.forge",
     "resume": "gansmith.forge",
     "train": "gansmith.forge",
 }
-_MODULES = ("data", "recipes")
+_MODULES = ("data", "latent", "recipes")
 
 __all__ = [
+    "Examination",
     "Generator",
     "Network",
     "Noise",
     "Optimizer",
     "Recipe",
+    "Report",
     "Run",
     "Samples",
+    "compare",
     "data",
+    "evaluate",
+    "examine",
+    "latent",
     "load",
     "recipes",
     "resume",

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,14 @@ class DivergenceError(ValueError):
     """Training produced a value that is not finite."""
 
 
-def save(folder: Path, players: Players, about: dict[str, Any]) -> Path:
+def save(folder: Path, players: Players, about: dict[str, Any], *, keep: Collection[int] = ()) -> Path:
     """Writes ``folder/step-NNNNNN``, then removes all but the newest two.
 
     Args:
         folder: the run's checkpoints.
         players: what to save; never changed.
         about: plain values kept in state.json.
+        keep: steps whose checkpoints stay, however old.
 
     Raises:
         DivergenceError: a weight is not finite; nothing is written.
@@ -68,19 +69,23 @@ def save(folder: Path, players: Players, about: dict[str, Any]) -> Path:
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
-    prune(folder)
+    prune(folder, keep=keep)
     return final
 
 
-def prune(folder: Path, *, beyond: int | None = None) -> None:
-    """Removes all but the newest two; with ``beyond``, first sets aside those of later steps, which are damaged."""
+def prune(folder: Path, *, beyond: int | None = None, keep: Collection[int] = ()) -> None:
+    """Removes all but the newest two and those of the steps in ``keep``.
+
+    With ``beyond``, first sets aside those of later steps, which are damaged.
+    """
     for step, path in list(_found(folder)):
         if beyond is not None and step > beyond:
             aside = path.with_name(f"damaged-{path.name}")
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
-    for _, old in list(_found(folder))[KEEP:]:
-        shutil.rmtree(old, ignore_errors=True)
+    for step, old in list(_found(folder))[KEEP:]:
+        if step not in keep:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def newest(folder: Path, complain: list[str]) -> Path | None:
@@ -91,6 +96,15 @@ def newest(folder: Path, complain: list[str]) -> Path | None:
             return path
         complain.append(f"checkpoint of step {step} is damaged ({problem}); the one before it is used")
     return None
+
+
+def at(folder: Path, step: int) -> Path:
+    """The checkpoint of a step. Raises ValueError when it is not there, or damaged."""
+    path = folder / f"step-{step:06d}"
+    problem = _problem(path)
+    if problem is not None:
+        raise ValueError(f"{path}: cannot be used ({problem}); take another checkpoint")
+    return path
 
 
 def state(path: Path) -> dict[str, Any]:

@@ -34,6 +34,40 @@ app = App(
 app.command(
     "gansmith.cli_train:train", name="train", help="Train a generator and a discriminator on images.", sort_key=0
 )
+app.command(
+    "gansmith.cli_measure:evaluate",
+    name="evaluate",
+    help="Measure generated images against real ones: a table in plain words, with the floor beside each figure.",
+    sort_key=3,
+)
+app.command(
+    "gansmith.cli_measure:compare",
+    name="compare",
+    help="Put runs side by side, and rank them only where the difference is more than noise.",
+    sort_key=3,
+)
+app.command(
+    "gansmith.cli_encoder:app",
+    name="encoder",
+    help="Train or show an encoder: the network whose features images are measured by.",
+    sort_key=7,
+)
+
+app.command(
+    "gansmith.cli_doctor:doctor", name="doctor", help="Say what is wrong with a run, and what to try.", sort_key=6
+)
+
+for _module, _verb, _help in (
+    ("cli_latent", "morph", "Turn one image into another: a strip of frames, or an animation."),
+    ("cli_latent", "mix", 'Do arithmetic on noise, such as "12 - 40 + 7".'),
+    ("cli_latent", "directions", "Find the ways to go in latent space that change most."),
+    ("cli_find", "find", "Find noise that makes a class, or a look: which noise makes a 7?"),
+    ("cli_find", "invert", "Find the noise that makes your own picture."),
+    ("cli_quiz", "quiz", "Real or forged? Asks you, and says whether you beat guessing."),
+    ("cli_truth", "truncate", "Trade variety for quality, and measure the trade."),
+    ("cli_truth", "neighbours", "Show samples beside the training images nearest to them."),
+):
+    app.command(f"gansmith.{_module}:{_verb}", name=_verb, help=_help, sort_key=20)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -193,6 +227,8 @@ def sample(
     *,
     number: Annotated[int, Parameter(name=("--number", "-n"))] = 64,
     seed: int = 0,
+    label: str | None = None,
+    best: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     out: Annotated[Path, Parameter(name=("--out", "-o"))] = Path("sheet.png"),
     device: str = "auto",
     json: Json = False,
@@ -203,6 +239,8 @@ def sample(
         run: a run's folder, its name under runs/, or last; or an exported generator's folder.
         number: how many images.
         seed: of the endless sequence they are the beginning of.
+        label: the class to make, by name or number, or several that take turns: 3,7; all do if none is named.
+        best: take the checkpoint whose quality measured best while training, instead of the newest.
         out: a sheet (.png, .webp, .jpg), arrays (.npz), or a new folder for a PNG each.
         device: auto, cpu, cuda or cuda:1.
     """
@@ -210,12 +248,13 @@ def sample(
     from gansmith.sampling import check_target
 
     check_target(Path(out), number)
-    generator = forge.load(run, device=device)
-    path = generator.sample(number, seed=seed).save(out)
+    generator = forge.load(run, device=device, which="best" if best else "newest")
+    samples = generator.sample(number, seed=seed, label=None if label is None else label.split(","))
+    path = samples.save(out)
     if json:
-        document({"path": path, "count": number, "seed": seed, "recipe": generator.recipe.name})
+        document({"path": path, "count": number, "seed": seed, "label": label, "recipe": generator.recipe.name})
         return
-    say(f"{amount(number, 'image')} of seed {seed}: {path}")
+    say(f"{amount(number, 'image')} of seed {seed}{f', label {label}' if label else ''}: {path}")
 
 
 @app.command(sort_key=4)
@@ -281,15 +320,19 @@ def info(*, device: str = "auto", json: Json = False) -> None:
     Args:
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith import data, hardware, recorder
+    from dataclasses import asdict
 
-    choice = hardware.choose(device, gflop=float("inf"))
+    from gansmith import data, hardware, probe, recorder
+
+    choice = hardware.choose(device, gflop=float("inf"), measure=probe.speeds)
     facts = recorder.environment(choice)
+    measured = probe.speeds(choice.threads)
     facts |= {"data by name": ", ".join(data.names()), "data cache": data.cache_dir()}
     if json:
-        document(facts)
+        document({**facts, "measured": asdict(measured)})
         return
     why = facts.pop("why")
+    facts["measured"] = probe.words(measured)
     if choice.precision == "bf16":
         facts["precision"] = f"bf16 for steps of {hardware.SMALL_STEP_GFLOP:g} GFLOP or more, else fp32"
     say(pairs({name: f"{value} ({why[name]})" if name in why else value for name, value in facts.items()}))

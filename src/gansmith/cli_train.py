@@ -17,8 +17,8 @@ from gansmith.cli_output import amount, document, duration, finite, pairs, progr
 
 __all__ = ["train"]
 
-OWN = {"name", "size", "steps"}  # fields that --recipe, --size and --steps decide
-ENDING = {"source", "steps", "minutes", "out", "device", "precision", "threads"}  # what may differ when a run goes on
+OWN = {"name", "size", "steps", "conditional", "classes"}  # fields that flags of their own, or the data, decide
+ENDING = {"source", "steps", "minutes", "out", "device", "precision", "threads", "fast"}  # may differ in a resumed run
 
 MACHINE = Group("Machine", sort_key=2)
 OUTPUT = Group("What is written and said", sort_key=3)
@@ -64,15 +64,19 @@ def train(
     seed: int | None = None,
     size: int | None = None,
     fit: Literal["crop", "pad"] | None = None,
+    conditional: Annotated[bool | Literal["projection", "auxiliary"] | None, Parameter(negative=())] = None,
     config: Path | None = None,
     resume: str | None = None,
     device: Annotated[str | None, Machine] = None,
     precision: Annotated[Literal["auto", "fp32", "bf16"] | None, Machine] = None,
     threads: Annotated[int | None, Machine] = None,
+    fast: Annotated[Literal["auto", "off"] | None, Machine] = None,
     out: Annotated[Path | None, Output] = None,
     sheet_every: Annotated[int | None, Output] = None,
     log_every: Annotated[int | None, Output] = None,
     checkpoint_every: Annotated[int | None, Output] = None,
+    signals_every: Annotated[int | None, Output] = None,
+    evaluate_every: Annotated[int | None, Output] = None,
     sanity_steps: Annotated[int | None, Output] = None,
     gif: Annotated[bool, Switch] = False,
     quiet: Annotated[bool, Switch] = False,
@@ -91,15 +95,21 @@ def train(
         seed: decides everything random; 0 if not given.
         size: height and width in pixels that images are brought to; their own, or the recipe's, if not given.
         fit: what becomes of images that are not square: cropped to the centre, or padded.
+        conditional: train on the data's labels, for `sample --label`; a head may be named, projection if it is not.
         config: a TOML file of recipe fields, as `gansmith recipes NAME` prints them.
         resume: go on with this run (a folder, a name under runs/, or last); --steps and --minutes are the new end.
         device: auto, cpu, cuda or cuda:1.
         precision: of the arithmetic.
         threads: CPU threads; all that this process may use if not given.
+        fast: off takes the plain layers in the place of the fast ones, which compute the same function.
         out: folder of runs.
         sheet_every: steps between sheets of samples.
         log_every: steps between rows of metrics.
         checkpoint_every: steps between checkpoints.
+        signals_every: steps between the doctor's looks at the players, 0 for none; as often as takes under 2 % of the
+            time, if not given.
+        evaluate_every: steps between measurements of quality, 0 for none; at checkpoints, as often as takes under 5 %
+            of the time, if not given.
         sanity_steps: first train a discriminator alone for so many steps, to see that it can tell real from untrained.
         gif: write the animation as GIF instead of WebP.
         quiet: say only where the run is.
@@ -145,6 +155,7 @@ def _job(given: dict[str, Any]) -> Any:
 def _watched(job: Any, *, quiet: bool, aside: bool) -> Any:
     """Trains, saying first what is about to happen, and showing how it goes."""
     from gansmith import forge
+    from gansmith.doctor import Watch
     from gansmith.terminal import Panel
 
     panel = Panel(
@@ -155,14 +166,16 @@ def _watched(job: Any, *, quiet: bool, aside: bool) -> Any:
         quiet=quiet,
         file=sys.stderr if aside else sys.stdout,
     )
+    watch = Watch(lambda finding: panel.tell(finding.name, finding.line(), over=finding.until is not None))
     with ExitStack() as stack:
 
         def started(run: Any) -> None:
             if not quiet:
                 say(_opening(job, run), aside=aside)
+            watch.begin(run)
             stack.enter_context(panel)
 
-        return forge.execute(job, observers=[panel], started=started)
+        return forge.execute(job, observers=[panel, watch], started=started)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,14 +206,29 @@ def _opening(job: Any, run: Any) -> str:
     rows = {
         "data": f"{job.dataset.name}, {amount(len(job.dataset), 'image')}, {height}x{width}, {colour}"
         + (f"; {amount(skipped, 'file')} skipped (`gansmith data {job.dataset.source}` says why)" if skipped else ""),
-        "recipe": f"{recipe.name}, batches of {recipe.batch_size:,}",
+        "recipe": f"{recipe.name}, batches of {recipe.batch_size:,}"
+        + (f", on {amount(recipe.classes, 'label')} ({recipe.conditional})" if recipe.classes else ""),
         "device": f"{choice.device} ({choice.why['device']})",
         "precision": f"{choice.precision} ({choice.why['precision']})",
         "threads": f"{choice.threads} ({choice.why['threads']})",
+        "layers": f"{choice.layers} ({choice.why['layers']})",
         "training": f"{start}, about {expected} at {1 / job.seconds_per_step:,.3g} steps/s",
+        "quality": _measuring(job),
         "run": run.path,
     }
     return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in job.warnings)])
+
+
+def _measuring(job: Any) -> str:
+    """What is measured while it trains, or why nothing is."""
+    measuring = job.measuring
+    if measuring.stick is None:
+        return f"not measured while it trains ({measuring.why})" if measuring.why else ""
+    told = measuring.stick.protocol
+    return (
+        f"{told.metric} of {told.samples:,} samples every {amount(measuring.every, 'step')}; "
+        f"{told.floor:.3g} for real images"
+    )
 
 
 def _closing(run: Any) -> str:
@@ -224,10 +252,25 @@ def _closing(run: Any) -> str:
     here = {what: run.path / name for what, name in pictures.items() if (run.path / name).exists()}
     sanity = "".join(f"; alone, the discriminator was right in {share:.0%}" for share in _sanity(run)[-1:])
     return (
-        f"\n{amount(step, 'step')} done{sanity}: {run.path}\n\n{pairs(here)}\n\ngo on with\n"
+        f"\n{amount(step, 'step')} done{sanity}: {run.path}\n\n{pairs(here)}{_best(run, where)}\n\ngo on with\n"
         f"  {program()} sample {where} -n 64 --seed 1 -o more.png\n"
+        f"  {program()} evaluate {where}\n"
         f"  {program()} train --resume {where} --steps {2 * step}\n"
         f"  {program()} recipes"
+    )
+
+
+def _best(run: Any, where: str) -> str:
+    """A line where an earlier checkpoint measured notably better than the newest."""
+    from gansmith import quality
+
+    better = quality.better(run)
+    if better is None:
+        return ""
+    step, best, newest = better
+    return (
+        f"\n\nstep {step:,} measured better than the end ({best:.3g} against {newest:.3g}) and is kept; see\n"
+        f"  {program()} sample {where} --best -n 64 -o best.png"
     )
 
 
@@ -247,6 +290,7 @@ def _summary(run: Any) -> dict[str, Any]:
         "data": run.data.name,
         "seed": run.settings.seed,
         "metrics": {name: finite(value) if isinstance(value, float) else value for name, value in last.items()},
+        "quality": {"best": run.best(), "newest": (run.quality() or [None])[-1]},
         "sanity": [finite(share) for share in _sanity(run)],
         "files": sorted(path.name for path in run.path.iterdir() if not path.name.startswith(".")),
     }

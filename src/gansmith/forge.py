@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import checkpoint, data, hardware, recipes, recorder, sampling, training
+from gansmith import checkpoint, data, hardware, quality, recipes, recorder, resident, sampling, signals, training
 from gansmith import run as runs
+from gansmith.doctor import picture as doctor_picture
+from gansmith.doctor.examination import examine
 from gansmith.job import Job, prepare, prepare_resume
 from gansmith.report import write_report
 from gansmith.run import DataFacts, Run
@@ -85,18 +87,35 @@ def resume(where: str | Path, *, observers: Sequence[Observer] = (), **arguments
     return execute(prepare_resume(where, **arguments), observers=observers)
 
 
-def load(where: str | Path | Run, *, out: str | Path = "runs", device: str = "cpu") -> Generator:
+def load(
+    where: str | Path | Run,
+    *,
+    out: str | Path = "runs",
+    device: str = "cpu",
+    which: Literal["newest", "best"] = "newest",
+) -> Generator:
     """The generator of a run (folder, name, "last") or of an exported folder, ready to sample.
 
     A run that is not finished gives the generator of its newest checkpoint.
 
+    Args:
+        where: the run or the folder.
+        out: where names are looked up.
+        device: where it is to compute.
+        which: "best" is the checkpoint that measured best while training.
+
     Raises ValueError in one line when there is none.
     """
     if not isinstance(where, Run) and (Path(where) / "model.safetensors").exists():
+        if which == "best":
+            raise ValueError(f"{where}: is an exported generator, which has no checkpoints; leave --best out")
         generator = Generator.from_pretrained(where)
     else:
         run = where if isinstance(where, Run) else runs.find(where, out=out)
-        generator = Generator.from_pretrained(run.generator) if run.finished else _from_checkpoint(run)
+        if which == "best":
+            generator = _from_checkpoint(run, _best(run))
+        else:
+            generator = Generator.from_pretrained(run.generator) if run.finished else _from_checkpoint(run)
     generator.network.to(hardware.choose(device, "fp32", None, gflop=0).device)
     return generator
 
@@ -111,6 +130,7 @@ def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrup
         generator.save_pretrained(run.generator)
         recorder.draw(run, generator, dataset, run.settings.seed)
         run.mark(state)
+        doctor_picture.draw(examine(run, sheets=False))
         write_report(run.path)  # last: a run is finished once this is there
     except OSError as error:
         raise ValueError(
@@ -121,16 +141,24 @@ def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrup
 def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Observer]) -> bool:
     """Trains from the start or from the job's checkpoint; whether the end was reached."""
     device = torch.device(job.choice.device)
-    players = training.new_players(job.recipe, seed=job.plan.seed, device=device)
+    players = training.new_players(job.recipe, seed=job.plan.seed, device=device, fast=job.choice.fast)
     if job.start_from is not None:
         checkpoint.restore(job.start_from, players)
-    batches = data.Batches(job.dataset, job.recipe.batch_size, job.plan.seed)
+    batches = resident.nearest(data.Batches(job.dataset, job.recipe.batch_size, job.plan.seed), device)
     steps, sanity = job.settings.sanity_steps, run.path / "sanity.json"
     if steps and not sanity.exists():
         check = training.sanity_check(
-            job.recipe, batches, seed=job.plan.seed, steps=steps, device=device, stop=asked.is_set
+            job.recipe,
+            batches,
+            seed=job.plan.seed,
+            steps=steps,
+            device=device,
+            fast=job.choice.fast,
+            stop=asked.is_set,
         )
         runs.write_json(sanity, {"discriminator_accuracy": check})
+    if job.measuring.stick is not None:
+        quality.begin(run, job.measuring.stick)
     notes = recorder.Recorder(run, start_step=players.step, batch_size=job.recipe.batch_size)
     try:
         return training.train(
@@ -142,9 +170,30 @@ def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Obser
             save=notes.save,
             stop=asked.is_set,
             observers=[notes, *observers],
+            probes=_probes(job, device),
         )
     finally:
         notes.close()
+
+
+def _probes(job: Job, device: torch.device) -> list[training.Probe]:
+    """What looks at the players while they train."""
+    probes = []
+    if job.measuring.stick is not None:
+        probes.append(quality.probe(job.measuring.stick, job.recipe, job.measuring.every))
+    if job.settings.signals_every:
+        probes.append(
+            signals.probe(
+                job.recipe,
+                job.dataset,
+                signals.holdout(job.dataset, job.fit),
+                seed=job.plan.seed,
+                every=job.settings.signals_every,
+                precision=job.choice.precision,
+                device=device,
+            )
+        )
+    return probes
 
 
 def _create(job: Job) -> Run:
@@ -181,9 +230,10 @@ def _rewind(job: Job, run: Run) -> Run:
         runs.clean(run.path)
         for name in ("report.html", "state.txt"):  # it is no longer finished
             (run.path / name).unlink(missing_ok=True)
-        checkpoint.prune(run.checkpoints, beyond=job.start_step)
         known = checkpoint.state(job.start_from)["metrics_bytes"] if job.start_from else 0
         recorder.rewind(run, job.start_step, known)
+        best = run.best()
+        checkpoint.prune(run.checkpoints, beyond=job.start_step, keep=() if best is None else (best[0],))
         _write_settings(job, run)
     except OSError as error:
         raise ValueError(f"{run.path}: cannot be written ({error.strerror})") from None
@@ -195,8 +245,19 @@ def _write_settings(job: Job, run: Run) -> None:
     runs.write_json(run.path / "run.json", job.settings.model_dump(mode="json"))  # last: with it, a folder is a run
 
 
-def _from_checkpoint(run: Run) -> Generator:
-    newest = checkpoint.newest(run.checkpoints, [])
+def _best(run: Run) -> Path:
+    """The checkpoint that measured best. Raises ValueError when none was measured, or it is damaged."""
+    best = run.best()
+    if best is None:
+        raise ValueError(
+            f"{run.path}: its quality was not measured while it trained; leave --best out, or train anew with "
+            f"--evaluate-every {run.settings.checkpoint_every}"
+        )
+    return checkpoint.at(run.checkpoints, best[0])
+
+
+def _from_checkpoint(run: Run, path: Path | None = None) -> Generator:
+    newest = path or checkpoint.newest(run.checkpoints, [])
     if newest is None:
         raise ValueError(f"{run.path} has no generator yet: no checkpoint is whole; go on with --resume {run.name}")
     network = recipes.generator(run.recipe)

@@ -1,13 +1,17 @@
 """What the machine offers, and the choice of device, precision and threads with the reason in words."""
 
 import os
+import platform
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 
 Precision = Literal["fp32", "bf16"]
 SMALL_STEP_GFLOP = 1.0  # below this the casts of bf16 cost what its products gain: docs/performance.md
+BF16_MARGIN = 1.3  # by how much bf16 products must be faster than fp32 ones to be worth the casts around them
 
 
 @dataclass(frozen=True)
@@ -18,9 +22,33 @@ class Choice:
     precision: Precision
     threads: int
     why: dict[str, str]
+    fast: bool = True
+
+    @property
+    def layers(self) -> str:
+        """ "fast" or "plain"."""
+        return "fast" if self.fast else "plain"
 
 
-def choose(device: str = "auto", precision: str = "auto", threads: int | None = None, *, gflop: float) -> Choice:
+@dataclass(frozen=True)
+class Speeds:
+    """What a short probe measured on the CPU: products in GFLOP/s, and a convolution of 4x4 maps both ways in ms."""
+
+    fp32: float
+    bf16: float
+    convolution_plain: float
+    convolution_fast: float
+
+
+def choose(
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    *,
+    gflop: float,
+    fast: str = "auto",
+    measure: Callable[[int], Speeds] | None = None,
+) -> Choice:
     """Decides what "auto" leaves open.
 
     Args:
@@ -28,13 +56,14 @@ def choose(device: str = "auto", precision: str = "auto", threads: int | None = 
         precision: "auto", "fp32" or "bf16".
         threads: CPU threads; None takes every core that this process may use.
         gflop: arithmetic of one training step in 1e9 operations; small steps stay in fp32.
+        fast: "auto" for the fast paths of layers, "off" for the plain layers that define them.
+        measure: threads -> what the CPU does; asked only where bf16 is in question. None trusts what the CPU reports.
 
     Raises:
         ValueError: a device that is not there, an unknown precision, or an absurd number of threads.
     """
     why = {}
     where, why["device"] = _device(device)
-    kind, why["precision"] = _precision(precision, where, gflop)
     cores = available_cores()
     if threads is None:
         threads, why["threads"] = cores, f"every core this process may use ({cores})"
@@ -42,7 +71,11 @@ def choose(device: str = "auto", precision: str = "auto", threads: int | None = 
         raise ValueError(f"--threads {threads}: give a number from 1 to 1024 (this process may use {cores} cores)")
     else:
         why["threads"] = "asked for"
-    return Choice(where, kind, threads, why)
+    kind, why["precision"] = _precision(precision, where, gflop, None if measure is None else lambda: measure(threads))
+    if fast not in {"auto", "off"}:
+        raise ValueError(f"--fast {fast}: choose auto or off")
+    why["layers"] = "asked for" if fast == "off" else "equal to the plain ones, in fewer operations"
+    return Choice(where, kind, threads, why, fast != "off")
 
 
 def available_cores() -> int:
@@ -67,7 +100,7 @@ def _device(asked: str) -> tuple[str, str]:
     return asked, "asked for"
 
 
-def _precision(asked: str, device: str, gflop: float) -> tuple[Precision, str]:
+def _precision(asked: str, device: str, gflop: float, measure: Callable[[], Speeds] | None) -> tuple[Precision, str]:
     if asked in {"fp32", "bf16"}:
         return asked, "asked for"  # type: ignore[return-value]
     if asked != "auto":
@@ -77,7 +110,13 @@ def _precision(asked: str, device: str, gflop: float) -> tuple[Precision, str]:
         return "fp32", how
     if gflop < SMALL_STEP_GFLOP:
         return "fp32", f"a step is only {gflop:.2g} GFLOP: casting would cost what bf16 gains"
-    return "bf16", how
+    if device != "cpu" or measure is None:
+        return "bf16", how
+    speeds = measure()
+    found = f"{speeds.bf16:.0f} GFLOP/s of products against {speeds.fp32:.0f} in fp32"
+    if speeds.bf16 < BF16_MARGIN * speeds.fp32:
+        return "fp32", f"{how}, but measured only {found}"
+    return "bf16", f"{how}: measured {found}"
 
 
 def bf16_support(device: str) -> tuple[bool, str]:
@@ -91,3 +130,13 @@ def bf16_support(device: str) -> tuple[bool, str]:
         if getattr(torch.cpu, probe, lambda: False)():
             return True, f"the CPU has {name}"
     return False, "the CPU has no bf16 products"
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

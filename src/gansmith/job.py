@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import checkpoint, data, hardware, recipes, recorder, training
+from gansmith import checkpoint, data, hardware, probe, quality, recipes, recorder, signals, training
 from gansmith import run as runs
 from gansmith.recipe import Recipe
 from gansmith.run import Run, Settings
@@ -38,6 +38,7 @@ class Job:
     start_step: int = 0
     start_from: Path | None = None
     warnings: tuple[str, ...] = ()
+    measuring: quality.Measuring = quality.NEVER
 
     @property
     def steps(self) -> int | None:
@@ -64,11 +65,15 @@ def prepare(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    fast: Literal["auto", "off"] = "auto",
     sheet_every: int | None = None,
     log_every: int | None = None,
     checkpoint_every: int | None = None,
+    evaluate_every: int | None = None,
+    signals_every: int | None = None,
     sanity_steps: int = 0,
     gif: bool = False,
+    conditional: bool | Literal["projection", "auxiliary"] = False,
     overrides: Mapping[str, Any] | None = None,
     progress: data.Progress | None = None,
 ) -> Job:
@@ -82,10 +87,13 @@ def prepare(
         seed: decides initial weights, noise and order of the data; 0 .. 2**63 - 1.
         out: the folder that run folders are made in.
         fit: non-square pictures are cropped to the centre, or padded.
-        device, precision, threads: see :func:`gansmith.hardware.choose`.
+        device, precision, threads, fast: see :func:`gansmith.hardware.choose`.
         sheet_every, log_every, checkpoint_every: intervals in steps.
+        evaluate_every: steps between measurements of quality; 0 for none, None for what takes under 5 % of the time.
+        signals_every: steps between looks at the players for the doctor; 0 for none.
         sanity_steps: train a throw-away discriminator this long against untrained fakes first, and report.
         gif: animate as GIF instead of WebP.
+        conditional: train on the data's labels, read by this head of the discriminator; True is "projection".
         overrides: changes to the recipe, as :meth:`Recipe.override` takes them.
         progress: told how data decoding gets on.
 
@@ -98,21 +106,40 @@ def prepare(
     changes = dict(overrides or {})
     if steps is not None:
         changes["steps"] = steps
+    if conditional:
+        changes["conditional"] = "projection" if conditional is True else conditional
     value = value.override(changes)
     recipes.entry(value.name)
     if steps is not None and minutes is not None:
         raise ValueError("--steps and --minutes: give one of them")
     _check(seed, minutes, sanity_steps)
-    hardware.choose(device, precision, threads, gflop=0)  # complains before the data are read
+    asked = {"sheet-every": sheet_every, "log-every": log_every, "checkpoint-every": checkpoint_every}
+    for flag, every in asked.items():
+        _interval(flag, every, 1)
+    hardware.choose(device, precision, threads, gflop=0, fast=fast)  # complains before the data are read
     dataset = data.load(source, size=value.size, fit=fit, progress=progress)
     channels = dataset.shape[0]
     if "channels" in changes and value.channels != channels:
         raise ValueError(f"channels = {value.channels}, but {dataset.name} has {channels}; leave channels out")
-    value = value.override(channels=channels)
+    value = value.override(channels=channels, classes=_classes(value, dataset))
     data.Batches(dataset, value.batch_size, seed)  # raises if the data are too few
-    choice = hardware.choose(device, precision, threads, gflop=recipes.step_gflop(value))
+    choice = hardware.choose(
+        device, precision, threads, gflop=recipes.step_gflop(value), fast=fast, measure=probe.speeds
+    )
     per_step = _time_step(value, choice)
     expected = value.steps if minutes is None else max(1, int(minutes * 60 / per_step))
+    saved = _interval("checkpoint-every", checkpoint_every, round(expected / SHEETS))
+    measuring = quality.choose(
+        dataset,
+        value,
+        choice,
+        asked=evaluate_every,
+        steps=expected,
+        per_step=per_step,
+        checkpoint_every=saved,
+        fit=fit,
+        progress=progress,
+    )
     settings = Settings(
         seed=seed,
         steps=value.steps if minutes is None else None,
@@ -121,16 +148,23 @@ def prepare(
             "sheet-every", sheet_every, expected // SHEETS if minutes is None else _round(expected / SHEETS)
         ),
         log_every=_interval("log-every", log_every, min(LOG_EVERY, expected)),
-        checkpoint_every=_interval("checkpoint-every", checkpoint_every, round(expected / SHEETS)),
+        checkpoint_every=saved,
+        evaluate_every=measuring.every,
         sanity_steps=sanity_steps,
         device=choice.device,
         precision=choice.precision,
         threads=choice.threads,
+        fast="auto" if choice.fast else "off",
         animation="samples.gif" if gif else "samples.webp",
+        signals_every=signals.interval(value, device=choice.device, precision=choice.precision)
+        if signals_every is None
+        else signals_every and _interval("signals-every", signals_every, 0),
     )
     plan = _plan(settings, minutes)
     same = tuple(_unfinished(Path(out), value, dataset, seed))
-    return Job(value, dataset, settings, choice, plan, Path(out), fit, minutes, per_step, warnings=same)
+    return Job(
+        value, dataset, settings, choice, plan, Path(out), fit, minutes, per_step, warnings=same, measuring=measuring
+    )
 
 
 def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, seed: int) -> Iterator[str]:
@@ -154,6 +188,7 @@ def prepare_resume(
     device: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    fast: Literal["auto", "off"] | None = None,
     progress: data.Progress | None = None,
 ) -> Job:
     """Checks that a run can go on from its newest whole checkpoint.
@@ -164,7 +199,7 @@ def prepare_resume(
         steps: train up to this step; None for what the run was started with.
         minutes: train for this long from here.
         out: where names are looked up.
-        device, precision, threads: None for what the run used; others end in other bytes.
+        device, precision, threads, fast: None for what the run used; others end in other bytes.
         progress: told how data decoding gets on.
 
     Raises:
@@ -192,8 +227,11 @@ def prepare_resume(
         precision or settings.precision,
         threads or settings.threads,
         gflop=recipes.step_gflop(recipe),
+        fast=fast or settings.fast,
+        measure=probe.speeds,
     )
     changed = {"device": choice.device, "precision": choice.precision, "threads": choice.threads}
+    changed["fast"] = "auto" if choice.fast else "off"
     settings = settings.model_copy(update=changed)
     warnings += _differences(run, choice)
     plan = _plan(settings, left)
@@ -213,6 +251,7 @@ def prepare_resume(
         start_step=at["step"],
         start_from=newest,
         warnings=tuple(warnings),
+        measuring=quality.again(settings.evaluate_every, dataset, fit=about.fit, progress=progress),
     )
 
 
@@ -253,7 +292,7 @@ def _differences(run: Run, choice: hardware.Choice) -> list[str]:
     path = run.path / "environment.json"
     then = runs.read_json(path) if path.exists() else {}
     now = recorder.environment(choice)
-    names = ("device", "precision", "threads", "torch", "processor", "gansmith")
+    names = ("device", "precision", "threads", "layers", "torch", "processor", "gansmith")
     return [
         f"{name} is {now[name]}, was {then[name]}: training goes on, but maybe not in the same bytes"
         for name in names
@@ -278,6 +317,17 @@ def _interval(flag: str, asked: int | None, default: int) -> int:
     return asked
 
 
+def _classes(recipe: Recipe, dataset: data.Dataset) -> int:
+    """How many labels a conditional recipe learns; 0 for any other."""
+    if recipe.conditional == "none":
+        return 0
+    if dataset.labels is None:
+        raise ValueError(f"--conditional: {dataset.name} has no labels; put its images in one sub-folder per class")
+    if len(dataset.classes) < 2:
+        raise ValueError(f"--conditional: all images of {dataset.name} are of one class; train without it")
+    return len(dataset.classes)
+
+
 def _round(value: float) -> int:
     """To one significant digit: intervals that people like to read."""
     digits = max(0, len(str(int(value))) - 1)
@@ -289,13 +339,14 @@ def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
     torch.set_num_threads(choice.threads)
     device = torch.device(choice.device)
     with torch.random.fork_rng():
-        players = training.new_players(recipe, seed=0, device=device)
+        players = training.new_players(recipe, seed=0, device=device, fast=choice.fast)
         shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
         real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
+        labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.classes else None
         times: list[float] = []
         while not times or (sum(times[1:]) < 0.3 and times[0] < 2):  # the first is cold; a slow one has to do
             start = time.perf_counter()
             with torch.autocast(device.type, torch.bfloat16, enabled=choice.precision == "bf16"):
-                float(step(players, recipe, real).generator_loss)
+                float(step(players, recipe, real, labels).generator_loss)
             times.append(time.perf_counter() - start)
     return statistics.median(times[1:] or times)

@@ -6,6 +6,7 @@ section 2), PyTorch by ``sqrt(v / (1 - beta2^t)) + eps``: the two agree when PyT
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,8 +19,21 @@ State = dict[str, torch.Tensor]
 def build(parameters: Iterable[nn.Parameter], numbers: Optimizer) -> torch.optim.Optimizer:
     """A new optimiser over ``parameters``."""
     if numbers.kind == "adam":
-        return torch.optim.Adam(parameters, numbers.lr, (numbers.beta1, numbers.beta2), numbers.eps, fused=True)
+        return _Adam(parameters, numbers.lr, (numbers.beta1, numbers.beta2), numbers.eps, fused=True)
     return torch.optim.RMSprop(parameters, numbers.lr, numbers.beta2, numbers.eps, foreach=True)
+
+
+class _Adam(torch.optim.Adam):
+    """Adam whose fused kernel sees channels-last weights as the dense rows they are; it would copy them to and fro."""
+
+    def _init_group(self, group: dict[str, Any], *lists: list[torch.Tensor]) -> bool:
+        complex_ones: bool = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]
+        tensors = lists[:4]  # parameters, gradients and both averages
+        for index, each in enumerate(zip(*tensors, strict=True)):
+            if all(t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last) for t in each):
+                for these, tensor in zip(tensors, each, strict=True):
+                    these[index] = tensor.permute(0, 2, 3, 1)
+        return complex_ones
 
 
 def update(optimizer: torch.optim.Optimizer, numbers: Optimizer, *, updates: int) -> None:

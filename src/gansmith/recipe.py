@@ -74,11 +74,17 @@ class Recipe(Value):
         "moving",
         description="batch-norm statistics for sampling: moving averages, settled once after training, or the batch's",
     )
+    conditional: Literal["none", "projection", "auxiliary"] = Field(
+        "none", description="train on labels: the head that the discriminator reads them with"
+    )
+    classes: int = Field(0, ge=0, description="labels that a conditional recipe knows; taken from the data")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.pixels[0] >= self.pixels[1]:
             raise ValueError(f"pixels {self.pixels}: black must be below white, such as (0, 1) or (-1, 1)")
+        if self.classes and self.conditional == "none":
+            raise ValueError(f"classes = {self.classes}: only a conditional recipe has labels; leave classes out")
         return self
 
     def override(self, changes: Mapping[str, Any] | None = None, **more: Any) -> "Recipe":
@@ -98,8 +104,9 @@ class Recipe(Value):
         return parse(values)
 
     def to_json(self) -> str:
-        """The complete recipe as indented JSON."""
-        return self.model_dump_json(indent=2) + "\n"
+        """The complete recipe as indented JSON; what only labels need is left out of a recipe without them."""
+        unused = {"conditional", "classes"} if self.conditional == "none" else None
+        return self.model_dump_json(indent=2, exclude=unused) + "\n"
 
     def to_toml(self) -> str:
         """The complete recipe as TOML, each field with its meaning; unset optional fields are comments."""

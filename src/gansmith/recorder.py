@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gansmith import checkpoint, render
+from gansmith import checkpoint, hardware, quality, render
 from gansmith.run import Run, rows, write_bytes
 from gansmith.sampling import Generator
 from gansmith.step import Players
@@ -40,7 +40,7 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         """Receives an event of the training loop."""
         if isinstance(event, Snapshot):
-            sheet = render.sheet(event.images, columns=8)
+            sheet = render.sheet(event.images, columns=event.columns)
             write_bytes(self.run.path / "samples" / f"step-{event.step:06d}.png", render.png(sheet))
         elif isinstance(event, Progress) and event.metrics is not None:
             row = {"step": event.step, "images": event.images, **event.metrics}
@@ -61,7 +61,8 @@ class Recorder:
             os.fsync(file.fileno())
         self._note_time(players.step, time.monotonic())
         about = {"images": players.step * self._batch_size, "metrics_bytes": self._metrics.tell()}
-        return checkpoint.save(self.run.checkpoints, players, about)
+        best = self.run.best(saving=players.step)
+        return checkpoint.save(self.run.checkpoints, players, about, keep=() if best is None else (best[0],))
 
     def close(self) -> None:
         """Closes its files."""
@@ -115,10 +116,11 @@ def draw(run: Run, generator: Generator, dataset: "Dataset", seed: int) -> None:
     """
     import numpy as np
 
-    pictures = generator.sample(SHEET_OF, seed=seed).images
+    samples = generator.sample(SHEET_OF, seed=seed)
+    pictures = samples.images
     chosen = np.random.default_rng(seed).choice(len(dataset), min(SHEET_OF, len(dataset)), replace=False)
     real = dataset.take(chosen)
-    write_bytes(run.path / "sheet.png", render.png(render.sheet(pictures, columns=8)))
+    write_bytes(run.path / "sheet.png", render.png(render.sheet(pictures, columns=samples.columns or 8)))
     both = render.beside(real[:SHEET_OF], pictures, left_title="real", right_title="generated")
     write_bytes(run.path / "real-and-generated.png", render.png(both))
     half = min(len(real), SHEET_OF // 2)
@@ -128,6 +130,7 @@ def draw(run: Run, generator: Generator, dataset: "Dataset", seed: int) -> None:
     write_bytes(run.path / "quiz-key.png", render.png(render.sheet(mixed, columns=8, marked=marked)))
     animate(run)
     plot(run)
+    plot_quality(run)
 
 
 def animate(run: Run) -> None:
@@ -142,6 +145,23 @@ def animate(run: Run) -> None:
         fresh = target.with_name(f".writing-{target.name}")
         render.animation(frames, fresh)
         fresh.replace(target)
+
+
+def plot_quality(run: Run) -> None:
+    """The Frechet distance over the steps, if it was measured, with that of real images."""
+    measured, told = run.quality(), quality.protocol(run)
+    if not measured or told is None:
+        return
+    curve = [row["step"] for row in measured], [row["fd"] for row in measured]
+    render.plot(
+        run.path / "quality.png",
+        {"generated images": curve},
+        title="Distance from real images",
+        x_label="steps",
+        y_label=told.metric,
+        levels={"real images": told.floor},
+        logarithmic=True,
+    )
 
 
 def plot(run: Run) -> None:
@@ -187,22 +207,11 @@ def environment(choice: Any) -> dict[str, Any]:
         "torch": torch.__version__,
         "numpy": numpy.__version__,
         "system": platform.platform(),
-        "processor": processor(),
+        "processor": hardware.processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "device": choice.device,
         "precision": choice.precision,
         "threads": choice.threads,
+        "layers": choice.layers,
         "why": choice.why,
     }
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    import platform
-
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -186,16 +186,18 @@ def plot(
     x_label: str,
     y_label: str,
     levels: Mapping[str, float] | None = None,
+    logarithmic: bool = False,
 ) -> None:
     """Write curves (name: x values, y values) as a PNG of 1280 x 576 pixels, in one piece.
 
     A curve of 40 points or more is drawn faintly, and its moving average over that. `levels` are dashed horizontals; as
     many levels as curves means one each, in the colour of its curve. Values that are not finite are left out, and a few
-    extreme ones may lie outside the picture, which then says so.
+    extreme ones may lie outside the picture, which then says so. With ``logarithmic``, y has a logarithmic scale that
+    shows all values above 0.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     figure = Figure(figsize=(8, 3.6), dpi=160, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -206,7 +208,13 @@ def plot(
         colour = LINES[i % len(LINES)] if len(levels) == len(curves) else "#666666"
         axes.axhline(level, color=colour, linestyle=(0, (5, 4)), linewidth=1.2, label=name, zorder=1.5)
     points = [pair for pair in drawn if len(pair[0])]
-    if points:
+    if points and logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.4g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.margins(x=0.01, y=0.06)
+    elif points:
         _frame_values(axes, points, list(levels.values()))
     else:
         axes.text(0.5, 0.5, "nothing measured yet", transform=axes.transAxes, ha="center", va="center", color="#666666")

@@ -4,10 +4,7 @@ Each section is a function from the evidence to a :class:`Section`, or None wher
 page is the list :data:`SECTIONS`. To show more, write another such function and put it there.
 """
 
-import base64
 import functools
-import hashlib
-import io
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,15 +14,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from gansmith.doctor.page import page_of_findings
+from gansmith.report_parts import MEDIA_TYPES, duration, flat, img, source_hash, table
+from gansmith.report_quality import quality_page
 from gansmith.run import Run, rows, write_text
 
 __all__ = ["SECTIONS", "Evidence", "Section", "write_report"]
 
-STILL_BYTES = 160_000  # a larger picture goes into the page as WebP
 ANIMATION_BYTES = 1_200_000  # a larger animation stays beside the page
 SLIDES = 12
 SLIDES_BYTES = 560_000
-MEDIA_TYPES = {".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def page(evidence: Evidence) -> str:
     beside = resources.files("gansmith")
     css, script = (beside.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
     policy = (
-        f"default-src 'none'; img-src data:; style-src {_hash(css)}; script-src {_hash(script)}; "
+        f"default-src 'none'; img-src data:; style-src {source_hash(css)}; script-src {source_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
     sections = [section for make in SECTIONS if (section := make(evidence)) is not None]
@@ -129,11 +127,11 @@ def page(evidence: Evidence) -> str:
 def samples(evidence: Evidence) -> Section | None:
     """The final sheet beside the run's facts; while training goes on, the newest sheet."""
     step = f"{evidence.step:,}"
-    image = _image(evidence.run.path / "sheet.png", f"Sheet of images that the generator makes after {step} steps")
+    image = img(evidence.run.path / "sheet.png", f"Sheet of images that the generator makes after {step} steps")
     told = f"Made by the generator after {step} steps, not chosen by hand."
     if not image and evidence.sheets:
         newest, path = evidence.sheets[-1]
-        image = _image(path, f"Sheet of 64 images that the generator made at step {newest:,}")
+        image = img(path, f"Sheet of 64 images that the generator made at step {newest:,}")
         told = f"The newest sheet of the fixed noise, at step {newest:,}."
     facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in _facts(evidence))
     figure = f"<figure>{image}<figcaption>{told}</figcaption></figure>" if image else ""
@@ -160,7 +158,7 @@ def learning(evidence: Evidence) -> Section | None:
 
 def comparison(evidence: Evidence) -> Section | None:
     """Real beside generated."""
-    image = _image(
+    image = img(
         evidence.run.path / "real-and-generated.png", "Two sheets: real images on the left, generated ones on the right"
     )
     if not image:
@@ -172,8 +170,8 @@ def comparison(evidence: Evidence) -> Section | None:
 def quiz(evidence: Evidence) -> Section | None:
     """Real and generated images mixed, and the key, hidden until it is asked for."""
     folder = evidence.run.path
-    image = _image(folder / "quiz.png", "Sheet that mixes real and generated images")
-    key = _image(folder / "quiz-key.png", "The same sheet with the generated images outlined in red")
+    image = img(folder / "quiz.png", "Sheet that mixes real and generated images")
+    key = img(folder / "quiz-key.png", "The same sheet with the generated images outlined in red")
     if not image:
         return None
     told = "Some of these are real, some are forged. Decide before you look at the key."
@@ -208,15 +206,26 @@ def training(evidence: Evidence) -> Section | None:
     for name, (title, keys, told) in readings.items():
         ends = [f"{key.replace('_', ' ')} {last[key]:.3g}" for key in keys if isinstance(last.get(key), float)]
         ended = f"At step {last.get('step', 0):,}: {', '.join(ends)}." if ends else ""
-        image = _image(
-            evidence.run.path / f"{name}.png", f"Plot of {title.lower()} over the steps. {ended}", css="plot"
-        )
+        image = img(evidence.run.path / f"{name}.png", f"Plot of {title.lower()} over the steps. {ended}", css="plot")
         if image:
             parts.append(
                 f'<div class="columns reading"><figure>{image}</figure>\n'
                 f"<div><h3>{title}</h3><p>{told}</p><p>{escape(ended)}</p></div></div>"
             )
     return Section("training", "How training went", "\n".join(parts)) if parts else None
+
+
+def quality(evidence: Evidence) -> Section | None:
+    """How far from real the images are: the curve of training, and the table of an evaluation."""
+    html = quality_page(evidence.run)
+    return Section("quality", "How close to real", html) if html else None
+
+
+def diagnosis(evidence: Evidence) -> Section | None:
+    """What the doctor says, and on what evidence."""
+    said = page_of_findings(evidence.run)
+    image = img(evidence.run.path / "doctor.png", "Plots of the signals that were looked at", css="plot")
+    return Section("diagnosis", "Diagnosis", f"{said}\n<figure>{image}</figure>" if image else said) if said else None
 
 
 def go_on(evidence: Evidence) -> Section | None:
@@ -248,7 +257,7 @@ def record(evidence: Evidence) -> Section | None:
         "Environment": evidence.environment,
     }
     html = "\n".join(
-        f'<details><summary>{title}</summary>\n<div class="scroll">{_table(_flat(values))}</div></details>'
+        f'<details><summary>{title}</summary>\n<div class="scroll">{table(flat(values))}</div></details>'
         for title, values in tables.items()
         if values
     )
@@ -256,7 +265,7 @@ def record(evidence: Evidence) -> Section | None:
 
 
 Maker = Callable[[Evidence], Section | None]
-SECTIONS: tuple[Maker, ...] = (samples, learning, comparison, quiz, training, go_on, record)
+SECTIONS: tuple[Maker, ...] = (samples, learning, comparison, quiz, quality, training, diagnosis, go_on, record)
 
 
 def _headline(evidence: Evidence) -> str:
@@ -291,19 +300,19 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield "images seen", f"{evidence.step * batch:,} in batches of {batch:,}"
     if "seed" in settings:
         yield "seed", str(settings["seed"])
-    for name in ("device", "precision", "threads"):
+    for name in ("device", "precision", "threads", "layers"):
         value = evidence.environment.get(name, settings.get(name))
         if value is not None:
             yield name, str(value)
     if evidence.timing and isinstance(evidence.timing[-1].get("seconds"), int | float):
         seconds = float(evidence.timing[-1]["seconds"])
         rate = f", {evidence.step * batch / seconds:,.0f} images/s" if isinstance(batch, int) and seconds else ""
-        yield "training time", _duration(seconds) + rate
+        yield "training time", duration(seconds) + rate
 
 
 def _slides(sheets: Sequence[tuple[int, Path]]) -> list[tuple[int, str]]:
     """Sheets evenly chosen, first and last among them, as many as the page can carry."""
-    encode = functools.cache(_image)
+    encode = functools.cache(img)
     chosen: list[tuple[int, str]] = []
     for count in range(min(SLIDES, len(sheets)), 0, -1):
         places = [round(i * (len(sheets) - 1) / max(1, count - 1)) for i in range(count)]
@@ -322,62 +331,8 @@ def _animation(evidence: Evidence) -> str:
         return ""
     if path.stat().st_size > ANIMATION_BYTES:
         return f"<p>It is too large for this page; <code>{escape(path.name)}</code> in the run's folder shows it.</p>"
-    image = _image(path, "Animation of the sheets of the same noise, from the first step to the last", as_is=True)
+    image = img(path, "Animation of the sheets of the same noise, from the first step to the last", as_is=True)
     return f"<figure>{image}</figure>" if image else ""
-
-
-def _image(path: Path, alt: str, *, css: str = "pixels", as_is: bool = False) -> str:
-    """An img element with the picture inside; empty if there is none that can be read."""
-    from PIL import Image
-
-    try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as picture:
-            width, height = picture.size
-            media = MEDIA_TYPES[path.suffix.lower()]
-            if len(content) > STILL_BYTES and not as_is:
-                smaller = io.BytesIO()
-                picture.convert("RGB").save(smaller, "webp", quality=85, method=4)
-                if smaller.tell() < len(content):
-                    content, media = smaller.getvalue(), "image/webp"
-    except (OSError, KeyError, SyntaxError):
-        return ""
-    encoded = base64.b64encode(content).decode()
-    source = f"data:{media};base64,{encoded}"
-    return f'<img class="{css}" src="{source}" width="{width}" height="{height}" alt="{escape(alt)}">'
-
-
-def _table(rows: Mapping[str, str]) -> str:
-    lines = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>\n' for name, value in rows.items())
-    return f"<table>\n{''.join(lines)}</table>"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested values as `generator_optimizer.lr: 0.001`; of a path, only its last part."""
-    rows: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            rows |= _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            shown = ", ".join(map(str, value[:20]))
-            rows[prefix + name] = shown + (f", ... ({len(value):,} in all)" if len(value) > 20 else "")
-        elif isinstance(value, str) and Path(value).is_absolute():
-            rows[prefix + name] = Path(value).name
-        else:
-            rows[prefix + name] = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
-    return rows
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s" if not hours else ""]
-    return " ".join(part for part in parts if part)
-
-
-def _hash(text: str) -> str:
-    """The source expression that lets just this inline style or script run."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _read(path: Path) -> dict[str, Any]:

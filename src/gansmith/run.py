@@ -1,6 +1,7 @@
 """The run folder: its name, its files, its events. Everything a run leaves is found through a :class:`Run`."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -28,11 +29,14 @@ class Settings(Value):
     sheet_every: int = Field(ge=1)
     log_every: int = Field(ge=1)
     checkpoint_every: int = Field(ge=1)
+    evaluate_every: int = Field(0, ge=0)
     sanity_steps: int = Field(ge=0, le=100_000)
     device: str
     precision: Literal["fp32", "bf16"]
     threads: int = Field(ge=1, le=1024)
+    fast: Literal["auto", "off"] = "auto"
     animation: Literal["samples.webp", "samples.gif"]
+    signals_every: int = Field(0, ge=0)  # 0: none, as in runs from before there were signals
 
 
 class DataFacts(Value):
@@ -107,6 +111,17 @@ class Run:
     def metrics(self) -> list[dict[str, float]]:
         """All logged rows, oldest first; a torn last line is left out."""
         return list(rows(self.path / "metrics.jsonl"))
+
+    def quality(self) -> list[dict[str, float]]:
+        """What was measured while it trained, oldest first: rows with step and fd, the Frechet distance."""
+        return [row for row in rows(self.path / "quality.jsonl") if _is_measured(row)]
+
+    def best(self, *, saving: int | None = None) -> tuple[int, float] | None:
+        """(step, Frechet distance) of the best measured checkpoint that is there, or is being saved now."""
+        matches = (re.fullmatch(r"step-(\d+)", path.name) for path in self.checkpoints.glob("step-*"))
+        there = {saving, *(int(match[1]) for match in matches if match)}
+        found = [(float(row["fd"]), int(row["step"])) for row in self.quality() if row["step"] in there]
+        return None if not found else (min(found)[1], min(found)[0])
 
     def sheets(self) -> list[tuple[int, Path]]:
         """(step, file) of each sheet of the fixed noise, in order."""
@@ -235,6 +250,11 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(row, dict) or "step" not in row:
                 return
             yield row
+
+
+def _is_measured(row: Mapping[str, Any]) -> bool:
+    value = row.get("fd")
+    return isinstance(row["step"], int) and isinstance(value, int | float) and math.isfinite(value)
 
 
 def write_text(path: Path, text: str) -> None:

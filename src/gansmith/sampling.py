@@ -1,10 +1,14 @@
 """A trained generator: seed and index -> image, the same for every batch size and number of workers."""
 
 import copy
+import difflib
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +16,10 @@ from torch import Tensor, nn
 
 from gansmith import recipes, render
 from gansmith.checkpoint import read_tensors, write_tensors
+from gansmith.nn import ConditionalGenerator
 from gansmith.recipe import Noise, Recipe, parse
 from gansmith.run import read_json, remove, write_text
+from gansmith.step import generate
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
 MAX_IMAGES = 10_000_000
@@ -37,6 +43,16 @@ def latents(noise: Noise, *, seed: int, start: int = 0, count: int) -> Tensor:
     return (noise.center + noise.scale * values).float()
 
 
+def labels(classes: int, *, start: int = 0, count: int) -> Tensor:
+    """Labels (count,) int64 for images start .. start + count that were asked for without: image i has i mod K."""
+    return torch.arange(start, start + count) % classes
+
+
+def columns(classes: int, count: int) -> int:
+    """How many columns a sheet of ``count`` images needs so that each shows one class where labels cycle; else 8."""
+    return classes * max(1, round(count**0.5 / classes)) if 1 < classes <= 16 else 8
+
+
 def to_uint8(images: Tensor, pixels: tuple[float, float]) -> np.ndarray:
     """Images within ``pixels`` (black, white) -> uint8 (N, C, H, W), rounded; what lies outside is clipped."""
     black, white = pixels
@@ -58,8 +74,10 @@ def settle(network: nn.Module, noise: Noise, *, count: int = 4096) -> None:
         norm.momentum = None  # a plain average over batches
         norm.train()
     device = next(network.parameters()).device
+    classes = network.classes if isinstance(network, ConditionalGenerator) else 0
     for start in range(0, count, 256):
-        network(latents(noise, seed=0x5E771E, start=start, count=256).to(device))
+        z = latents(noise, seed=0x5E771E, start=start, count=256).to(device)
+        generate(network, z, labels(classes, start=start, count=256).to(device) if classes else None)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()
@@ -84,11 +102,14 @@ def check_target(path: Path, count: int) -> None:
 
 @dataclass(frozen=True)
 class Samples:
-    """Generated images, uint8 (N, C, H, W), with the latents (N, Z) they came from."""
+    """Generated images, uint8 (N, C, H, W), with the latents (N, Z) and, on labels, the labels (N,) they came from."""
 
     images: np.ndarray
     latents: np.ndarray
     seed: int | None = None
+    labels: np.ndarray | None = None
+    columns: int | None = None
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -105,8 +126,10 @@ class Samples:
         fresh = path.with_name(f".writing-{path.name}")
         try:
             if path.suffix == ".npz":
+                known: dict[str, Any] = {} if self.labels is None else {"labels": self.labels}
+                known |= {"generator": np.array(self.digest)} if self.digest else {}
                 with fresh.open("wb") as file:
-                    np.savez_compressed(file, images=self.images, latents=self.latents)
+                    np.savez_compressed(file, images=self.images, latents=self.latents, **known)
             elif path.suffix:
                 self.sheet().save(fresh)
             else:
@@ -122,8 +145,8 @@ class Samples:
         return path
 
     def sheet(self) -> render.Image:
-        """All images on one sheet."""
-        return render.sheet(self.images)
+        """All images on one sheet; where labels cycle, in columns of one class."""
+        return render.sheet(self.images, columns=self.columns)
 
     def _repr_png_(self) -> bytes:
         return render.png(self.sheet())
@@ -151,40 +174,106 @@ class Generator:
         """Where it computes."""
         return next(self.network.parameters()).device
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the recipe and the weights, 64 hex digits: what saved vectors name.
+
+        The averages of batch norm count where training made them, not where they are settled from the weights.
+        """
+        recipe = self.recipe.model_dump_json(exclude_defaults=True, exclude={"statistics"})
+        result = hashlib.sha256(recipe.encode())
+        trained = self.recipe.statistics == "moving"
+        tensors = self.network.state_dict() if trained else dict(self.network.named_parameters())
+        for name, tensor in tensors.items():
+            result.update(name.encode())
+            result.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return result.hexdigest()
+
     def latents(self, n: int, *, seed: int = 0, start: int = 0) -> Tensor:
         """Latents (n, Z) of samples start .. start + n of ``seed``."""
         return latents(self.recipe.noise, seed=seed, start=start, count=n)
 
+    def label(self, name: str | int) -> int:
+        """The label that a class's name, or else its number, means.
+
+        Raises ValueError in one line when this generator was trained without labels, or has no such class.
+        """
+        if not self.recipe.classes:
+            raise ValueError(
+                f"label {name}: this generator was trained without labels; `gansmith find RUN --label {name}` looks "
+                "for noise that makes the class, `gansmith train --conditional` trains on labels"
+            )
+        return class_of(name, self.classes or [str(number) for number in range(self.recipe.classes)])
+
     @torch.no_grad()
-    def images(self, z: Tensor) -> np.ndarray:
-        """Latents (N, Z) -> uint8 (N, C, S, S); an image depends on its own latent alone (statistics "batch" apart)."""
+    def images(self, z: Tensor, labels: Sequence[int] | np.ndarray | Tensor | None = None) -> np.ndarray:
+        """Latents (N, Z) -> uint8 (N, C, S, S); an image depends on its own latent alone (statistics "batch" apart).
+
+        Args:
+            z: the latents.
+            labels: a conditional generator's classes (N,), each in 0 .. K - 1; without them row i has class i mod K.
+
+        Raises ValueError in one line for latents or labels of another kind.
+        """
         if z.dim() != 2 or z.shape[1] != self.recipe.noise.size:
             raise ValueError(f"latents have shape {tuple(z.shape)}; this generator takes (N, {self.recipe.noise.size})")
+        given = self._labels(labels, len(z))
         shape = (len(z), self.recipe.channels, self.recipe.size, self.recipe.size)
         images = np.empty(shape, np.uint8)
         for start in range(0, len(z), CHUNK):
-            part = z[start : start + CHUNK]
-            full = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1)]) if len(part) < CHUNK else part
-            output = self.network(full.to(self.device))
-            images[start : start + CHUNK] = to_uint8(output[: len(part)], self.recipe.pixels)
+            part, asked = (_filled(rows, start) for rows in (z, given))
+            assert part is not None
+            output = generate(self.network, part.to(self.device), None if asked is None else asked.to(self.device))
+            images[start : start + CHUNK] = to_uint8(output[: len(z) - start], self.recipe.pixels)
         return images
 
-    def sample(self, n: int = 64, *, seed: int = 0, start: int = 0) -> Samples:
+    def sample(
+        self, n: int = 64, *, seed: int = 0, start: int = 0, label: str | int | Sequence[str | int] | None = None
+    ) -> Samples:
         """Images start .. start + n of the endless sequence of ``seed``.
 
-        Raises ValueError for n outside 1 .. 10,000,000 or a negative seed or start.
+        Args:
+            n: how many.
+            seed: which sequence.
+            start: its first image.
+            label: what a conditional generator is to make: a class by name or number, or several that take turns.
+                Without it all take turns: image i has class i mod K.
+
+        Raises ValueError for n outside 1 .. 10,000,000, a negative seed or start, or a label that it does not know.
         """
         if not 1 <= n <= MAX_IMAGES:
             raise ValueError(f"{n} images: ask for 1 to {MAX_IMAGES:,}")
         if seed < 0 or start < 0:
             raise ValueError(f"seed {seed}, start {start}: neither may be negative")
-        if self.recipe.statistics != "batch":
-            z = self.latents(n, seed=seed, start=start)
-            return Samples(self.images(z), z.numpy(), seed)
-        first, end = start // CHUNK * CHUNK, -(-(start + n) // CHUNK) * CHUNK  # whole chunks: neighbours matter
+        asked = [label] if isinstance(label, str | int) else label
+        turns = torch.tensor([self.label(name) for name in asked] if asked else range(self.recipe.classes))
+        first, end = start, start + n
+        if self.recipe.statistics == "batch":  # whole chunks: neighbours matter
+            first, end = start // CHUNK * CHUNK, -(-(start + n) // CHUNK) * CHUNK
         z = self.latents(end - first, seed=seed, start=first)
+        given = turns[labels(len(turns), start=first, count=end - first)] if len(turns) else None
         wanted = slice(start - first, start - first + n)
-        return Samples(self.images(z)[wanted], z[wanted].numpy(), seed)
+        return Samples(
+            self.images(z, given)[wanted],
+            z[wanted].numpy(),
+            seed,
+            None if given is None else given[wanted].numpy(),
+            columns(len(turns), n) if 1 < len(turns) <= 16 and not start % len(turns) else None,
+            self.digest,
+        )
+
+    def _labels(self, given: Sequence[int] | np.ndarray | Tensor | None, count: int) -> Tensor | None:
+        """Labels (count,) int64 for as many latents; None for a generator without."""
+        classes = self.recipe.classes
+        if given is None:
+            return labels(classes, count=count) if classes else None
+        if not classes:
+            raise ValueError("labels: this generator was trained without them; leave them out")
+        checked = torch.as_tensor(given, device="cpu")
+        known = (checked >= 0) & (checked < classes)
+        if checked.shape != (count,) or checked.is_floating_point() or not bool(known.all()):
+            raise ValueError(f"labels {tuple(checked.shape)}: give {count} whole numbers from 0 to {classes - 1}")
+        return checked.long()
 
     def _repr_png_(self) -> bytes:
         return self.sample(32)._repr_png_()
@@ -233,6 +322,32 @@ class Generator:
         )
 
 
+def class_of(name: str | int, classes: Sequence[str]) -> int:
+    """The label that a class's name means, or its number, as text too if no name says it; ValueError in one line."""
+    text = str(name).strip()
+    if isinstance(name, int) and 0 <= name < len(classes):
+        return name
+    lower = [each.lower() for each in classes]
+    if text in classes:
+        return list(classes).index(text)
+    if lower.count(text.lower()) == 1:
+        return lower.index(text.lower())
+    if text.isdecimal() and int(text) < len(classes):
+        return int(text)
+    near = difflib.get_close_matches(text.lower(), lower, n=2, cutoff=0.5)
+    known = ", ".join(classes[:12]) + (f", ... ({len(classes)} in all)" if len(classes) > 12 else "")
+    hint = f"did you mean {' or '.join(classes[lower.index(each)] for each in near)}?" if near else f"there are {known}"
+    raise ValueError(f"no class is called {text!r}; {hint}")
+
+
+def _filled(rows: Tensor | None, start: int) -> Tensor | None:
+    """Rows start .. start + CHUNK; where there are fewer, the last one is repeated."""
+    if rows is None:
+        return None
+    part = rows[start : start + CHUNK]
+    return torch.cat([part, part[-1:].expand(CHUNK - len(part), *part.shape[1:])]) if len(part) < CHUNK else part
+
+
 def snapshot(network: nn.Module, recipe: Recipe, *, settle_on: int = 4096) -> Generator:
     """A sampling copy of a generator in training, which is left untouched.
 
@@ -253,6 +368,7 @@ def _card(generator: Generator) -> str:
     return (
         f"---\nlibrary_name: gansmith\ntags: [gan, image-generation]\n---\n\n# {recipe.name} generator\n\n"
         f"{recipe.channels}x{recipe.size}x{recipe.size} images from {recipe.noise.size} {recipe.noise.distribution} "
-        f"latents, made with gansmith.\n\n{about}\n\n```python\nimport gansmith as gs\n\n"
+        f"latents{f' and {recipe.classes} labels' if recipe.classes else ''}, made with gansmith.\n\n{about}\n\n"
+        f"```python\nimport gansmith as gs\n\n"
         f'gs.load("path/to/this/folder").sample(64, seed=0).save("sheet.png")\n```\n'
     )

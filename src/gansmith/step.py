@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gansmith import losses, optim
 from gansmith.recipe import Noise, Recipe
@@ -39,40 +40,59 @@ def draw(noise: Noise, count: int, device: torch.device) -> Tensor:
     return z.normal_(noise.center, noise.scale)
 
 
-def step(players: Players, recipe: Recipe, real: Tensor) -> Outcome:
+def draw_like(labels: Tensor | None) -> Tensor | None:
+    """As many labels, drawn from ``labels`` by the global random stream: each class as often as the data have it."""
+    return None if labels is None else labels[torch.randint(len(labels), labels.shape, device=labels.device)]
+
+
+def step(players: Players, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> Outcome:
     """One update of each player.
 
     Args:
         players: changed in place.
         recipe: decides losses, optimisers, noise and how fakes are made.
         real: images (N, C, S, S) within recipe.pixels.
+        labels: their classes (N,), for a conditional recipe.
     """
-    z = draw(recipe.noise, len(real), real.device)
-    fake = make_fakes(players.generator, z, recipe)
-    d_loss, d_accuracy = discriminator_step(players, recipe, real, fake)
+    z, asked = draw(recipe.noise, len(real), real.device), draw_like(labels)
+    once = recipe.share_noise and recipe.fakes == "training"  # then both updates see the same images
+    images = generate(players.generator, z, asked) if once else None
+    fake = make_fakes(players.generator, z, recipe, asked) if images is None else images.detach().float()
+    known = None if labels is None or asked is None else torch.cat([labels, asked])
+    d_loss, d_accuracy = discriminator_step(players, recipe, real, fake, known)
     if not recipe.share_noise:
-        z = draw(recipe.noise, len(real), real.device)
-    g_loss, g_accuracy = generator_step(players, recipe, z)
+        z, asked = draw(recipe.noise, len(real), real.device), draw_like(labels)
+    g_loss, g_accuracy = generator_step(players, recipe, z, asked, images)
     players.step += 1
     return Outcome(d_loss, g_loss, d_accuracy, g_accuracy, fake)
 
 
-def discriminator_step(players: Players, recipe: Recipe, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Teaches the discriminator to tell real from fake; returns its loss and accuracy."""
-    logits = players.discriminator(torch.cat([real, fake]))
+def discriminator_step(
+    players: Players, recipe: Recipe, real: Tensor, fake: Tensor, labels: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Teaches the discriminator to tell real from fake (labels (2N,): of both); returns its loss and accuracy."""
+    logits, misread = judge(players.discriminator, torch.cat([real, fake]), labels)
     on_real, on_fake = logits.chunk(2)
-    loss = losses.discriminator_loss(on_real, on_fake, real_label=recipe.real_label, reduction=recipe.reduction)
+    loss = misread + losses.discriminator_loss(
+        on_real, on_fake, real_label=recipe.real_label, reduction=recipe.reduction
+    )
     players.discriminator_optimizer.zero_grad()
     torch.autograd.backward(loss)
     optim.update(players.discriminator_optimizer, recipe.discriminator_optimizer, updates=players.step)
     return loss.detach(), losses.accuracy(on_real.detach(), on_fake.detach())
 
 
-def generator_step(players: Players, recipe: Recipe, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Teaches the generator to pass for real; the discriminator is frozen. Returns its loss and accuracy."""
+def generator_step(
+    players: Players, recipe: Recipe, z: Tensor, labels: Tensor | None = None, images: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Teaches the generator to pass for real; the discriminator is frozen. Returns its loss and accuracy.
+
+    ``images`` are those of ``z``, with their gradients, where they were made before.
+    """
+    images = generate(players.generator, z, labels) if images is None else images
     players.discriminator.requires_grad_(False)
-    on_fake = players.discriminator(players.generator(z))
-    loss = losses.generator_loss(on_fake)
+    on_fake, misread = judge(players.discriminator, images, labels)
+    loss = misread + losses.generator_loss(on_fake)
     players.generator_optimizer.zero_grad()
     torch.autograd.backward(loss)
     players.discriminator.requires_grad_(True)
@@ -81,9 +101,23 @@ def generator_step(players: Players, recipe: Recipe, z: Tensor) -> tuple[Tensor,
 
 
 @torch.no_grad()
-def make_fakes(generator: nn.Module, z: Tensor, recipe: Recipe) -> Tensor:
+def make_fakes(generator: nn.Module, z: Tensor, recipe: Recipe, labels: Tensor | None = None) -> Tensor:
     """Images (N, C, S, S) for the discriminator, made in the mode that the recipe asks for."""
     generator.train(recipe.fakes == "training")
-    fake: Tensor = generator(z)
+    fake = generate(generator, z, labels)
     generator.train()
     return fake.float()
+
+
+def generate(generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
+    """Images (N, C, S, S) of latents (N, Z), and of classes (N,) where the recipe is conditional."""
+    images: Tensor = generator(z) if labels is None else generator(z, labels)
+    return images
+
+
+def judge(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
+    """Logits (N, 1), and how wrong the discriminator's naming of classes is (Odena et al. 2017); 0 if it names none."""
+    if labels is None:
+        return discriminator(images), 0.0
+    output = discriminator(images, labels)
+    return (output, 0.0) if isinstance(output, Tensor) else (output[0], F.cross_entropy(output[1].float(), labels))

@@ -26,6 +26,7 @@ LINE_SECONDS_AT_MOST = 30.0
 LINE_SHARE = 0.05  # of the whole training: a line each twentieth
 WINDOW_SECONDS = 15.0  # the rate is that of the last so many seconds
 WIDEST = 110  # characters
+TOLD_AT_MOST = 2  # lines of warning in the panel
 LARGEST_TILE = 18  # characters across one image of the preview
 
 
@@ -64,8 +65,10 @@ class Panel:
         self._batch_size, self._images = batch_size, start_step * batch_size
         self._metrics: Mapping[str, float] = {}
         self._saved: int | None = None
+        self._quality: float | None = None
         self._snapshot: tuple[int, Any] | None = None
         self._drawn: tuple[object, RenderableType | None] = (None, None)
+        self._told: dict[str, str] = {}
         self._live: Live | None = None
         self._ended = False
         self._begin()
@@ -102,6 +105,9 @@ class Panel:
             if self._now >= self._due and not self._quiet:
                 self._draw_if_worth_it()
             return
+        if hasattr(received, "kind"):  # measured: quality is shown, signals are the doctor's business
+            self._quality = received.values.get("fd", self._quality)
+            return
         if hasattr(received, "path"):
             self._saved = received.step
         else:
@@ -110,6 +116,14 @@ class Panel:
                 self._begin()  # what came before was preparation
         if self._live is not None:
             self._draw()
+
+    def tell(self, name: str, line: str, *, over: bool = False) -> None:
+        """Says something that a person should know now: a line of its own in a log, in the panel until it is over."""
+        self._told.pop(name, None)
+        if not over:
+            self._told[name] = line
+        if self._live is None and not self._is_live and not self._quiet:
+            self._write(line)
 
     def _begin(self) -> None:
         self._now = self._started = now = self._clock()
@@ -222,6 +236,8 @@ class Panel:
             values = [self._metrics.get(f"{player}_{name}") for player in ("discriminator", "generator")]
             if None not in values:
                 parts.append(f"{name} D {values[0]:{form}} G {values[1]:{form}}")
+        if self._quality is not None:
+            parts.append(f"FD {self._quality:.3g}")
         if self._saved is not None:
             parts.append(f"saved at {self._saved:,}")
             self._saved = None
@@ -243,9 +259,13 @@ class Panel:
         progress = ProgressBar(total=1.0, completed=share, complete_style="cyan", finished_style="green")
         bar.add_row(progress, f"{share:.0%}")
         saved = "" if self._saved is None else f"saved at step {self._saved:,}"
-        where = Text(", ".join(part for part in (f"{self._images:,} images", self._pace(), saved) if part))
+        quality = "" if self._quality is None else f"FD {self._quality:.3g}"
+        where = Text(", ".join(part for part in (f"{self._images:,} images", self._pace(), saved, quality) if part))
         parts: list[RenderableType] = [bar, where, _players(self._metrics)]
-        preview = self._preview(console, width - 4, console.height - 10)
+        told = [Text(line, style="yellow") for line in list(self._told.values())[-TOLD_AT_MOST:]]
+        parts += told
+        height = sum(len(line.wrap(console, width - 4)) for line in told)
+        preview = self._preview(console, width - 4, console.height - 10 - height)
         if preview is not None and self._snapshot is not None:
             parts += [Text(f"\nthe same noise at step {self._snapshot[0]:,}", style="dim"), preview]
         title = self._place()

@@ -4,6 +4,7 @@ from gansmith.data.cache import cache_dir
 from gansmith.data.dataset import Batches, Dataset, from_arrays
 from gansmith.data.inspection import Inspection, describe, inspect
 from gansmith.data.loading import load, test_count
+from gansmith.data.npz import read_arrays
 from gansmith.data.sources import names
 from gansmith.data.terms import Fit, Problem, Progress, Split
 
@@ -21,5 +22,6 @@ __all__ = [
     "inspect",
     "load",
     "names",
+    "read_arrays",
     "test_count",
 ]

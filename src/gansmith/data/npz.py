@@ -4,7 +4,7 @@ import ast
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +87,21 @@ def read_npz(path: Path, split: Split) -> tuple[Arrays, tuple[str, ...], tuple[s
     arrays = Arrays(header.shape[0], height, width, lambda: _blocks(path, header), lambda: numbers)
     test = pairs["test"][0]
     return arrays, classes, tuple(notes), None if test is None else headers[test].shape[0]
+
+
+def read_arrays(path: Path, keys: Collection[str], max_bytes: int) -> dict[str, NDArray[Any]]:
+    """Those arrays of an archive whose names are in `keys`, of at most `max_bytes` each; others are not looked into.
+
+    Raises ValueError in one line for what is no archive, damaged, larger, or would have to be unpickled.
+    """
+    with open_zip(path, MAX_RATIO) as archive:
+        arrays = {}
+        for key, header in _headers(archive, path).items():
+            if key in keys and header.nbytes > max_bytes:
+                raise ValueError(f"{path}, {key}: has shape {header.shape}, more than {max_bytes >> 20:,} MiB")
+            if key in keys:
+                arrays[key] = _read_whole(archive, header, f"{path}, {key}")
+    return arrays
 
 
 def _pair(headers: dict[str, Header], split: Split) -> tuple[str | None, str | None]:

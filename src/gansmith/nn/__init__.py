@@ -1,5 +1,6 @@
 """Layers that recipes share; each fast path has a plain twin that defines it."""
 
+from gansmith.nn.conditional import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator
 from gansmith.nn.layers import (
     Crop,
     Dropout,
@@ -13,6 +14,9 @@ from gansmith.nn.layers import (
 )
 
 __all__ = [
+    "EMBEDDING",
+    "ConditionalDiscriminator",
+    "ConditionalGenerator",
     "Crop",
     "Dropout",
     "Reshape",

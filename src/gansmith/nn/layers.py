@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansmith.nn.patch import convolve, dropped
+from gansmith.nn.transpose import convolve_transposed
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -46,6 +47,8 @@ class SameConv2d(nn.Conv2d):
 class SameConvTranspose2d(nn.ConvTranspose2d):
     """Transposed convolution to a stated size: the gradient of a TensorFlow convolution that maps it back.
 
+    The fast path, for strides above 1 on a CPU, is the same function as one matrix product and a sum.
+
     Args:
         in_channels: C of the input.
         out_channels: C' of the output.
@@ -61,9 +64,14 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
         super().__init__(in_channels, out_channels, kernel, stride)
         self.out_size = out_size
         self.before = 0 if valid else same_padding(out_size, kernel, stride)[0]
+        self.fast = True
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, C, H, W) -> (N, C', out_size, out_size)."""
+        if self.fast and input.device.type == "cpu" and self.stride[0] > 1:
+            return convolve_transposed(
+                input, self.weight, self.bias, stride=self.stride[0], before=self.before, out_size=self.out_size
+            )
         full = (input.shape[2] - 1) * self.stride[0] + self.kernel_size[0] - 2 * self.before
         missing = max(self.out_size - full, 0)
         output = F.conv_transpose2d(input, self.weight, self.bias, self.stride, self.before, missing)
@@ -154,7 +162,7 @@ class Dropout(nn.Dropout):
 def set_fast(network: nn.Module, on: bool) -> None:
     """Chooses, for every layer that has two, the fast path or the plain one that defines it."""
     for module in network.modules():
-        if isinstance(module, SameConv2d | UpsampleConv2d | Dropout):
+        if isinstance(module, SameConv2d | SameConvTranspose2d | UpsampleConv2d | Dropout):
             module.fast = on
 
 

@@ -35,7 +35,7 @@ class _Convolution(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(input, weight)
         ctx.stride, ctx.padding, ctx.biased = stride, padding, bias is not None
-        ctx.dtype = _product_dtype(input)
+        ctx.dtype = product_dtype(input)
         with torch.autocast("cpu", enabled=False):
             bias = None if bias is None else bias.to(ctx.dtype)
             return F.conv2d(input.to(ctx.dtype), weight.to(ctx.dtype), bias, stride, padding)
@@ -57,7 +57,7 @@ class _Convolution(torch.autograd.Function):
         return _to(dx, input.dtype), _to(dw, weight.dtype), _to(db, weight.dtype), None, None
 
 
-def _product_dtype(input: Tensor) -> torch.dtype:
+def product_dtype(input: Tensor) -> torch.dtype:
     """What autocast would convolve in: its own type for all but float64."""
     if torch.is_autocast_enabled("cpu") and input.dtype != torch.float64:
         return torch.get_autocast_dtype("cpu")

@@ -1,13 +1,14 @@
 """The registry of recipes: each published system by name, with its source, its value and its networks."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from gansmith.nn import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe
 from gansmith.recipes import dcgan_transpose, dcgan_upsample, deconv, mlp, mlp_bn
 
@@ -96,13 +97,34 @@ def get(name: str) -> Recipe:
 
 
 def generator(recipe: Recipe) -> nn.Module:
-    """A new generator: latents (N, recipe.noise.size) -> images (N, C, S, S) in the range of its last layer."""
-    return entry(recipe.name).generator(recipe)
+    """A new generator: latents (N, recipe.noise.size) -> images (N, C, S, S) in the range of its last layer.
+
+    A conditional recipe's takes labels (N,) too: see :class:`gansmith.nn.ConditionalGenerator`.
+    """
+    build = entry(recipe.name).generator
+    if recipe.conditional == "none":
+        return build(recipe)
+    _check_classes(recipe)
+    wider = recipe.noise.model_copy(update={"size": recipe.noise.size + EMBEDDING})
+    return ConditionalGenerator(build(recipe.model_copy(update={"noise": wider})), recipe.classes)
 
 
 def discriminator(recipe: Recipe) -> nn.Module:
-    """A new discriminator: images (N, C, S, S) -> logits (N, 1), positive for real."""
-    return entry(recipe.name).discriminator(recipe)
+    """A new discriminator: images (N, C, S, S) -> logits (N, 1), positive for real.
+
+    A conditional recipe's takes labels (N,) too: see :class:`gansmith.nn.ConditionalDiscriminator`.
+    """
+    body = entry(recipe.name).discriminator(recipe)
+    if recipe.conditional == "none":
+        return body
+    _check_classes(recipe)
+    assert isinstance(body, nn.Sequential)
+    return ConditionalDiscriminator(body, recipe.classes, recipe.conditional)
+
+
+def _check_classes(recipe: Recipe) -> None:
+    if recipe.classes < 2:
+        raise ValueError(f"classes = {recipe.classes}: a conditional recipe needs 2 or more, which training counts")
 
 
 @dataclass(frozen=True)
@@ -124,17 +146,29 @@ class Summary:
 
 
 def summary(recipe: Recipe) -> Summary:
-    """Builds both networks and runs two images through, noting each layer's output shape and parameters."""
+    """Builds both networks and runs two images through, noting each layer's output shape and parameters.
+
+    A conditional generator's table begins with its labels' embedding, a conditional discriminator's ends with its head.
+    """
     latent = torch.zeros(2, recipe.noise.size)
     image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
     with torch.random.fork_rng(devices=[]):
-        return Summary(_rows(generator(recipe), latent), _rows(discriminator(recipe), image))
+        forger, judge = generator(recipe), discriminator(recipe)
+        if not isinstance(forger, ConditionalGenerator) or not isinstance(judge, ConditionalDiscriminator):
+            return Summary(_rows(forger.children(), latent), _rows(judge.children(), image))
+        label, wider = torch.zeros(2, dtype=torch.long), torch.zeros(2, recipe.noise.size + EMBEDDING)
+        features = torch.zeros(2, judge.logit.in_features)
+        head = _rows([judge.projection], label) if judge.projection else _rows([judge.classifier], features)
+        return Summary(
+            _rows([forger.embedding], label) + _rows(forger.body.children(), wider),
+            _rows([*judge.features, judge.logit], image) + head,
+        )
 
 
 @torch.no_grad()
-def _rows(network: nn.Module, value: torch.Tensor) -> tuple[Row, ...]:
+def _rows(layers: Iterable[nn.Module | None], value: torch.Tensor) -> tuple[Row, ...]:
     rows = []
-    for layer in network.children():
+    for layer in filter(None, layers):
         value = layer(value)
         trainable = sum(parameter.numel() for parameter in layer.parameters())
         averages = sum(buffer.numel() for buffer in layer.buffers() if buffer.is_floating_point())
@@ -145,14 +179,16 @@ def _rows(network: nn.Module, value: torch.Tensor) -> tuple[Row, ...]:
 def step_gflop(recipe: Recipe) -> float:
     """Arithmetic of one training step in 1e9 operations: a multiplication and an addition for each product.
 
-    The generator runs forward for both players and backward once (4 forward passes' worth); the discriminator
+    The generator runs forward for both players and backward once (4 forward passes' worth, or 3 where one forward pass
+    serves both); the discriminator
     forward and backward on real and fake, then forward and half backward on fake (8 of them for a batch).
     """
     latent = torch.zeros(2, recipe.noise.size)
     image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
     with torch.random.fork_rng(devices=[]):
         forward = [_flop(generator(recipe), latent), _flop(discriminator(recipe), image)]
-    return (4 * forward[0] + 8 * forward[1]) / len(latent) * recipe.batch_size / 1e9
+    passes = 3 if recipe.share_noise and recipe.fakes == "training" else 4
+    return (passes * forward[0] + 8 * forward[1]) / len(latent) * recipe.batch_size / 1e9
 
 
 def _flop(network: nn.Module, value: torch.Tensor) -> int:

@@ -1,0 +1,46 @@
+"""The peers: modules with one function, ``build(recipe, precision, images) -> Built``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from gansmith.recipe import Recipe
+
+MODULES = {
+    "ours": "benchmarks.speed.peers.ours",
+    "eager": "benchmarks.speed.peers.eager",
+    "keras": "benchmarks.speed.peers.keras_articles",
+}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A recipe, ready to train.
+
+    ``step(index)`` makes one update of each player, the data path included, and returns the losses as floats;
+    ``sample(count)`` makes uint8 images; ``parameters`` are counted as Keras does, moving averages included.
+    """
+
+    step: Callable[[int], tuple[float, float]]
+    sample: Callable[[int], np.ndarray]
+    parameters: dict[str, int]
+    precision: str
+    fetch: Callable[[int], object] | None = None  # the data path alone, where it can be told apart
+
+
+Build = Callable[[Recipe, str, np.ndarray], Built]
+
+
+def build(name: str, recipe: Recipe, precision: str, images: np.ndarray) -> Built:
+    """Builds a peer.
+
+    Args:
+        name: of MODULES; imported only now, for a Keras process has no use for PyTorch, and the other way round.
+        recipe: as published, or scaled.
+        precision: "auto", "fp32" or "bf16".
+        images: uint8 (N, C, H, W) to train on.
+    """
+    made: Built = import_module(MODULES[name]).build(recipe, precision, images)
+    return made

@@ -1,0 +1,46 @@
+"""gansmith itself: the body of its training loop, and its own sampling."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from benchmarks.speed.peers import Built
+from gansmith import data, hardware, recipes, sampling, training
+from gansmith.data.dataset import MemoryStore
+from gansmith.recipe import Recipe
+from gansmith.step import step
+
+
+def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "auto") -> Built:
+    """As `gansmith train` builds it; "auto" chooses the precision as that does."""
+    choice = hardware.choose("auto", precision, None, gflop=recipes.step_gflop(recipe), fast=fast)
+    torch.set_num_threads(choice.threads)
+    device = torch.device(choice.device)
+    players = training.new_players(recipe, seed=0, device=device, fast=choice.fast)
+    kept = replace(data.from_arrays(images[:8]), store=MemoryStore(images))  # not copied
+    batches = data.Batches(kept, recipe.batch_size, 0)
+
+    def fetch(index: int) -> torch.Tensor:
+        return training.to_pixels(batches.at(index * recipe.batch_size), recipe, device)
+
+    def one(index: int) -> tuple[float, float]:
+        training.seed_all(training.stream(0, index), device)
+        real = fetch(index)
+        with torch.autocast(device.type, torch.bfloat16, enabled=choice.precision == "bf16"):
+            outcome = step(players, recipe, real)
+        training.check_finite(outcome, index)
+        return outcome.discriminator_loss.item(), outcome.generator_loss.item()
+
+    def sample(count: int) -> np.ndarray:
+        if not trained:  # the copy that samples is made once, and its statistics are settled then
+            trained.append(sampling.snapshot(players.generator, recipe, settle_on=256))
+        return trained[0].sample(count, seed=0).images
+
+    trained: list[sampling.Generator] = []
+    summary = recipes.summary(recipe)
+    parameters = {
+        "generator": sum(row.parameters for row in summary.generator),
+        "discriminator": sum(row.parameters for row in summary.discriminator),
+    }
+    return Built(one, sample, parameters, choice.precision, fetch)

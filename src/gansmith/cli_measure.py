@@ -1,0 +1,224 @@
+"""`gansmith evaluate` and `gansmith compare`: how good the forgeries are, in one table, with the noise beside it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from gansmith.cli_output import document, progress, say, table
+
+__all__ = ["compare", "evaluate"]
+
+Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print one JSON document")]
+Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
+TOO_FAR = 3  # the exit code when --max-fd is exceeded
+
+
+def evaluate(
+    source: str,
+    /,
+    *,
+    data: str | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    seeds: int = 3,
+    encoder: Path | None = None,
+    best: Switch = False,
+    max_fd: float | None = None,
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+    device: str = "auto",
+    json: Json = False,
+) -> int:
+    """Measure generated images against real ones: every figure beside its floor, what real images score.
+
+    The results stay in a run's folder (evaluation.json, nearest-real.png) and appear in its report.html.
+
+    Args:
+        source: a run's folder, its name under runs/, or last; an exported generator's folder; or images that any
+            program made: a folder, .zip or .npz, with --data.
+        data: the real images that they imitate: a name or a path; a run knows its own.
+        samples: images to generate for each latent seed; 10,000 if not given.
+        seed: the first latent seed.
+        seeds: how many latent seeds: their spread gives the intervals.
+        encoder: an encoder's .safetensors file (`gansmith encoder train` makes one); the shipped one if not given.
+        best: evaluate the checkpoint whose quality measured best while training, instead of the newest.
+        max_fd: end with exit code 3 if the Frechet distance is greater than this.
+        out: also write the results (.json) or the gallery of nearest training images (.png) here.
+        device: auto, cpu, cuda or cuda:1.
+    """
+    from gansmith.figures import words
+    from gansmith.metrics import evaluation
+    from gansmith.metrics.evaluation import subjects
+
+    _check(out, max_fd)
+    what = subjects.resolve(source, which="best" if best else "newest", device=device)
+    measured = evaluation.measure(
+        what, data=data, samples=samples, seed=seed, seeds=seeds, encoder=encoder, progress=progress
+    )
+    report = measured.report
+    run = what.run if isinstance(what, subjects.Made) else None
+    if run is not None and data is None:
+        _keep(run, measured)
+    if out is not None and out.suffix == ".json":
+        report.save(out)
+    elif out is not None:
+        measured.gallery.save(out)
+    passed = max_fd is None or ("fd" in report and report["fd"].value <= max_fd)
+    if json:
+        document({**report.model_dump(mode="json"), "max_fd": max_fd, "passed": passed})
+    else:
+        say(_told(report, words))
+        if run is not None and data is None:
+            say(f"\ngallery: {run.path / 'nearest-real.png'}; results: {run.path / 'evaluation.json'}")
+        if out is not None:
+            say(f"written: {out}")
+    if not passed:
+        found = f"is {report['fd'].value:.3f}, above" if "fd" in report else "could not be measured, so it fails"
+        say(f"gansmith: the Frechet distance {found} --max-fd {max_fd:g}", aside=True)
+    return 0 if passed else TOO_FAR
+
+
+def _check(out: Path | None, max_fd: float | None) -> None:
+    if out is not None and out.suffix not in {".json", ".png"}:
+        raise ValueError(f"--out {out}: name a .json file for the results or a .png for the gallery")
+    if out is not None and not out.parent.is_dir():
+        raise ValueError(f"--out {out}: there is no folder {out.parent}; make it first")
+    if max_fd is not None and not max_fd >= 0:
+        raise ValueError(f"--max-fd {max_fd}: give 0 or more")
+
+
+def _told(report: Any, words: Any) -> str:
+    """A report for people: headline, table, classes, notes, protocol."""
+    parts = [words.headline(report), "", table(words.HEADERS, words.rows(report))]
+    if report.classes and len(report.classes) <= 40:
+        head = ["class", "real", "generated", "generated; │ marks real"]
+        parts += ["", table(head, words.class_rows(report))]
+    if report.notes:
+        parts += ["", *(f"note: {note}" for note in report.notes)]
+    return "\n".join([*parts, "", f"protocol: {report.protocol.line}"])
+
+
+def compare(
+    run: str,
+    other: str,
+    /,
+    *more: str,
+    data: str | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    seeds: int = 3,
+    encoder: Path | None = None,
+    best: Switch = False,
+    device: str = "auto",
+    json: Json = False,
+) -> None:
+    """Put runs side by side. A difference counts only if it exceeds twice the noise; nothing else is ranked.
+
+    Runs of one recipe, data and length that differ in their seed are taken together, and their spread counts as noise.
+    Evaluations that the runs have already, measured the same way, are used again.
+
+    Args:
+        run: whatever `gansmith evaluate` takes, or a .json file that it wrote.
+        other: another one.
+        more: more of them.
+        data: the real images, where something does not know its own.
+        samples: images to generate for each latent seed; 10,000 if not given.
+        seed: the first latent seed.
+        seeds: how many latent seeds.
+        encoder: an encoder's file.
+        best: compare the checkpoints whose quality measured best while training.
+        device: auto, cpu, cuda or cuda:1.
+    """
+    from gansmith.metrics import evaluation
+
+    flags = {"data": data, "samples": samples, "seed": seed, "seeds": seeds, "encoder": encoder}
+    reports = [_report(each, flags, best=best, device=device) for each in (run, other, *more)]
+    found = evaluation.compare(reports)
+    if json:
+        document(_as_document(found, reports))
+        return
+    say(_side_by_side(found, reports[0]))
+
+
+def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> Any:
+    """The evaluation of one thing: from its file, from its run's folder if it fits, or made now."""
+    from gansmith.metrics import evaluation
+    from gansmith.metrics.evaluation import evaluating, subjects
+
+    if source.endswith(".json"):
+        return evaluation.Report.read(source)
+    what = subjects.resolve(source, which="best" if best else "newest", device=device)
+    run = what.run if isinstance(what, subjects.Made) else None
+    if isinstance(what, subjects.Made) and run is not None:
+        kept = evaluating.kept(run, what, **flags)
+        if kept is not None:
+            return kept
+    say(f"evaluating {source} ...", aside=True)
+    measured = evaluation.measure(what, **flags, progress=progress)
+    if run is not None and flags["data"] is None:
+        _keep(run, measured)
+    return measured.report
+
+
+def _keep(run: Any, measured: Any) -> None:
+    """An evaluation goes into the run's folder, and into its report if that is written already."""
+    from gansmith.metrics import evaluation
+    from gansmith.report import write_report
+
+    evaluation.save(run, measured)
+    if (run.path / "report.html").exists():
+        write_report(run.path)
+
+
+def _side_by_side(found: Any, first: Any) -> str:
+    from gansmith.figures import words
+
+    letters = [chr(ord("A") + index) if index < 26 else f"#{index}" for index in range(len(found.groups))]
+    names = {group.name: letter for group, letter in zip(found.groups, letters, strict=True)}
+    lines = [f"{letter}  {group.name}" for group, letter in zip(found.groups, letters, strict=True)]
+    rows = [
+        [
+            line.figure.name,
+            *(
+                f"{words.number(value, line.figure.key)} ± {words.number(noise, line.figure.key)}"
+                for value, noise in zip(line.values, line.noise, strict=True)
+            ),
+            words.number(line.figure.floor, line.figure.key),
+            _lettered(line.verdict, names),
+        ]
+        for line in found.lines
+    ]
+    parts = [*lines, "", table(["metric", *letters, "floor", "in words"], rows), ""]
+    parts += [f"note: {note}" for note in found.notes]
+    parts.append("±: the largest of the standard deviations over sets of real images, latent seeds and training seeds")
+    return "\n".join([*parts, f"protocol: {first.protocol.line}", f"\n{found.verdict}"])
+
+
+def _lettered(verdict: str, names: dict[str, str]) -> str:
+    for name, letter in sorted(names.items(), key=lambda pair: -len(pair[0])):
+        verdict = verdict.replace(name.split(" (")[0], letter)
+    return verdict
+
+
+def _as_document(found: Any, reports: list[Any]) -> dict[str, Any]:
+    return {
+        "groups": [
+            {"name": group.name, "runs": [each.subject.name for each in group.reports]} for group in found.groups
+        ],
+        "metrics": [
+            {
+                "key": line.figure.key,
+                "name": line.figure.name,
+                "better": line.figure.better,
+                "values": list(line.values),
+                "noise": list(line.noise),
+                "floor": line.figure.floor,
+                "best": list(line.best),
+                "verdict": line.verdict,
+            }
+            for line in found.lines
+        ],
+        "verdict": found.verdict,
+        "notes": list(found.notes),
+        "protocol": reports[0].protocol.model_dump(mode="json"),
+    }

@@ -1,0 +1,152 @@
+"""`gansmith quiz`: real or forged? In the terminal, or as a sheet with its key."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from gansmith.cli_find import real_images, run_of
+from gansmith.cli_output import amount, colours, document, finite, pairs, say
+
+__all__ = ["quiz"]
+
+Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print one JSON document")]
+REAL, FORGED, END = {"r", "real"}, {"f", "forged", "fake"}, {"q", "quit"}
+
+
+def quiz(
+    run: str,
+    /,
+    *,
+    rounds: int = 20,
+    seed: int = 0,
+    player: str = "",
+    data: str | None = None,
+    sheet: Path | None = None,
+    device: str = "auto",
+    json: Json = False,
+) -> int:
+    """Can you tell? Answer r (real) or f (forged), image by image; q ends. The score is kept in the run's folder.
+
+    Args:
+        run: a run's folder, its name under runs/, or last; or an exported generator's folder.
+        rounds: how many images.
+        seed: of the images and their order: a class that answers the same quiz can compare.
+        player: your name, kept with the score.
+        data: where real images come from; the test split of what the run was trained on if not given.
+        sheet: ask nothing, but write all images as this sheet (.png, .jpg), and the key beside it as NAME-key.
+        device: auto, cpu, cuda or cuda:1.
+    """
+    from gansmith import forge
+    from gansmith.latent import pictures
+    from gansmith.latent import quiz as quizzes
+
+    if sheet is not None:
+        pictures.check_target(sheet, pictures.SHEETS)
+    if len(player) > 80 or not player.isprintable():
+        raise ValueError("--player: give a name of up to 80 letters")
+    generator = forge.load(run, device=device)
+    real, seen = real_images(run, generator, data)
+    asked = quizzes.make(generator, real, rounds=rounds, seed=seed)
+    if sheet is not None:
+        _write(asked, sheet, json=json)
+        return 0
+    answers: list[bool] = []
+    stopped = False
+    try:
+        for answer in _answers(asked, aside=json):
+            answers.append(answer)
+    except KeyboardInterrupt:
+        stopped = True
+    if not answers:
+        if stopped:
+            return 130
+        raise ValueError("no answer was given: type r (real) or f (forged), or pipe such lines in")
+    about = {"step": generator.about.get("steps", 0), "player": player, "seed": seed, "real": seen}
+    _judged(run, asked, answers, {**about, "generator": generator.digest[:16]}, json=json)
+    return 130 if stopped else 0
+
+
+def _write(asked: Any, path: Path, *, json: bool) -> None:
+    """The sheet, and its key beside it."""
+    from gansmith import render
+    from gansmith.latent import pictures
+
+    numbers = [str(index + 1) for index in range(len(asked))]
+    key = path.with_name(f"{path.stem}-key{path.suffix}")
+    marked = [index for index, forged in enumerate(asked.forged) if forged]
+    pictures.save(path, render.sheet(asked.images, captions=numbers))
+    pictures.save(key, render.sheet(asked.images, captions=numbers, marked=marked))
+    if json:
+        forged = [bool(value) for value in asked.forged]
+        document({"sheet": path, "key": key, "rounds": len(asked), "seed": asked.seed, "forged": forged})
+        return
+    say(f"{amount(len(asked), 'image')}, some of them forged: {path}; the key, with those in red: {key}")
+
+
+def _judged(where: str, asked: Any, answers: list[bool], about: dict[str, Any], *, json: bool) -> None:
+    """Scores the answers, keeps the score, and says it."""
+    from gansmith.latent import quiz as quizzes
+
+    result = quizzes.score(asked, answers)
+    row = {
+        **about,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "rounds": result.rounds,
+        "right": result.right,
+        "chance": finite(result.chance),
+        "forged": result.forged,
+        "taken_for_real": result.taken_for_real,
+    }
+    path, everyone = _kept(where, row)
+    wrong = [index for index, answer in enumerate(answers) if answer != asked.forged[index]]
+    if json:
+        document({**row, "verdict": result.verdict, "wrong": [index + 1 for index in wrong], "path": path})
+        return
+    rows = {
+        "right": f"{result.right} of {result.rounds}; a guesser does as well in {result.chance:.2g} of all cases",
+        "verdict": result.verdict,
+        "fooled by": f"{result.taken_for_real} of {amount(result.forged, 'forged image')}",
+        "wrong": ", ".join(f"{index + 1} ({'forged' if asked.forged[index] else 'real'})" for index in wrong),
+        "all so far": everyone,
+        "kept in": path,
+    }
+    say("\n" + pairs(rows))
+
+
+def _answers(asked: Any, *, aside: bool) -> Iterator[bool]:
+    """Shows each image and reads the answer; True for forged. Ends early at q, or at the end of the input."""
+    from gansmith import render
+
+    for index in range(len(asked)):
+        blocks = render.blocks(asked.images[index : index + 1], columns=1, colour=colours() and not aside)
+        say(f"\n{blocks}", aside=aside)
+        while True:
+            say(f"{index + 1} of {len(asked)}: real or forged? [r/f/q]", aside=aside)
+            line = sys.stdin.readline()
+            word = line.strip().lower()
+            if not line or word in END:
+                return
+            if word in REAL | FORGED:
+                yield word in FORGED
+                break
+
+
+def _kept(where: str, row: dict[str, Any]) -> tuple[Path | None, str]:
+    """Appends a score to the run's quiz.jsonl; where that is, and what all players have done so far."""
+    import json
+
+    from gansmith import run as runs
+
+    run = run_of(where)
+    if run is None:  # an exported generator has no folder of results
+        return None, ""
+    path = run.path / "quiz.jsonl"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    rows = list(runs.rows(path))
+    total, right = (sum(int(each.get(name, 0)) for each in rows) for name in ("rounds", "right"))
+    return path, f"{right / max(total, 1):.0%} of {amount(total, 'answer')} right, in {amount(len(rows), 'game')}"

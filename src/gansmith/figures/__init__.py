@@ -1,0 +1,147 @@
+"""What an evaluation finds, as values: figures with their floors, class shares, and the protocol they belong to."""
+
+import json
+import math
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from gansmith.recipe import Value, explain
+from gansmith.run import read_json, write_json
+
+FILE = "evaluation.json"
+GALLERY = "nearest-real.png"
+
+NO_RATIO = {"fd_infinity", "kid", "closer", "authentic"}
+"""Keys of figures whose floor is about 0, or whose ratio to it means nothing."""
+
+Better = Literal["lower", "higher"]
+
+
+class Figure(Value):
+    """One metric's value, and what real images score in the place of generated ones."""
+
+    key: str
+    name: str = Field(description="the metric, its encoder and what it is measured against")
+    better: Better
+    value: float = Field(description="mean over the latent seeds")
+    values: tuple[float, ...] = Field(description="one for each latent seed it was measured with")
+    low: float | None = Field(None, description="95 % interval over latent seeds, or of a share")
+    high: float | None = None
+    floor: float | None = Field(None, description="the mean of real images, as many")
+    spread: float | None = Field(None, description="standard deviation over sets of real images")
+    words: str = ""
+
+    @property
+    def times(self) -> float | None:
+        """Value over floor, where the floor is far enough from 0 to divide by."""
+        if (
+            self.floor is None
+            or self.floor <= max(2 * (self.spread or 0.0), 1e-9)
+            or self.key in {"fd_infinity", "kid"}
+        ):
+            return None
+        return self.value / self.floor
+
+    @property
+    def noise(self) -> float:
+        """The larger of two standard deviations: over sets of real images, and over latent seeds."""
+        return max(self.spread or 0.0, deviation(self.values))
+
+
+class Share(Value):
+    """How often a class occurs: of real images, and of generated ones."""
+
+    name: str
+    real: float
+    generated: float
+
+
+class Protocol(Value):
+    """How the figures were measured: two of them may be compared only where this is the same."""
+
+    encoder: str = Field(description="name@digest of the features' encoder")
+    judge: str | None = Field(None, description="the second classifier, of the share recognised")
+    control: str | None = None
+    data: str
+    against: str = Field(description="the real images that generated ones are measured against")
+    fingerprint: str = Field(description="SHA-256 of the data set they are of")
+    real: int = Field(ge=1, description="how many of them")
+    generated: int = Field(ge=1, description="how many for each latent seed")
+    seeds: tuple[int, ...] = Field(description="latent seeds; none for images that were given")
+    sets: int = Field(ge=1, description="sets of real training images for the floor, each of as many as are generated")
+    quantised: Literal["uint8"] = "uint8"
+    gansmith: str
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        made = (
+            f"{self.generated:,} generated a seed, seeds {', '.join(map(str, self.seeds))}"
+            if self.seeds
+            else f"{self.generated:,} given images"
+        )
+        return (
+            f"FD-{self.encoder}; {self.against} ({self.fingerprint[:12]}), {self.real:,} real against {made}; "
+            f"floor from {self.sets} x {self.generated:,} real training images; all as uint8; gansmith {self.gansmith}"
+        )
+
+    def same_as(self, other: "Protocol") -> bool:
+        """Whether figures of both may be compared."""
+        mine, theirs = (each.model_dump(exclude={"seeds", "gansmith"}) for each in (self, other))
+        return mine == theirs
+
+
+class Subject(Value):
+    """What was evaluated."""
+
+    name: str
+    kind: Literal["run", "generator", "images"]
+    recipe: str | None = None
+    step: int | None = None
+    which: Literal["newest", "best"] = "newest"
+    seed: int | None = Field(None, description="of the training")
+    group: str | None = Field(None, description="equal for runs that differ in their training seed alone")
+
+
+class Report(Value):
+    """An evaluation: evaluation.json."""
+
+    format: Literal[1] = 1
+    subject: Subject
+    protocol: Protocol
+    figures: tuple[Figure, ...]
+    classes: tuple[Share, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, key: str) -> Figure:
+        """The figure of a metric, such as "fd"; KeyError where it was not measured."""
+        for figure in self.figures:
+            if figure.key == key:
+                return figure
+        raise KeyError(key)
+
+    def __contains__(self, key: str) -> bool:
+        return any(figure.key == key for figure in self.figures)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes it as JSON, whole or not at all."""
+        write_json(Path(path), json.loads(self.model_dump_json()))
+        return Path(path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Report":
+        """What :meth:`save` wrote. Raises ValueError in one line for anything else."""
+        try:
+            return cls.model_validate(read_json(Path(path)))
+        except ValidationError as error:
+            raise ValueError(f"{path}: is no evaluation that can be read ({explain(error)})") from None
+
+
+def deviation(values: tuple[float, ...]) -> float:
+    """Standard deviation of a sample; 0 for a single value."""
+    if len(values) < 2:
+        return 0.0
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

@@ -1,0 +1,174 @@
+"""Figures in plain words: what each metric is called, how far from real its value is, and the table of a report."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gansmith.figures import Better, Figure, Report, Share, Subject
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure's key, its name in a report, which way is better, and what it asks."""
+
+    key: str
+    name: str
+    better: Better
+    asks: str
+    share: bool = False
+    """Whether it is a share of the images."""
+
+
+METRICS = (
+    Metric("fd", "FD-{encoder} to {against}", "lower", "how far the images are from real ones, as a whole"),
+    Metric("fd_train", "FD-{encoder} to train", "lower", "the same, from as many training images"),
+    Metric("fd_infinity", "FD∞-{encoder}", "lower", "the same, as if infinitely many were generated"),
+    Metric("fd_control", "FD-{control} to {against}", "lower", "the same, seen by a network that no one trained"),
+    Metric("kid", "KID-{encoder}", "lower", "the same, unbiased at any count"),
+    Metric("precision", "precision (k = 3)", "higher", "share that lies among real images: do they look real?", True),
+    Metric("recall", "recall (k = 3)", "higher", "share of real images among generated ones: all kinds?", True),
+    Metric("density", "density (k = 5)", "higher", "how thickly real images surround generated ones"),
+    Metric("coverage", "coverage (k = 5)", "higher", "share of real images with a generated one close by", True),
+    Metric("recognised", "recognised", "higher", "share to which two classifiers give the same class", True),
+    Metric("classifier_score", "classifier score", "higher", "sure of each image, and all classes?"),
+    Metric("class_entropy", "class entropy", "higher", "how evenly the classes come"),
+    Metric("ndb", "bins that differ, of 100", "lower", "kinds of images that come too often or too seldom"),
+    Metric("closer", "closer to train than to test", "lower", "0.5: nothing was memorised", True),
+    Metric("authentic", "authentic", "higher", "share that is no near copy of a training image", True),
+    Metric("modes", "modes, of 1,000", "higher", "combinations of three digits that occur"),
+    Metric("kl", "KL to uniform", "lower", "how unevenly they occur"),
+)
+BY_KEY = {metric.key: metric for metric in METRICS}
+
+AS_REAL, CLOSE, SOME, FAR, VERY = (
+    "as close as real images are",
+    "close to real",
+    "some way from real",
+    "far from real",
+    "very far from real",
+)
+DISTANCES = ((2.0, "very close to real"), (6.0, CLOSE), (20.0, SOME), (60.0, FAR))  # value over floor, up to
+SHORTFALLS = ((0.03, "very close to real"), (0.1, CLOSE), (0.25, SOME), (0.5, FAR))  # share of the floor missing
+COPYING = {"closer", "authentic"}
+NO_COPYING, COPIES = 0.03, 0.15  # more than real images: a share up to which nothing is said, and from which it is sure
+FAR_OFF = 0.5  # of the floor's precision: below, neighbours of generated images say nothing
+MISSING = 0.1  # of its real share: a class that comes less often is nearly missing
+
+
+def told(figures: Sequence[Figure]) -> list[Figure]:
+    """The figures, each with its words."""
+    precision = next((each for each in figures if each.key == "precision" and each.floor), None)
+    far = precision is not None and precision.value < FAR_OFF * (precision.floor or 0.0)
+    return [each.model_copy(update={"words": verdict(each, far_off=far)}) for each in figures]
+
+
+def verdict(figure: Figure, *, far_off: bool = False) -> str:
+    """How far from real a figure is, against its floor; with ``far_off``, images are not near enough to be copies."""
+    if figure.floor is None:
+        return ""
+    excess = figure.value - figure.floor if figure.better == "lower" else figure.floor - figure.value
+    if figure.key in COPYING:
+        return "says nothing: too far from real" if far_off else _copying(figure, excess)
+    if excess <= 2 * figure.noise:
+        return AS_REAL
+    if figure.key in {"fd_infinity", "kid"}:
+        return ""
+    if figure.key == "ndb":
+        return _graded(excess, ((5, "very close to real"), (15, CLOSE), (35, SOME), (60, FAR)))
+    if figure.better == "lower":
+        return _graded(figure.value / figure.floor, DISTANCES) if figure.floor > 0 else VERY
+    return _graded(excess / figure.floor, SHORTFALLS) if figure.floor > 0 else ""
+
+
+def _copying(figure: Figure, excess: float) -> str:
+    """Of the share closer to training images than to as many others, or of authentic ones."""
+    if excess <= max(2 * figure.noise, NO_COPYING):
+        return "no sign of copying"
+    return "leans to training images" if excess < COPIES else "copies training images"
+
+
+def _graded(value: float, steps: Sequence[tuple[float, str]]) -> str:
+    return next((word for limit, word in steps if value <= limit), VERY)
+
+
+def named(subject: Subject) -> str:
+    """`mnist-mlp-001`, with the step where that is known."""
+    if subject.step is None:
+        return subject.name
+    return f"{subject.name} at {subject.which} step {subject.step:,}"
+
+
+def class_notes(classes: Sequence[Share]) -> Iterator[str]:
+    """A note about classes that hardly come."""
+    rare = [each for each in classes if each.real > 0.001 and each.generated < MISSING * each.real]
+    if rare and len(rare) <= 12:
+        told = ", ".join(
+            f"{each.name} ({each.generated:.1%} of the images, {each.real:.1%} of real ones)" for each in rare
+        )
+        yield f"nearly missing: {told}"
+    elif rare:
+        yield f"nearly missing: {len(rare)} of {len(classes)} classes"
+
+
+def number(value: float | None, key: str = "") -> str:
+    """A figure to a sensible number of digits."""
+    if value is None:
+        return ""
+    if key in {"ndb", "modes"}:
+        return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+    if key == "kid":
+        return f"{value:.5f}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def times(figure: Figure) -> str:
+    """`12 x`: the value over its floor."""
+    ratio = figure.times
+    return "" if ratio is None else f"{ratio:,.0f} x" if ratio >= 10 else f"{ratio:.2f} x"
+
+
+def between(figure: Figure) -> str:
+    """`12.1 to 12.9`: the interval."""
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"{number(figure.low, figure.key)} to {number(figure.high, figure.key)}"
+
+
+HEADERS = ("metric", "value", "95 % interval", "floor", "x floor", "in words")
+
+
+def rows(report: Report) -> list[list[str]]:
+    """The table of a report, a row for each figure under :data:`HEADERS`."""
+    return [
+        [
+            figure.name,
+            number(figure.value, figure.key),
+            between(figure),
+            number(figure.floor, figure.key),
+            times(figure),
+            figure.words,
+        ]
+        for figure in report.figures
+    ]
+
+
+def class_rows(report: Report, width: int = 24) -> list[list[str]]:
+    """Class, share of real and of generated images, and a bar for the latter with a mark at the former."""
+    most = max((max(each.real, each.generated) for each in report.classes), default=0) or 1
+    lines = []
+    for each in report.classes:
+        bar = "█" * round(width * each.generated / most)
+        mark = min(width - 1, round(width * each.real / most))
+        drawn = bar.ljust(width)
+        lines.append(
+            [each.name, f"{each.real:.1%}", f"{each.generated:.1%}", (drawn[:mark] + "│" + drawn[mark + 1 :]).rstrip()]
+        )
+    return lines
+
+
+def headline(report: Report) -> str:
+    """One sentence: what was measured, and how far from real it is."""
+    first = report.figures[0] if report.figures else None
+    found = "nothing could be measured" if first is None or not first.words else first.words
+    return f"{named(report.subject)}, against {report.protocol.against}: {found}"

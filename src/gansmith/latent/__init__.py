@@ -1,0 +1,36 @@
+"""Exploring what the noise means: pure functions, a generator and vectors in, vectors and images out."""
+
+from gansmith.latent.axes import Directions, directions
+from gansmith.latent.closest import Neighbours, neighbours
+from gansmith.latent.finding import Found, find
+from gansmith.latent.inversion import Inverted, invert
+from gansmith.latent.mixing import Mixed, mix
+from gansmith.latent.morphing import Morph, constants, morph
+from gansmith.latent.truncation import Truncated, trade, truncate
+from gansmith.latent.vectors import Points, Vectors, images, points, read, save, steady
+
+__all__ = [
+    "Directions",
+    "Found",
+    "Inverted",
+    "Mixed",
+    "Morph",
+    "Neighbours",
+    "Points",
+    "Truncated",
+    "Vectors",
+    "constants",
+    "directions",
+    "find",
+    "images",
+    "invert",
+    "mix",
+    "morph",
+    "neighbours",
+    "points",
+    "read",
+    "save",
+    "steady",
+    "trade",
+    "truncate",
+]

@@ -1,0 +1,275 @@
+"""Directions: which way to go in latent space to change one thing, found in three ways and ranked by their effect.
+
+- "pca": GANSpace (Härkönen et al. 2020): principal components of the first layer's activations, regressed back to z.
+- "sefa": SeFa (Shen & Zhou 2021): eigenvectors of AᵀA, where A is the first layer's weight.
+- "attributes", "classes": what correlates with a measured attribute, or a classifier's score (regression on z).
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gansmith.data.terms import Progress, Ticker
+from gansmith.latent import vectors
+from gansmith.latent.attributes import MEASURES, brightness
+from gansmith.latent.vectors import Images, Latents, Vectors, steady
+from gansmith.nn import ConditionalGenerator
+from gansmith.recipe import Noise
+from gansmith.sampling import CHUNK, Generator
+from gansmith.sampling import latents as draw
+
+Method = Literal["pca", "sefa", "attributes", "classes"]
+Measures = Mapping[str, Callable[[Images], NDArray[np.floating[Any]]]]
+
+SAMPLES = 1024
+"""Latents that activations and attributes are looked at for."""
+BLOCK = 4 * CHUNK
+PROBES = 16
+"""Latents that the effect of a direction is measured about."""
+STEP = 1.0
+"""Half the distance, in standard deviations of the noise, over which it is measured."""
+_SEED = 0xA7E5  # of a sequence of its own
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Directions of one generator, the strongest first."""
+
+    vectors: Latents
+    """(K, Z): adding one moves by a standard deviation of the noise."""
+    effects: Matrix
+    """(K,): root mean square change of the pixels, in grey levels, for that much."""
+    names: tuple[str, ...]
+    fits: tuple[float | None, ...]
+    """Share of the variance of what a supervised direction stands for that it explains (R² on other samples)."""
+    method: Method
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def save(self, path: str | Path, generator: Generator) -> Path:
+        """Writes .npz or .safetensors that :func:`read` takes. Raises as :func:`gansmith.latent.save` does."""
+        empty = Vectors(np.empty((0, 0), np.float32), self.names)
+        return vectors.save(path, empty, generator, directions=self.vectors, effects=self.effects.astype(np.float32))
+
+
+def directions(
+    generator: Generator,
+    *,
+    method: Method = "pca",
+    count: int = 8,
+    measures: Measures | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Directions:
+    """The ``count`` directions of the strongest effect.
+
+    Args:
+        generator: whose latents they are; a conditional one takes all classes in turn.
+        method: how they are found.
+        count: how many to keep.
+        measures: for "attributes" and "classes": names to functions of images; the attributes of
+            :mod:`gansmith.latent.attributes` if not given.
+        seed: of the images that effects are measured on.
+        progress: told how many images are made, where that takes long.
+
+    Raises ValueError in one line for an absurd count, or classes without a way to see them.
+    """
+    noise = generator.recipe.noise
+    if not 1 <= count <= 100:
+        raise ValueError(f"--count {count}: give 1 to 100 directions")
+    still = steady(generator)
+    fits: list[float | None]
+    if method in ("pca", "sefa"):
+        found = (_ganspace if method == "pca" else _sefa)(still)
+        found = found[: min(len(found), max(2 * count, 16))]  # those that reach the first layer most
+        names, fits = [f"{method} {index}" for index in range(len(found))], [None] * len(found)
+    else:
+        if measures is None and method == "classes":
+            raise ValueError("directions of classes need a classifier's scores: give measures")
+        found, names, fits = _regressed(still, measures or MEASURES, progress)
+    units = found / np.linalg.norm(found, axis=1, keepdims=True)
+    moves = (_spread(noise) * units).astype(np.float32)
+    effects, brighter = _effects(still, moves, seed)
+    if method in ("pca", "sefa"):  # these have no sign of their own: towards more ink
+        moves *= np.where(brighter < 0, -1, 1)[:, None].astype(np.float32)
+    order = np.argsort(-effects, kind="stable")[:count]
+    chosen = tuple(names[index] for index in order), tuple(fits[index] for index in order)
+    return Directions(np.ascontiguousarray(moves[order]), effects[order], *chosen, method)
+
+
+def read(path: str | Path, generator: Generator) -> tuple[Latents, Matrix]:
+    """Directions (K, Z) and their effects (K,) of a saved file. Raises ValueError as :func:`vectors.read` does."""
+    path = Path(path)
+    arrays = vectors.read_arrays(path, generator)
+    found, size = arrays.get("directions"), generator.recipe.noise.size
+    if found is None:
+        raise ValueError(f"{path}: holds no directions; make them with `gansmith directions`")
+    if found.ndim != 2 or found.shape[1] != size:
+        raise ValueError(f"{path}: directions have shape {found.shape}; this generator takes (K, {size})")
+    effects = arrays.get("effects")
+    fits = effects is not None and effects.shape == found.shape[:1]
+    return found, np.asarray(effects if fits else np.zeros(len(found)), np.float64)
+
+
+def direction(text: str, generator: Generator) -> Latents:
+    """The direction (Z,) that `d.npz#2` names; `d.npz` is its first, the strongest. ValueError in one line if none."""
+    path, index = vectors.split_index(text)
+    found, _ = read(path, generator)
+    if (index or 0) >= len(found):
+        raise ValueError(f"{text}: there is no direction {index}; {path} holds {len(found)}, counted from 0")
+    return np.asarray(found[index or 0], np.float32)
+
+
+def walk(generator: Generator, base: Vectors, step: Latents, offsets: NDArray[np.floating[Any]]) -> Vectors:
+    """``base`` (1) moved along ``step`` (Z,) by each of ``offsets`` (T,); 0 gives it exactly."""
+    latents = base.latents + np.asarray(offsets, np.float32)[:, None] * step
+    labels = None if base.labels is None else np.repeat(base.labels, len(offsets))
+    return Vectors(latents.astype(np.float32), tuple(f"{offset:+g}" for offset in offsets), labels)
+
+
+def _spread(noise: Noise) -> float:
+    """Standard deviation of a coordinate."""
+    return noise.scale / 3**0.5 if noise.distribution == "uniform" else noise.scale
+
+
+def _ganspace(generator: Generator) -> Matrix:
+    z = draw(generator.recipe.noise, seed=_SEED, count=SAMPLES)
+    layers = _layers(generator, z[:CHUNK])
+    first = _first_weight(layers)
+    # With no nonlinearity after the layer its outputs are linear in z: then the layer's own.
+    after = [layer for layer in layers[layers.index(first) + 1 :] if not _is_weight(layer) and _bends(layer)]
+    activations = _outputs(generator, after[0] if after else first, z)
+    classes = np.arange(SAMPLES) % CHUNK % max(1, generator.recipe.classes)  # what a class changes is no direction
+    centred, z_centred = (_centred(values, classes) for values in (activations, z.double().numpy()))
+    # x_j = scores on the principal components; u_k = argmin sum_j |z_j - u_k x_jk|² (components are uncorrelated)
+    values, left = np.linalg.eigh(centred @ centred.T)
+    keep = values > values.max() * 1e-9
+    scores = (left[:, keep] * np.sqrt(values[keep]))[:, ::-1]
+    return np.asarray((scores.T @ z_centred / (scores**2).sum(axis=0)[:, None])[: z.shape[1]])
+
+
+def _centred(values: Matrix, classes: NDArray[np.int64]) -> Matrix:
+    """Rows (N, D) less the mean of their class."""
+    means = np.stack([values[classes == each].mean(axis=0) for each in range(int(classes.max()) + 1)])
+    return np.asarray(values - means[classes])
+
+
+def _sefa(generator: Generator) -> Matrix:
+    size = generator.recipe.noise.size
+    z = torch.zeros(CHUNK, size)
+    layers = _layers(generator, z)
+    first = _first_weight(layers)
+    inputs: list[Tensor] = []
+    handle = first.register_forward_pre_hook(lambda layer, given: inputs.append(given[0]))
+    try:
+        generator.images(z)
+    finally:
+        handle.remove()
+    shape, device = inputs[0].shape[1:], inputs[0].device
+    with torch.no_grad():
+        basis = (
+            torch.eye(int(np.prod(shape)))[:size].reshape(size, *shape).to(device)
+        )  # a label's coordinates come last
+        response = (first(basis) - first(torch.zeros_like(basis[:1]))).flatten(1).double().cpu().numpy()
+    _, found = np.linalg.eigh(response @ response.T)
+    return np.asarray(found.T[::-1])
+
+
+def _regressed(
+    generator: Generator, measures: Measures, progress: Progress | None
+) -> tuple[Matrix, list[str], list[float | None]]:
+    """Ridge regression of each measure on z: half of the samples to fit, half to see how well."""
+    noise = generator.recipe.noise
+    count = max(2 * SAMPLES, 8 * noise.size)
+    z = draw(noise, seed=_SEED, count=count)
+    tick = Ticker(progress, "measuring images", count)
+    parts = []
+    for start in range(0, count, BLOCK):
+        parts.append(generator.images(z[start : start + BLOCK]))
+        tick(min(start + BLOCK, count))
+    images = np.concatenate(parts)
+    x = (z.double().numpy() - noise.center) / _spread(noise)
+    half = count // 2
+    found, names, fits = [], [], list[float | None]()
+    for name, measure in measures.items():
+        y = np.asarray(measure(images), np.float64)
+        y = y - y[:half].mean()
+        if y[:half].std() < 1e-9:  # nothing that varies
+            continue
+        weights = np.linalg.solve(x[:half].T @ x[:half] + noise.size * np.eye(noise.size), x[:half].T @ y[:half])
+        rest = y[half:] - x[half:] @ weights
+        found.append(weights)
+        names.append(name)
+        fits.append(float(1 - (rest**2).sum() / max(((y[half:] - y[half:].mean()) ** 2).sum(), 1e-12)))
+    if not found:
+        raise ValueError("directions: all images are the same, so nothing is measured; train the generator further")
+    return np.array(found), names, fits
+
+
+def _effects(generator: Generator, moves: Latents, seed: int) -> tuple[Matrix, Matrix]:
+    """Change of the pixels a step, and of the brightness, (K,) each."""
+    base = draw(generator.recipe.noise, seed=seed, count=PROBES).numpy()
+    ends = [(base[None] + sign * STEP * moves[:, None]).reshape(-1, base.shape[1]) for sign in (-1, 1)]
+    labels = np.tile(np.arange(PROBES) % generator.recipe.classes, len(moves)) if generator.recipe.classes else None
+    low, high = (generator.images(torch.from_numpy(end), labels) for end in ends)
+    apart = (high.astype(np.float64) - low).reshape(len(moves), PROBES, -1)
+    effects = np.sqrt((apart**2).mean(axis=2)).mean(axis=1) / (2 * STEP)
+    return effects, (brightness(high) - brightness(low)).reshape(len(moves), PROBES).mean(axis=1)
+
+
+def _layers(generator: Generator, z: Tensor) -> list[nn.Module]:
+    """The layers that compute, in the order in which they do."""
+    network, order = generator.network, list[nn.Module]()
+    body = network.body if isinstance(network, ConditionalGenerator) else network
+    leaves = [layer for layer in body.modules() if not list(layer.children())]
+    handles = [leaf.register_forward_hook(lambda layer, given, made: order.append(layer)) for leaf in leaves]
+    try:
+        generator.images(z)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return order
+
+
+def _is_weight(layer: nn.Module) -> bool:
+    weight = getattr(layer, "weight", None)
+    return isinstance(weight, Tensor) and weight.dim() >= 2
+
+
+def _first_weight(layers: list[nn.Module]) -> nn.Module:
+    return next(layer for layer in layers if _is_weight(layer))
+
+
+def _bends(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.LeakyReLU | nn.ReLU | nn.Tanh | nn.Sigmoid | nn.SiLU | nn.GELU)
+
+
+def _outputs(generator: Generator, layer: nn.Module, z: Tensor) -> Matrix:
+    """What a layer makes of latents, flattened: (N, D) float64."""
+    parts = list[NDArray[np.float64]]()
+
+    def keep(_: nn.Module, given: Any, made: Tensor) -> None:
+        parts.append(made.flatten(1).double().cpu().numpy())
+        raise _EnoughError  # what comes after is most of the work
+
+    handle = layer.register_forward_hook(keep)
+    try:
+        for start in range(0, len(z), CHUNK):
+            with contextlib.suppress(_EnoughError):
+                generator.images(z[start : start + CHUNK])
+    finally:
+        handle.remove()
+    return np.concatenate(parts)[: len(z)]
+
+
+class _EnoughError(Exception):
+    """The layer that matters has been reached."""

@@ -1,0 +1,78 @@
+"""Classes: vectors that make one, told to a conditional generator or searched for, and how strongly one is seen."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gansmith.latent.vectors import Images, Vectors, seeded
+from gansmith.metrics.encoder import Encoder, for_data
+from gansmith.sampling import Generator, class_of
+
+
+def encoder_of(generator: Generator) -> Encoder:
+    """The encoder to look at a generator's images with: its data's, as far as one is shipped, else the control."""
+    recipe = generator.recipe
+    shape = (recipe.channels, recipe.size, recipe.size)
+    return for_data(str(generator.about.get("data", "")), shape, tuple(generator.classes))
+
+
+def of_class(generator: Generator, label: str | int, count: int, *, seed: int = 0) -> Vectors:
+    """``count`` vectors of a seed that make a class.
+
+    A conditional generator is told which; of any other, those are taken in which its data's encoder sees the class
+    (:func:`gansmith.latent.finding.find`), which may be fewer.
+
+    Raises ValueError in one line for an unknown class, or one that cannot be found.
+    """
+    if generator.recipe.classes:
+        found = seeded(generator, range(count), seed=seed)
+        return Vectors(found.latents, found.names, np.full(count, generator.label(label), np.int64))
+    from gansmith.latent.finding import find
+
+    return find(generator, label, count, seed=seed).vectors
+
+
+def check(generator: Generator, names: Sequence[str]) -> None:
+    """Raises ValueError in one line for a class that :func:`of_class` cannot know, before it looks for any."""
+    known = () if generator.recipe.classes else encoder_of(generator).classes
+    for name in names:
+        if generator.recipe.classes:
+            generator.label(name)
+        elif known:
+            class_of(name, known)
+
+
+def told(generator: Generator, given: Vectors, names: Sequence[str]) -> Vectors:
+    """A conditional generator's vectors with classes: one vector for all, or one each.
+
+    Raises ValueError in one line for an unknown class, or numbers that do not match.
+    """
+    labels = np.array([generator.label(name) for name in names], np.int64)
+    if len(given) not in (1, len(labels)):
+        raise ValueError(f"{len(given)} points for {len(labels)} labels: give one, or one for each")
+    latents = given.latents.repeat(len(labels), axis=0) if len(given) == 1 else given.latents
+    return Vectors(
+        latents, tuple(generator.classes[label] if generator.classes else str(label) for label in labels), labels
+    )
+
+
+def scores(generator: Generator) -> dict[str, Callable[[Images], NDArray[np.float64]]]:
+    """For each class, how strongly the encoder of the generator's data sees it in images: the logit less the others'.
+
+    Raises ValueError in one line where no encoder knows classes.
+    """
+    encoder = encoder_of(generator)
+    if not encoder.classes:
+        raise ValueError("no encoder knows the classes of this generator's data; take another --method")
+    latest: list[tuple[Images, NDArray[np.float64]]] = []
+
+    def of_class(index: int, images: Images) -> NDArray[np.float64]:
+        if not latest or latest[-1][0] is not images:  # all classes are asked about the same images
+            logits = encoder.encode(images).logits
+            assert logits is not None
+            latest[:] = [(images, logits - logits.mean(axis=1, keepdims=True))]
+        return latest[-1][1][:, index]
+
+    return {name: partial(of_class, index) for index, name in enumerate(encoder.classes)}

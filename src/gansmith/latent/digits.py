@@ -1,0 +1,193 @@
+"""A user's own picture made ready for a generator: read safely, and a photographed digit normalised as MNIST's were.
+
+MNIST (LeCun et al. 1998): black-and-white digits fitted into 20x20 pixels with their ratio kept, grey by antialiasing,
+then shifted so that the centre of mass is the middle of 28x28.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from gansmith.data.images import MAX_FILE_BYTES, UnusableError, decode, quiet_decoders
+from gansmith.data.terms import one_line, printable
+from gansmith.latent.vectors import Images
+from gansmith.sampling import Generator
+
+BOX, SIDE = 20, 28
+WORKING_SIDE = 320
+"""Longest side in pixels at which a picture is worked on: shading and strokes are still there, and it is quick."""
+STROKE = 2.0
+"""Pixels: thinner strokes, in the box of 20, are thickened to this; MNIST's are 2 to 3 wide."""
+FAINTEST = 24.0
+"""Grey levels by which strokes must stand out."""
+
+Grey = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def read(path: str | Path) -> Images:
+    """A picture file upright: uint8 (C, H, W), C 1 or 3, what is transparent laid on white.
+
+    Raises ValueError in one line for what is no picture, or one that is damaged or too large.
+    """
+    path = Path(path)
+    name = printable(str(path))
+    if not path.is_file():
+        raise ValueError(f"{name}: no such picture")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"{name}: is {path.stat().st_size >> 20} MB; {MAX_FILE_BYTES >> 20} MB is the limit")
+    try:
+        with quiet_decoders():
+            return decode(path.read_bytes(), None, "crop").pixels
+    except UnusableError as error:
+        raise ValueError(f"{name}: {one_line(error)}") from None
+
+
+def wants_digits(generator: Generator) -> bool:
+    """Whether its images look as MNIST's: grey, 28x28, from data of that name."""
+    recipe = generator.recipe
+    name = str(generator.about.get("data", ""))
+    return (recipe.channels, recipe.size) == (1, SIDE) and (name == "mnist" or name.startswith("mnist-"))
+
+
+def fitted(picture: Images, *, channels: int, size: int) -> Images:
+    """A picture (C, H, W) as it is, cropped to a square about its centre and brought to (channels, size, size)."""
+    short = min(picture.shape[1:])
+    top, left = ((side - short) // 2 for side in picture.shape[1:])
+    square = _image(picture[:, top : top + short, left : left + short])
+    square = square.convert("L" if channels == 1 else "RGB")
+    if square.size != (size, size):
+        square = square.resize((size, size), Image.Resampling.LANCZOS)
+    pixels = np.asarray(square)
+    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+
+
+def normalised(picture: Images) -> Images:
+    """A digit written, scanned or photographed, (C, H, W), as MNIST has it: (1, 28, 28), light on dark.
+
+    One that is 28x28 on black already is left alone. Otherwise what differs from a smooth background is ink, dark or
+    light; specks and what hangs in from the edges are dropped, thin strokes thickened.
+
+    Raises ValueError in one line when nothing stands out.
+    """
+    if picture.shape == (1, SIDE, SIDE) and _border(picture[0].astype(np.float64)).max() < 64:
+        return picture
+    grey = _image(picture).convert("L")
+    grey.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.LANCZOS)
+    pixels = np.asarray(grey).astype(np.float64)
+    away = pixels - _background(pixels)
+    if abs(away.min()) > away.max():  # the ink is what goes farther from the paper
+        away = -away
+    threshold = _otsu(away.clip(0, None))
+    mask = _digit(away > threshold)
+    if not mask.any() or float(np.median(away[mask])) < FAINTEST:
+        raise ValueError("nothing stands out in it: write one digit large and dark, or give --as-is")
+    near = np.asarray(Image.fromarray(mask).convert("L").filter(ImageFilter.MaxFilter(5))) > 0
+    full = float(np.percentile(away[mask], 75))
+    ink = np.where(near, (away - 0.5 * threshold) / max(full - 0.5 * threshold, 1e-9), 0).clip(0, 1)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return _centred(_boxed(ink))
+
+
+def _boxed(ink: Grey) -> Grey:
+    """Ink in 0 .. 1, brought to a longest side of 20 pixels, its strokes thick enough to survive that."""
+    scale = BOX / max(ink.shape)
+    outline = np.hypot(np.diff(np.pad(ink, 1), axis=0)[:, 1:], np.diff(np.pad(ink, 1), axis=1)[1:]).sum()
+    stroke = 2 * ink.sum() / max(float(outline), 1e-9)
+    image = Image.fromarray((ink * 255).round().astype(np.uint8))
+    grow = round((STROKE / scale - stroke) / 2)
+    if grow >= 1:
+        pad = np.pad(np.asarray(image), grow)
+        image = Image.fromarray(pad).filter(ImageFilter.MaxFilter(2 * grow + 1))
+        scale = BOX / max(image.size)
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    return np.asarray(image.resize((size[0], size[1]), Image.Resampling.BICUBIC)).astype(np.float64)
+
+
+def _centred(box: Grey) -> Images:
+    """A picture of at most 20x20 on 28x28 black, its centre of mass at pixel (14, 14), as MNIST counts it."""
+    mass = max(float(box.sum()), 1e-9)
+    canvas = np.zeros((1, SIDE, SIDE), np.uint8)
+    places = []
+    for axis, length in enumerate(box.shape):
+        centre = float((box.sum(axis=1 - axis) * np.arange(length)).sum()) / mass
+        places.append(min(max(round(SIDE / 2 - centre), 0), SIDE - length))
+    top, left = places
+    canvas[0, top : top + box.shape[0], left : left + box.shape[1]] = box.round().clip(0, 255)
+    return canvas
+
+
+def _background(pixels: Grey) -> Grey:
+    """The paper: a quadratic surface through the pixels, fitted again without what stands out."""
+    height, width = pixels.shape
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
+    values = pixels.ravel()
+    middle = float(np.median(_border(pixels)))
+    kept = np.abs(values - middle) < max(3 * float(np.median(np.abs(values - middle))), 40.0)
+    surface = np.full_like(values, middle)
+    for _ in range(4):
+        if kept.sum() < len(values) // 5:
+            break
+        surface = terms @ np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
+        away = np.abs(values - surface)
+        kept = away < max(2.5 * float(np.median(away)), 6.0)
+    return np.asarray(surface.reshape(pixels.shape))
+
+
+def _otsu(values: Grey) -> float:
+    """The threshold that parts values from 0 up into two classes of the least variance (Otsu 1979)."""
+    counts, edges = np.histogram(values, 256, (0.0, max(float(values.max()), 1.0)))
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    sums = np.cumsum(counts * centres)
+    above = below[-1] - below
+    means = sums / np.maximum(below, 1) - (sums[-1] - sums) / np.maximum(above, 1)
+    return float(centres[int((below * above * means**2).argmax())])
+
+
+def _digit(mask: Mask) -> Mask:
+    """The parts of a mask (H, W) that are the digit: the large ones, and of these not those that touch the edge."""
+    numbers, count = _components(mask)
+    areas = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
+    if not count:
+        return mask
+    touching = np.isin(np.arange(1, count + 1), _border(numbers))
+    if (areas[~touching] >= 0.2 * areas.max()).any():
+        areas = np.where(touching, 0, areas)
+    kept = np.flatnonzero(areas >= max(0.08 * areas.max(), 3)) + 1
+    return np.isin(numbers, kept)
+
+
+def _components(mask: Mask) -> tuple[NDArray[np.int64], int]:
+    """Numbers 1 .. count of the 8-connected parts of a mask (H, W), 0 outside."""
+    height, width = mask.shape
+    numbers = np.zeros(mask.shape, np.int64)
+    count = 0
+    for start in np.flatnonzero(mask):
+        if numbers.flat[start]:
+            continue
+        count += 1
+        numbers.flat[start] = count
+        open_ends = [divmod(int(start), width)]
+        while open_ends:
+            y, x = open_ends.pop()
+            for row in range(max(y - 1, 0), min(y + 2, height)):
+                for column in range(max(x - 1, 0), min(x + 2, width)):
+                    if mask[row, column] and not numbers[row, column]:
+                        numbers[row, column] = count
+                        open_ends.append((row, column))
+    return numbers, count
+
+
+def _border(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The outermost pixels of (H, W), in one row."""
+    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+
+
+def _image(picture: Images) -> Image.Image:
+    return Image.fromarray(picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0)))

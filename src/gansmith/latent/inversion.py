@@ -1,0 +1,233 @@
+"""A picture to the noise that makes it: the nearest of thousands of samples, then gradient descent on the latent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gansmith import recipes
+from gansmith.data.terms import Progress, Ticker
+from gansmith.latent.classes import encoder_of
+from gansmith.latent.search import Slope, as_tensor, within
+from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
+from gansmith.metrics.encoder import Encoder
+from gansmith.sampling import CHUNK, Generator
+
+SEED = 0x1274E7
+"""Of the samples that a search begins from, when no seed is given: a sequence of its own."""
+CANDIDATES, FEWER = 4096, 1024
+"""Samples to begin from; fewer for generators whose steps take HEAVY or more of arithmetic an image."""
+HEAVY = 0.1
+"""GFLOP."""
+STARTS, KEPT = 6, 2
+"""Descents that are begun, and those that are ended: the best after a quarter of the steps."""
+STEPS, RATE = 160, 0.1
+FEATURES = 0.01
+"""Weight of the squared distance of features (each of variance 1 over the data) beside that of pixels, which is all
+that counts once the best descents are chosen."""
+MOST = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Inverted:
+    """The latents that come nearest to N pictures."""
+
+    vectors: Vectors
+    """(N, Z), usable wherever a seed is."""
+    targets: Images
+    """(N, C, S, S): what was asked for."""
+    images: Images
+    """(N, C, S, S): what the latents make."""
+    errors: NDArray[np.float64]
+    """(N,): root mean square difference of the pixels, in grey levels of 255."""
+    before: NDArray[np.float64]
+    """(N,): the same for the nearest of the samples that the search began from."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def latents(self) -> Latents:
+        """(N, Z)."""
+        return self.vectors.latents
+
+
+def invert(
+    generator: Generator,
+    images: Images,
+    *,
+    labels: Sequence[int | None] | None = None,
+    names: Sequence[str] | None = None,
+    seed: int = SEED,
+    encoder: Encoder | None = None,
+    starts: int = STARTS,
+    steps: int = STEPS,
+    progress: Progress | None = None,
+) -> Inverted:
+    """The noise that comes nearest to pictures. Each picture's result depends on that picture alone.
+
+    From 4,096 samples, or 1,024 of a slow generator, the nearest in pixels and features are taken as starts; Adam moves
+    them, within where noise can lie, down the same distance; after a quarter of the steps the best two go on, and the
+    better one is the result.
+
+    Args:
+        generator: any. Of a conditional one every class is tried that a picture is not given.
+        images: uint8 (N, C, S, S) of the generator's shape.
+        labels: (N,) classes of a conditional generator, None for unknown ones.
+        names: (N,) of the vectors.
+        seed: of the samples.
+        encoder: whose features count beside the pixels; None for that of the generator's data.
+        starts: how many descents are begun.
+        steps: of the longest.
+        progress: told after two seconds how it gets on.
+
+    Raises:
+        ValueError: one line: images of another shape, labels that the generator does not know, absurd numbers.
+    """
+    recipe = generator.recipe
+    shape = (recipe.channels, recipe.size, recipe.size)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape or not 1 <= len(images) <= MOST:
+        raise ValueError(f"pictures are {images.dtype} {images.shape}; give 1 to {MOST} of uint8 (N, {shape})")
+    if not 1 <= starts <= CHUNK or not 1 <= steps <= 100_000 or seed < 0:
+        raise ValueError(f"{starts} starts, {steps} steps, seed {seed}: give 1 to {CHUNK}, 1 to 100,000, 0 or more")
+    known = _known(generator, labels, len(images))
+    generator, encoder = steady(generator), encoder or encoder_of(generator)
+    candidates = _Candidates(generator, encoder, seed, progress)
+    slope = Slope(generator, encoder)
+    tick = Ticker(progress, "inverting", len(images) * steps)
+    found, chosen, before = [], [], []
+    for index, (picture, label) in enumerate(zip(images, known, strict=True)):
+        rows, nearest = candidates.nearest(picture, label, starts)
+        z, classes = candidates.latents[rows], None if candidates.labels is None else candidates.labels[rows]
+        target = _Target(picture, encoder)
+        best, label = _descended(generator, slope, target, z, classes, steps, partial(_from, tick, index * steps))
+        found.append(best)
+        chosen.append(label)
+        before.append(nearest)
+    latents = np.stack(found)
+    classes = np.array(chosen, np.int64) if recipe.classes else None
+    made = generator.images(torch.from_numpy(latents), classes)
+    names = names or [f"picture {index}" for index in range(len(images))]
+    return Inverted(Vectors(latents, tuple(names), classes), images, made, _rms(made, images), np.array(before))
+
+
+def floor(generator: Generator, images: Images, *, progress: Progress | None = None) -> float:
+    """The median error of inverting these images, in grey levels: what a picture of their kind can hope for."""
+    return float(np.median(invert(generator, images, progress=progress).errors))
+
+
+class _Target:
+    """A picture, and what an encoder sees in it."""
+
+    def __init__(self, picture: Images, encoder: Encoder) -> None:
+        self.pixels = torch.from_numpy(picture[None].astype(np.float32))
+        self.features = torch.from_numpy(encoder.encode(picture[None]).features).float()
+
+
+class _Candidates:
+    """Samples to begin from, and what the encoder sees in them."""
+
+    def __init__(self, generator: Generator, encoder: Encoder, seed: int, progress: Progress | None) -> None:
+        recipe = generator.recipe
+        count = FEWER if recipes.step_gflop(recipe) / recipe.batch_size >= HEAVY else CANDIDATES
+        self.latents = generator.latents(count, seed=seed).numpy()
+        self.labels: Labels | None = np.arange(count) % recipe.classes if recipe.classes else None
+        tick = Ticker(progress, "samples to begin from", count)
+        images, features = [], []
+        for start in range(0, count, 512):
+            rows = slice(start, start + 512)
+            part = torch.from_numpy(self.latents[rows])
+            images.append(generator.images(part, None if self.labels is None else self.labels[rows]))
+            features.append(encoder.encode(images[-1]).features)
+            tick(start + 512)
+        self._images, self._features = np.concatenate(images), np.concatenate(features)
+        self._encoder = encoder
+
+    def nearest(self, picture: Images, label: int | None, count: int) -> tuple[NDArray[np.int64], float]:
+        """The candidates nearest to a picture, of its class if that is known, and the least error in pixels."""
+        rows = np.arange(len(self.latents))
+        if label is not None and self.labels is not None:
+            rows = rows[self.labels == label]
+        pixels = _rms(self._images[rows], picture[None])
+        away = self._features[rows] - self._encoder.encode(picture[None]).features
+        distance = (pixels / 255) ** 2 + FEATURES * (away**2).mean(axis=1)
+        return rows[np.argsort(distance, kind="stable")[:count]], float(pixels.min())
+
+
+def _descended(
+    generator: Generator,
+    slope: Slope,
+    target: _Target,
+    starts: Latents,
+    labels: Labels | None,
+    steps: int,
+    tick: Callable[[int], None],
+) -> tuple[Latents, int]:
+    """Where the best start went (Z,), and its class."""
+    z, classes = torch.from_numpy(starts), as_tensor(labels)
+    begun = max(1, steps // 4)
+    for done, length, weight in ((0, begun, FEATURES), (begun, steps - begun, 0.0)):
+        z, away = _descent(generator, slope, target, z, classes, length, weight, partial(_from, tick, done))
+        kept = away.argsort(stable=True)[:KEPT]
+        z, classes = z[kept], None if classes is None else classes[kept]
+    return z[0].numpy(), -1 if classes is None else int(classes[0])
+
+
+def _descent(
+    generator: Generator,
+    slope: Slope,
+    target: _Target,
+    starts: Tensor,
+    labels: Tensor | None,
+    steps: int,
+    weight: float,
+    tick: Callable[[int], None],
+) -> tuple[Tensor, Tensor]:
+    """The nearest that each start (N, Z) came to the target on its way, and how near (N,): mean square of pixels."""
+    noise, device = generator.recipe.noise, generator.device
+    pixels, features = target.pixels.to(device), target.features.to(device)
+    labels = None if labels is None else labels.to(device)
+    z = starts.clone().to(device).requires_grad_()
+    optimizer = torch.optim.Adam([z], RATE * noise.scale)
+    best, least = z.detach().clone(), torch.full((len(z),), torch.inf, device=device)
+    for step in range(steps + 1):
+        images = slope.images(z, labels)
+        away = ((images - pixels) / 255).square().flatten(1).mean(1)
+        with torch.no_grad():  # the last step need not be the best
+            nearer = away < least
+            best[nearer], least[nearer] = z[nearer], away[nearer]
+        if step == steps:
+            break
+        loss = away
+        if weight:
+            loss = away + weight * (slope.look(images)[0] - features).square().mean(1)
+        (z.grad,) = torch.autograd.grad(loss.sum(), z)
+        optimizer.param_groups[0]["lr"] = RATE * noise.scale * (1 - 0.9 * step / steps)
+        optimizer.step()
+        with torch.no_grad():
+            z.copy_(within(noise, z))
+        tick(step + 1)
+    return best.cpu(), least.cpu()
+
+
+def _from(tick: Callable[[int], None], before: int, done: int) -> None:
+    tick(before + done)
+
+
+def _rms(a: Images, b: Images) -> NDArray[np.float64]:
+    """Root mean square difference (N,), in grey levels."""
+    difference = a.astype(np.float32) - b.astype(np.float32)
+    return np.asarray(np.sqrt(np.square(difference).mean(axis=(1, 2, 3), dtype=np.float64)))
+
+
+def _known(generator: Generator, labels: Sequence[int | None] | None, count: int) -> list[int | None]:
+    """A class or None for each picture."""
+    if labels is None:
+        return [None] * count
+    if len(labels) != count:
+        raise ValueError(f"{len(labels)} labels for {count} pictures: give one each")
+    return [None if label is None else generator.label(label) for label in labels]

@@ -1,0 +1,231 @@
+"""Pictures of explorations: rows under their titles, strips of frames, and films."""
+
+import io
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from gansmith import render
+from gansmith.latent.closest import Neighbours, Real
+from gansmith.latent.truncation import Truncated
+from gansmith.latent.truth import Trade
+from gansmith.render import MOUNT, TEXT
+
+FILMS = (".webp", ".gif", ".mp4", ".webm")
+SHEETS = (".png", ".jpg")
+FILM_SIDE = 224
+"""Height and width in pixels that a film is enlarged to, as far as whole multiples allow."""
+MAX_FRAMES = 2000
+GAP = 2
+
+Images = NDArray[np.uint8]
+
+
+def check_target(path: Path, suffixes: Sequence[str]) -> None:
+    """Whether a picture can be written as ``path``, before it is made.
+
+    Raises ValueError for another suffix, a folder, or a video without PyAV.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        raise ValueError(
+            f"{path}: cannot write {suffix or 'a folder'}; use {', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        )
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; name a file in it")
+    if suffix in (".mp4", ".webm"):
+        _video_library(path)
+
+
+def save(path: Path, picture: render.Image) -> Path:
+    """Writes a picture beside its place and renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".writing-{path.name}")
+    try:
+        picture.convert("RGB" if path.suffix.lower() == ".jpg" else picture.mode).save(fresh)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return path
+
+
+def rows(titles: Sequence[str], images: Sequence[Images], *, captions: Sequence[str] | None = None) -> render.Image:
+    """One row of images (n, C, H, W) a title, which stands at its left and may have several lines.
+
+    Args:
+        titles: R of them.
+        images: R rows, as many images in each.
+        captions: one a column, above the first row.
+    """
+    count, (_, height, width) = len(images[0]), images[0].shape[1:]
+    scale = max(1, min(6, 64 // height, 900 // (count * width)))
+    font = render_font(13)
+    sheets = [render.sheet(row, columns=count, scale=scale, gap=GAP).convert("RGB") for row in images]
+    line = 16
+    left = 8 + max(int(font.getlength(part)) for title in titles for part in title.split("\n")) + 8
+    tall = max(sheets[0].height, line * max(title.count("\n") + 1 for title in titles))
+    top = line + 2 if captions else 0
+    whole = Image.new("RGB", (left + sheets[0].width, top + tall * len(sheets)), MOUNT)
+    draw = ImageDraw.Draw(whole)
+    for column, text in enumerate(captions or ()):
+        x = left + GAP + column * (width * scale + GAP) + width * scale / 2
+        draw.text((x, top / 2), text, font=font, fill=TEXT, anchor="mm")
+    for index, (title, sheet) in enumerate(zip(titles, sheets, strict=True)):
+        y = top + index * tall
+        whole.paste(sheet, (left, y + (tall - sheet.height) // 2))
+        draw.multiline_text((8, y + tall / 2), title, font=font, fill=TEXT, anchor="lm", spacing=3)
+    return whole
+
+
+def strip(images: Images, *, captions: Sequence[str], keys: Sequence[int], loop: bool) -> render.Image:
+    """Frames (N, C, H, W) of a path: a row from each key to the next, where all rows are of one length.
+
+    Else one after the other, with captions below. Both ends of a row are shown, so a key ends one row and begins the
+    next.
+    """
+    ends = [*keys[1:], len(images)] if loop else keys[1:]
+    lengths = {end - start for start, end in zip(keys, ends, strict=False)}
+    if len(ends) == 1 or len(lengths) > 1 or lengths.pop() > 24:
+        return render.sheet(images, columns=min(len(images), 12), captions=captions if any(captions) else None)
+    whole = np.concatenate([images, images[:1]]) if loop else images
+    names = [captions[key] for key in keys]
+    titles = [f"{a} to {b}" for a, b in zip(names, names[1:] + names[:1], strict=True)]
+    return rows(titles[: len(ends)], [whole[start : end + 1] for start, end in zip(keys, ends, strict=False)])
+
+
+def film(images: Images, path: Path, *, seconds: float, hold: float = 0.0) -> Path:
+    """Writes frames (N, C, H, W) as an endless animation (.webp, .gif) or as a video (.mp4, .webm).
+
+    Args:
+        images: the frames.
+        path: the file; its suffix decides.
+        seconds: each frame is shown.
+        hold: that the last frame is shown longer.
+
+    Raises ValueError as :func:`check_target` does.
+    """
+    check_target(path, FILMS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scale = max(1, FILM_SIDE // images.shape[2])
+    if path.suffix.lower() in (".webp", ".gif"):
+        frames = [render.sheet(image[None], scale=scale, gap=0) for image in images]
+        render.animation(frames, path, seconds_per_frame=seconds, hold_last=hold)
+    else:
+        _video(images.repeat(scale, axis=2).repeat(scale, axis=3), path, seconds=seconds)
+    return path
+
+
+def terms(images: Images, names: Sequence[str]) -> render.Image:
+    """The terms of an expression and its result (N, C, H, W), with their names; a long expression in a line below."""
+    sheet = render.sheet(images, columns=min(len(images), 8), captions=names)
+    return render.caption(sheet, names[-1].removeprefix("= ")) if len(names[-1]) > 20 else sheet
+
+
+def groups(titles: Sequence[str], parts: Sequence[Sequence[Images]], captions: Sequence[str]) -> render.Image:
+    """Rows of several groups of images, an empty cell between the groups; each group has its caption above it.
+
+    Args:
+        titles: R of them, one at the left of each row.
+        parts: R rows of G groups (n, C, H, W); n is the same in all rows.
+        captions: G of them.
+    """
+    first = parts[0][0]
+    blank = np.empty((1, *first.shape[1:]), np.uint8)
+    blank[:] = np.array(MOUNT if first.shape[1] == 3 else MOUNT[1:2], np.uint8)[:, None, None]
+    lines = [np.concatenate([each for group in row for each in (blank, group)][1:]) for row in parts]
+    above = [""] * len(lines[0])
+    start = 0
+    for group, text in zip(parts[0], captions, strict=True):
+        above[start + (len(group) - 1) // 2] = text
+        start += len(group) + 1
+    return rows(titles, lines, captions=above)
+
+
+def trade(found: Truncated, measured: Trade | None) -> render.Image:
+    """A row for each strength of truncation; with what was measured, that beside each row and as a curve below."""
+    titles = [f"psi {psi:g}" for psi in found.psis]
+    if measured is None:
+        return rows(titles, list(found.images))
+    points = [(psi, one.precision, one.recall) for psi, one in zip(found.psis, measured.supports, strict=True)]
+    told = [f"psi {psi:g}\nprecision {precision:.2f}\nrecall {recall:.2f}" for psi, precision, recall in points]
+    above = rows(told, list(found.images))
+    return beneath(above, trade_curve(points, (measured.floor.precision, measured.floor.recall), width=above.width))
+
+
+def nearest(found: Neighbours, real: Real) -> render.Image:
+    """A row a sample: itself, the training images nearest by pixels, and those nearest by features."""
+    spaces = [each for each in (found.pixels, found.features) if each is not None]
+    names = ["sample", "nearest by pixels", "nearest by features"][: len(spaces) + 1]
+    parts = [
+        [found.images[row : row + 1], *(real.take(space.indices[row]) for space in spaces)]
+        for row in range(len(found.images))
+    ]
+    return groups(found.vectors.names, parts, names)
+
+
+def beneath(upper: render.Image, lower: render.Image) -> render.Image:
+    """Two pictures, one below the other, centred."""
+    whole = Image.new("RGB", (max(upper.width, lower.width), upper.height + GAP + lower.height), MOUNT)
+    for picture, y in ((upper, 0), (lower, upper.height + GAP)):
+        whole.paste(picture.convert("RGB"), ((whole.width - picture.width) // 2, y))
+    return whole
+
+
+def trade_curve(
+    points: Sequence[tuple[float, float, float]], floor: tuple[float, float], *, width: int
+) -> render.Image:
+    """A plot of recall across and precision up, with psi at each point (psi, precision, recall), and real images'."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(width, 420) / 100, 3), dpi=100, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot([point[2] for point in points], [point[1] for point in points], color=render.LINES[0], marker="o")
+    for psi, precision, recall in points:
+        axes.annotate(f"{psi:g}", (recall, precision), xytext=(6, 5), textcoords="offset points", fontsize=9)
+    axes.plot([floor[1]], [floor[0]], color="#666666", marker="*", markersize=11, linestyle="none")
+    axes.annotate("real", (floor[1], floor[0]), xytext=(8, -4), textcoords="offset points", fontsize=9)
+    axes.set(xlim=(-0.03, 1.08), ylim=(-0.03, 1.12), xlabel="recall: variety", ylabel="precision: quality")
+    axes.grid(color="#e4e4e4", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return Image.open(drawn).convert("RGB")
+
+
+def render_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font of titles."""
+    return ImageFont.load_default(size=size)
+
+
+def _video(images: Images, path: Path, *, seconds: float) -> None:
+    video = _video_library(path)
+    sides = [side - side % 2 for side in images.shape[2:]]  # coders of 4:2:0 take even sides only
+    fresh = path.with_name(f".writing-{path.name}")
+    try:
+        with video.open(str(fresh), "w") as container:
+            codec = "libx264" if path.suffix.lower() == ".mp4" else "libvpx-vp9"
+            stream = container.add_stream(codec, rate=max(1, round(1 / seconds)))
+            stream.height, stream.width, stream.pix_fmt = *sides, "yuv420p"
+            for image in images:
+                rgb = np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))[: sides[0], : sides[1]]
+                for packet in stream.encode(video.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")):
+                    container.mux(packet)
+            for packet in stream.encode():
+                container.mux(packet)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _video_library(path: Path) -> Any:
+    try:
+        return import_module("av")
+    except ImportError:
+        raise ValueError(f"{path}: videos need PyAV (pip install av); or write a .webp or .gif") from None

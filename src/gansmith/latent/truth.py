@@ -1,0 +1,99 @@
+"""The real images that a generator's are held against: which they are, their features, and how a trade is measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gansmith import data, reference
+from gansmith import run as runs
+from gansmith.data import Dataset, Fit, Progress
+from gansmith.latent.truncation import trade
+from gansmith.metrics.encoder import Encoder
+from gansmith.metrics.neighbours import RECALL_K, Cloud, Support, support
+from gansmith.sampling import Generator
+
+
+@dataclass(frozen=True)
+class Trade:
+    """Precision and recall at several strengths of truncation."""
+
+    supports: tuple[Support, ...]
+    floor: Support
+    """Of real images against other real ones, as many: what a perfect generator would get."""
+    protocol: str
+
+
+def dataset_of(
+    generator: Generator, where: str | Path, source: str | Path | None = None, *, progress: Progress | None = None
+) -> tuple[Dataset, Fit]:
+    """The training images behind a generator, and how they were fitted to squares.
+
+    Args:
+        generator: whose size and channels they are brought to.
+        where: the run (folder, name, "last") or exported folder that the generator was loaded from.
+        source: other data, by name or path.
+        progress: told about long work with data.
+
+    Raises ValueError in one line where nobody knows the data, or they have other channels.
+    """
+    fit: Fit = "crop"
+    known = None
+    if source is None and (Path(where) / "model.safetensors").exists():
+        source = str(generator.about.get("data", ""))
+        if source not in data.names():
+            raise ValueError(f"{where}: an exported generator does not say where its data are; name them with --data")
+    elif source is None:
+        facts = runs.find(where).data
+        source, fit, known = facts.source, facts.fit, facts.fingerprint
+    found = data.load(source, size=generator.recipe.size, fit=fit, progress=progress)
+    if known not in (None, found.fingerprint):
+        raise ValueError(f"{source}: the data changed since training began; restore them, or name others with --data")
+    if found.shape[0] != generator.recipe.channels:
+        raise ValueError(
+            f"{source}: has {found.shape[0]} channels, the generator {generator.recipe.channels}; name other --data"
+        )
+    return found, fit
+
+
+def features(dataset: Dataset, encoder: Encoder, *, progress: Progress | None = None) -> NDArray[np.float64]:
+    """An encoder's features (N, D) of all images of a data set, kept in the cache for the next time."""
+    key = reference.key_of(kind="features of all", data=dataset.fingerprint, encoder=encoder.card.digest)
+    kept = reference.recall(key)
+    if kept is not None and kept[0].get("features", np.empty(0)).shape == (len(dataset), encoder.dimensions):
+        return kept[0]["features"]
+    everything = reference.Part(dataset, np.arange(len(dataset)))
+    found = reference.encode(everything, encoder, progress=progress).features
+    reference.remember(key, {"features": found}, {})
+    return found
+
+
+def measured(
+    generator: Generator,
+    dataset: Dataset,
+    fit: Fit,
+    encoder: Encoder,
+    psis: tuple[float, ...],
+    *,
+    samples: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> Trade:
+    """Precision and recall at each strength, against the test split where there is one, with the floor."""
+    split = reference.divide(dataset, reference.heldout(dataset, fit=fit, progress=progress), samples)
+    real, other = (Cloud.of(reference.encode(part, encoder).features) for part in (split.real, split.others[0]))
+    found = trade(
+        generator,
+        real,
+        lambda images: encoder.encode(images).features,
+        psis,
+        count=split.count,
+        seed=seed,
+        progress=progress,
+    )
+    protocol = (
+        f"Precision and recall (k = {RECALL_K}, <=) on {encoder.full_name}: {split.count:,} generated images of seed "
+        f"{seed} against {len(split.real):,} of {split.told}"
+    )
+    return Trade(found, support(real, other), protocol)

@@ -1,0 +1,319 @@
+"""Latent vectors to explore with: named points, saved files that know their generator, and the images they make.
+
+A *point* is written the same way everywhere: a whole number i is image i of a seed, `me.npz` the vector of a saved
+file, `me.npz#3` the vector with index 3 of several.
+"""
+
+import copy
+import errno
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from gansmith import data, sampling
+from gansmith.run import remove
+from gansmith.sampling import Generator
+
+Latents = NDArray[np.float32]
+Labels = NDArray[np.int64]
+Images = NDArray[np.uint8]
+
+SUFFIXES = (".npz", ".safetensors")
+MAX_VECTORS = 1_000_000
+MAX_BYTES = 1 << 30
+MAX_POINTS = 1000
+"""Points that one command line may name: beyond that it is a slip."""
+MAX_INDEX = 2**40
+FORMAT = "gansmith latents 1"
+_KEYS = {"latents", "directions", "labels", "names", "generator", "effects"}
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """N latents with what captions call them and, for a conditional generator, the class that each is to make."""
+
+    latents: Latents
+    """(N, Z)."""
+    names: tuple[str, ...]
+    """One for each."""
+    labels: Labels | None = None
+    """(N,), each in 0 .. K - 1; None for a generator without labels."""
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def __getitem__(self, rows: slice) -> "Vectors":
+        return Vectors(self.latents[rows], self.names[rows], None if self.labels is None else self.labels[rows])
+
+    def named(self, names: Sequence[str]) -> "Vectors":
+        """The same under other names."""
+        return Vectors(self.latents, tuple(names), self.labels)
+
+
+Point = int | str | Path
+Points = Point | Vectors | sampling.Samples | ArrayLike | Tensor | Sequence[Any]
+
+
+def join(parts: Sequence[Vectors]) -> Vectors:
+    """All vectors of one generator, in order."""
+    labels = [part.labels for part in parts if part.labels is not None]
+    return Vectors(
+        np.concatenate([part.latents for part in parts]),
+        tuple(name for part in parts for name in part.names),
+        np.concatenate(labels) if labels else None,
+    )
+
+
+def steady(generator: Generator) -> Generator:
+    """The generator with each image made from its own latent alone.
+
+    That is the generator itself but for recipes with statistics "batch", whose images depend on their neighbours: of
+    those a copy with settled statistics (see :func:`gansmith.sampling.settle`).
+    """
+    if generator.recipe.statistics != "batch":
+        return generator
+    network = copy.deepcopy(generator.network)
+    sampling.settle(network, generator.recipe.noise)
+    recipe = generator.recipe.override(statistics="settled")
+    return Generator(network, recipe, generator.classes, generator.about)
+
+
+def images(generator: Generator, what: Points, *, seed: int = 0) -> Images:
+    """uint8 (N, C, S, S): each depends on its own vector alone, whatever stands beside it.
+
+    Takes, and refuses, what :func:`points` does.
+    """
+    found = points(generator, what, seed=seed)
+    return steady(generator).images(torch.from_numpy(found.latents), found.labels)
+
+
+def seeded(generator: Generator, indices: Sequence[int], *, seed: int = 0) -> Vectors:
+    """The latents of images ``indices`` of ``seed``: those that :meth:`Generator.sample` makes.
+
+    Raises ValueError for a negative seed or an index outside 0 .. 2^40.
+    """
+    if seed < 0:
+        raise ValueError(f"--seed {seed}: must not be negative")
+    for index in indices:
+        if not 0 <= index <= MAX_INDEX:
+            raise ValueError(f"image {index} of seed {seed}: the images of a seed are numbered from 0 to {MAX_INDEX:,}")
+    rows = [generator.latents(1, seed=seed, start=index) for index in indices]
+    classes = generator.recipe.classes
+    labels = np.array(indices, np.int64) % classes if classes else None
+    latents = torch.cat(rows).numpy() if rows else np.empty((0, generator.recipe.noise.size), np.float32)
+    return Vectors(latents, tuple(str(index) for index in indices), labels)
+
+
+def points(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
+    """The vectors that numbers, texts and arrays mean: one point, a text of several with commas, or a sequence.
+
+    Args:
+        generator: whose latents they are.
+        what: image indices, files (all vectors of one that holds several), arrays (N, Z), Vectors, Samples, mixed.
+        seed: that image indices belong to.
+
+    Raises ValueError in one line for what is no point, and for another generator's vectors.
+    """
+    if isinstance(what, Vectors):
+        return _fitting(generator, what, "these vectors")
+    if isinstance(what, sampling.Samples):
+        return _fitting(generator, Vectors(what.latents, _numbered(len(what)), what.labels), "these samples")
+    if isinstance(what, np.ndarray) and what.ndim == 1 and what.dtype.kind in "iu":
+        return points(generator, what.tolist(), seed=seed)
+    if isinstance(what, np.ndarray | Tensor) and what.ndim:
+        rows = np.atleast_2d(np.asarray(what, np.float32))
+        labels = np.arange(len(rows)) % generator.recipe.classes if generator.recipe.classes else None
+        return _fitting(generator, Vectors(rows, _numbered(len(rows)), labels), "this array")
+    if isinstance(what, str):
+        parts = [part.strip() for part in what.split(",")]
+        if len(parts) > 1:
+            return points(generator, parts, seed=seed)
+        return _point(generator, parts[0], seed)
+    if isinstance(what, Path):
+        return _point(generator, str(what), seed)
+    if isinstance(what, int | np.integer):
+        return seeded(generator, [int(what)], seed=seed)
+    if not isinstance(what, Sequence) or not 1 <= len(what) <= MAX_POINTS:
+        raise ValueError(f"points: give 1 to {MAX_POINTS:,} image numbers, files or arrays of latents")
+    found = join([points(generator, each, seed=seed) for each in what])
+    if len(found) > MAX_POINTS:
+        raise ValueError(f"{len(found):,} points: name at most {MAX_POINTS:,}; one of a file is FILE#0")
+    return found
+
+
+def one(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
+    """A single point. Raises ValueError as :func:`points` does, and for several."""
+    found = points(generator, what, seed=seed)
+    if len(found) != 1:
+        hint = f"; choose one, such as {what}#0" if isinstance(what, str | Path) and "," not in str(what) else ""
+        raise ValueError(f"{what if isinstance(what, str | Path) else 'points'}: {len(found)} vectors, not one{hint}")
+    return found
+
+
+def save(path: str | Path, vectors: Vectors, generator: Generator, **more: NDArray[Any]) -> Path:
+    """Writes vectors as .npz or .safetensors, beside its place first and then renamed.
+
+    Args:
+        path: the file; its suffix decides.
+        vectors: of ``generator``, whose digest the file names.
+        generator: the only one that the file can be read for.
+        more: further float arrays (N, ...), such as the effects of directions; ``directions`` in the place of latents.
+
+    Raises ValueError for another suffix, OSError when it cannot be written.
+    """
+    path = Path(path)
+    check_target(path)
+    arrays: dict[str, NDArray[Any]] = {} if "directions" in more else {"latents": vectors.latents}
+    if vectors.labels is not None:
+        arrays["labels"] = vectors.labels
+    arrays |= {name: np.ascontiguousarray(value) for name, value in more.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".writing-{path.name}")
+    try:
+        if path.suffix.lower() == ".npz":
+            texts = {"generator": np.array(generator.digest), "names": np.array(vectors.names, np.str_)}
+            with fresh.open("wb") as file:
+                np.savez(file, **arrays, **texts)  # type: ignore[arg-type]  # its stub takes names for flags
+        else:
+            about = {"format": FORMAT, "generator": generator.digest, "names": json.dumps(vectors.names)}
+            save_file(arrays, fresh, metadata=about)
+        fresh.replace(path)
+    except SafetensorError as error:  # its words for a full disk
+        remove(fresh)
+        raise OSError(errno.EIO, str(error)) from None
+    except BaseException:
+        remove(fresh)
+        raise
+    return path
+
+
+def check_target(path: Path) -> None:
+    """Whether vectors can be saved as ``path``; ValueError if not."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path}: cannot write vectors as {path.suffix or 'a folder'}; use .npz or .safetensors")
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; name a file in it")
+
+
+def read(path: str | Path, generator: Generator) -> Vectors:
+    """The vectors of a saved file, of `gansmith sample -o x.npz` too. Nothing is unpickled.
+
+    Raises ValueError in one line: missing, damaged or absurdly large, another generator's, of another size, values that
+    are not finite, or labels where there can be none.
+    """
+    path = Path(path)
+    arrays = read_arrays(path, generator)
+    if "latents" not in arrays:
+        what = "directions; use them with --direction" if "directions" in arrays else "no latents"
+        raise ValueError(f"{path}: holds {what}")
+    latents, labels, classes = arrays["latents"], arrays.get("labels"), generator.recipe.classes
+    if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != latents.shape[:1]):
+        raise ValueError(f"{path}: its labels are {labels.dtype} {labels.shape}; give one whole number a vector")
+    if classes and labels is None:
+        labels = np.arange(len(latents)) % classes  # as `sample` gives them without being asked
+    elif not classes:
+        labels = None
+    found = Vectors(latents, read_names(arrays, path), None if labels is None else labels.astype(np.int64))
+    return _fitting(generator, found, str(path))
+
+
+def read_arrays(path: Path, generator: Generator) -> dict[str, NDArray[Any]]:
+    """The arrays of a file of vectors or directions, checked to be ``generator``'s. ValueError in one line if not."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path}: is no file of vectors; give an image's number, or a .npz or .safetensors file")
+    if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises for names that are too long)
+        raise ValueError(f"{str(path)[:200]}: no such file of vectors")
+    arrays = data.read_arrays(path, _KEYS, MAX_BYTES) if path.suffix.lower() == ".npz" else _read_safetensors(path)
+    owner = arrays.pop("generator", None)
+    if owner is None or owner.dtype.kind != "U" or owner.ndim:
+        raise ValueError(f"{path}: does not say which generator its vectors are of; make it with gansmith")
+    if str(owner) != generator.digest:
+        raise ValueError(
+            f"{path}: its vectors are another generator's ({str(owner)[:8]}, this one is {generator.digest[:8]}); "
+            "use the run that they were made with"
+        )
+    for name in ("latents", "directions", "effects"):
+        if name in arrays:
+            arrays[name] = _numbers(arrays[name], f"{path}, {name}")
+    return arrays
+
+
+def read_names(arrays: dict[str, NDArray[Any]], path: Path) -> tuple[str, ...]:
+    """What captions call a file's vectors: by the file's name and their index."""
+    count = len(arrays["latents"])
+    return (path.name,) if count == 1 else tuple(f"{path.name}#{index}" for index in range(count))
+
+
+def split_index(text: str) -> tuple[str, int | None]:
+    """`me.npz#3` -> ("me.npz", 3); without an index, (text, None)."""
+    match = re.fullmatch(r"(.+)#(\d{1,7})", text)
+    return (match[1], int(match[2])) if match else (text, None)
+
+
+def _point(generator: Generator, text: str, seed: int) -> Vectors:
+    if re.fullmatch(r"\d{1,15}", text):
+        return seeded(generator, [int(text)], seed=seed)
+    path, index = split_index(text)
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{text[:80]!r} is no point; give an image's number such as 3, or a file such as me.npz#0")
+    found = read(path, generator)
+    if index is None:
+        return found
+    if index >= len(found):
+        raise ValueError(f"{text}: there is no vector {index}; {path} holds {len(found)}, counted from 0")
+    return found[index : index + 1]
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(str(index) for index in range(count))
+
+
+def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
+    if values.dtype.kind not in "fiu" or values.ndim not in (1, 2) or not 1 <= len(values) <= MAX_VECTORS:
+        raise ValueError(f"{where}: is {values.dtype} {values.shape}; give numbers (N, Z), N from 1 to {MAX_VECTORS:,}")
+    with np.errstate(over="ignore"):
+        values = np.array(values, np.float32, order="C")  # a copy that can be written to, as torch wants it
+    if not np.isfinite(values).all():
+        raise ValueError(f"{where}: holds values that are not finite")
+    return values
+
+
+def _fitting(generator: Generator, vectors: Vectors, where: str) -> Vectors:
+    size, classes, labels = generator.recipe.noise.size, generator.recipe.classes, vectors.labels
+    latents = _numbers(vectors.latents, where)
+    if latents.ndim != 2 or latents.shape[1] != size:
+        raise ValueError(f"{where}: latents have shape {latents.shape}; this generator takes (N, {size})")
+    if labels is not None and not classes:
+        raise ValueError(f"{where}: has labels, but this generator was trained without")
+    if classes and (labels is None or labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(f"{where}: needs labels from 0 to {classes - 1}, one a vector")
+    return Vectors(latents, vectors.names, labels)
+
+
+def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with safe_open(path, framework="np") as file:
+            about = file.metadata() or {}
+            arrays: dict[str, NDArray[Any]] = {}
+            for name in _KEYS & set(file.keys()):
+                part = file.get_slice(name)
+                if part.get_dtype() not in {"F32", "F64", "I32", "I64"} or np.prod(part.get_shape()) * 8 > MAX_BYTES:
+                    raise ValueError(f"{path}, {name}: is {part.get_dtype()} {part.get_shape()}; give float32 latents")
+                arrays[name] = file.get_tensor(name)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    arrays.pop("generator", None)
+    if "generator" in about:
+        arrays["generator"] = np.array(about["generator"])
+    return arrays

@@ -1,0 +1,234 @@
+"""What is to be evaluated: a run, an exported generator, or images that any other program made."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from gansmith import checkpoint, data, forge
+from gansmith import run as runs
+from gansmith.data import Dataset, Fit, Progress, sources
+from gansmith.data.folders import Files
+from gansmith.data.images import UnusableError, decode, quiet_decoders, squared
+from gansmith.data.terms import Ticker, one_line
+from gansmith.figures import Subject
+from gansmith.reference import BLOCK
+from gansmith.run import Run
+from gansmith.sampling import Generator
+
+Which = Literal["newest", "best"]
+LEAST = 16  # images below which nothing is worth measuring
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The real images that something imitates."""
+
+    source: str | Path
+    size: int | None
+    fit: Fit = "crop"
+    fingerprint: str | None = None
+    """What it was when training began, where that is known."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A generator to evaluate."""
+
+    subject: Subject
+    generator: Generator
+    reference: Reference | None
+    run: Run | None = None
+
+    def blocks(self, count: int, seed: int) -> Iterator[np.ndarray]:
+        """Its images 0 .. count of a seed, uint8 (n, C, S, S) at a time."""
+        for start in range(0, count, BLOCK):
+            yield self.generator.sample(min(BLOCK, count - start), seed=seed, start=start).images
+
+    def pick(self, indices: np.ndarray, seed: int) -> np.ndarray:
+        """Some of them, uint8 (n, C, S, S)."""
+        one_by_one = [self.generator.sample(1, seed=seed, start=int(index)).images for index in indices]
+        return np.concatenate(one_by_one)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images to evaluate: uint8 (N, C, H, W), and what is to be said of them."""
+
+    subject: Subject
+    images: np.ndarray
+    notes: tuple[str, ...] = field(default=())
+
+
+def resolve(
+    source: str | Path | Run | Generator | np.ndarray,
+    *,
+    which: Which = "newest",
+    out: str | Path = "runs",
+    device: str = "cpu",
+) -> Made | Path | np.ndarray:
+    """What a source is: a generator, the path of images, or images.
+
+    Raises ValueError, in one line, when there is no such thing.
+    """
+    if isinstance(source, np.ndarray):
+        return source
+    if isinstance(source, Generator):
+        return Made(Subject(name=source.recipe.name, kind="generator", recipe=source.recipe.name), source, None)
+    if isinstance(source, Run):
+        return of_run(source, which=which, device=device)
+    path = Path(source)
+    if (path / "model.safetensors").is_file():
+        return _of_folder(path, which=which, device=device)
+    if path.exists() and not (path / "run.json").exists() and path.name != "last":
+        if which == "best":
+            raise ValueError(f"{path}: holds images, not checkpoints; leave --best out")
+        return path
+    return of_run(runs.find(source, out=out), which=which, device=device)
+
+
+def of_run(run: Run, *, which: Which = "newest", device: str = "cpu") -> Made:
+    """A run's generator and the data it imitates."""
+    generator = forge.load(run, device=device, which=which)
+    step = generator.about.get("steps")
+    subject = Subject(
+        name=run.name,
+        kind="run",
+        recipe=run.recipe.name,
+        step=step if isinstance(step, int) else None,
+        which=which,
+        seed=run.settings.seed,
+        group=group_of(run, which),
+    )
+    about = run.data
+    return Made(subject, generator, Reference(about.source, run.recipe.size, about.fit, about.fingerprint), run)
+
+
+def newest_step(run: Run) -> int | None:
+    """The step of a run's newest checkpoint."""
+    newest = checkpoint.newest(run.checkpoints, [])
+    return None if newest is None else int(checkpoint.state(newest)["step"])
+
+
+def group_of(run: Run, which: Which) -> str:
+    """Equal for runs of the same recipe, data and length, whatever their seeds."""
+    recipe = run.recipe.model_dump(mode="json", exclude={"steps"})
+    minutes = run.settings.minutes
+    length = f"{minutes:.3g} minutes" if minutes is not None else f"{newest_step(run)} steps"
+    text = json.dumps([recipe, run.data.fingerprint, length, which], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _of_folder(path: Path, *, which: Which, device: str) -> Made:
+    generator = forge.load(path, device=device, which=which)
+    about, recipe = generator.about, generator.recipe
+    step, seed, name = about.get("steps"), about.get("seed"), about.get("data")
+    subject = Subject(
+        name=str(path),
+        kind="generator",
+        recipe=recipe.name,
+        step=step if isinstance(step, int) else None,
+        seed=seed if isinstance(seed, int) else None,
+    )
+    known = isinstance(name, str) and name in data.names()
+    return Made(subject, generator, Reference(str(name), recipe.size) if known else None)
+
+
+def size_of(path: Path, progress: Progress | None = None) -> int | None:
+    """The height of the first image of a folder or file of images, if it is square."""
+    source = sources.find(path, "train", progress)
+    content = source.content
+    if not isinstance(content, Files):
+        return content.height if content.height == content.width else None
+    for member in content.members[:20]:
+        try:
+            picture = decode(content.read(member.name), None, "crop")
+        except (UnusableError, OSError):
+            continue
+        return picture.height if picture.height == picture.width else None
+    return None
+
+
+def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
+    """All images of a folder, .zip, .npz or IDX file, copies too, brought to the shape of the real ones.
+
+    Raises ValueError, in one line, when there are none, or values that are no pixels, such as NaN.
+    """
+    source = sources.find(path, "train", progress)
+    subject = Subject(name=str(path), kind="images")
+    content = source.content
+    if not isinstance(content, Files):
+        blocks = list(content.blocks())
+        if not blocks:
+            raise ValueError(f"{path}: holds no images; give {LEAST} or more")
+        return fitted(np.concatenate(blocks), like, subject)
+    size, wanted = like.shape[1], like.shape[0]
+    ticker = Ticker(progress, f"reading {path.name}", len(content.members))
+    found: list[np.ndarray] = []
+    troubles: list[str] = []
+    resized = coloured = 0
+    with quiet_decoders():
+        for done, member in enumerate(content.members):
+            try:
+                picture = decode(content.read(member.name), size, "crop")
+            except UnusableError as trouble:
+                troubles.append(f"{member.name} {trouble.what}")
+            except Exception as error:  # a damaged zip member raises anything: BadZipFile, zlib, lzma
+                troubles.append(f"{member.name} cannot be read ({one_line(error)})")
+            else:
+                resized += (picture.width, picture.height) != (size, size)
+                coloured += len(picture.pixels) == 3
+                found.append(channels(picture.pixels[None], wanted)[0])
+            ticker(done + 1)
+    if not found:
+        raise ValueError(f"{path}: none of its {len(content.members):,} files can be used ({troubles[0]})")
+    notes = [f"{len(troubles):,} files cannot be used, such as {troubles[0]}"] if troubles else []
+    if resized:
+        notes.append(f"{resized:,} images were resized to {size}x{size}, as {like.name} is")
+    if coloured and wanted == 1:
+        notes.append(_GREYED.format(like.name))
+    return Images(subject, np.stack(found), tuple(notes))
+
+
+_GREYED = "the images are RGB and {} is grey: they are measured as grey, and their colours are not judged"
+
+
+def fitted(images: np.ndarray, like: Dataset, subject: Subject) -> Images:
+    """Images uint8 (N, C, H, W) brought to the shape of the real ones, with a note where that changed them."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not images.size:
+        raise ValueError(f"{subject.name}: images are {images.dtype} {images.shape}; give uint8 (N, 1 or 3, H, W)")
+    wanted, size = like.shape[:2]
+    notes = []
+    if images.shape[1] == 3 and wanted == 1:
+        if bool(np.any(images != images[:, :1])):
+            notes.append(_GREYED.format(like.name))
+    elif images.shape[1] == 1 and wanted == 3:
+        notes.append(f"the images are grey and {like.name} is RGB: they are measured as RGB of three equal channels")
+    images = channels(images, wanted)
+    if images.shape[2:] != (size, size):
+        notes.append(f"the images are {images.shape[3]}x{images.shape[2]} and were resized to {size}x{size}")
+        images = np.stack([channels(_resized(image, size)[None], wanted)[0] for image in images])
+    return Images(subject, images, tuple(notes))
+
+
+def channels(images: np.ndarray, wanted: int) -> np.ndarray:
+    """Images uint8 (N, C, H, W) with 1 or 3 channels: grey by Rec. 601's luma, RGB by repeating."""
+    if images.shape[1] == wanted:
+        return images
+    if wanted == 3:
+        return np.repeat(images, 3, axis=1)
+    if not np.any(images != images[:, :1]):
+        return np.ascontiguousarray(images[:, :1])
+    luma: np.ndarray = np.einsum("nchw,c->nhw", images, np.array([0.299, 0.587, 0.114], np.float32))
+    grey: np.ndarray = np.rint(luma)[:, None].astype(np.uint8)
+    return grey
+
+
+def _resized(image: np.ndarray, size: int) -> np.ndarray:
+    plain = image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
+    return squared(Image.fromarray(plain), size, "crop")

@@ -1,0 +1,410 @@
+"""Signals: numbers that tell how two players are doing, taken now and then while they train.
+
+Looked at: the same 256 noise vectors each time, the first 64 those of the sheets (on labels, with all classes in
+turns), 256 training images and, where
+the data have a test split, 256 test images, the holdout. Without one, real images are training images, and nothing
+is said about memorising. All is computed in inference mode (with the batch's statistics where the recipe samples so),
+draws nothing, and leaves the players as they were.
+
+Images are seen through an :class:`Eye`: fixed random features with a linear readout of the classes, fitted in half a
+second on the run's own data, of whatever kind. It names fewer classes right than a trained encoder (93 % on MNIST, 84 %
+on Fashion-MNIST) at a small part of the cost; the same eye looks at real images, and only ratios to them count.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gansmith import data, recipes, sampling, training
+from gansmith.recipe import Recipe
+from gansmith.step import Outcome, Players, generate, judge
+
+BANK = 256  # noise vectors, training images and test images
+MOST_CLASSES = 50  # with more, 256 images say nothing about shares
+INTERVALS = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000, 10_000)
+
+MEANINGS: Mapping[str, str] = {
+    "distance": "mean distance of two generated images in features, over that of two real ones",
+    "sensitivity": "change of the image for a change of the noise, over the distance of two real images",
+    "gap": "energy distance of generated from real images in features, over the distance of two real ones",
+    "entropy": "entropy of the classes seen in generated images, over that in real ones",
+    "least_share": "share of the rarest class among generated images, over its share among real ones",
+    "top_class": "index of the class seen most often",
+    "top_share": "its share",
+    "label_accuracy": "share of generated images that are of the class asked for, over that of real ones",
+    "logit_train": "the discriminator's mean answer to training images",
+    "logit_holdout": "the discriminator's mean answer to test images",
+    "logit_fake": "the discriminator's mean answer to generated images",
+    "logit_spread": "standard deviation of its answers to all of these",
+    "accuracy": "share of them that it takes for what they are, real and generated weighing the same",
+    "real_loss": "its cross-entropy over these images",
+    "generator_gradient": "norm of the generator's gradient in the last step",
+    "discriminator_gradient": "norm of the discriminator's gradient in the last step",
+    "generator_weight": "norm of all of the generator's weights",
+    "discriminator_weight": "norm of all of the discriminator's weights",
+    "generator_dead": "share of the generator's units that are off for every image",
+    "discriminator_dead": "share of the discriminator's units that are off for every image",
+    "contrast": "standard deviation of generated pixels over that of real ones",
+    "black": "share of pixels that are black, less that of real images",
+    "white": "share of pixels that are white, less that of real images",
+    "greys": "share of pixels between black and white, over that of real images",
+    "total_variation": "mean difference of neighbouring pixels, over that of real images",
+    "high_frequency": "share of the power above half the highest frequency, over that of real images",
+    "checkerboard": "power at the highest frequency over its neighbours, over that of real images",
+    "closer_to_train": "share of generated images nearer to a training image than to any of as many test images; only "
+    "for sets of up to 2,560",
+}
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Fixed random features of images, and a linear readout of their classes.
+
+    relu(W x + b) with W and b from a fixed seed approximates a smooth kernel on pixels (Rahimi & Recht 2007); the
+    readout is a ridge regression onto one-hot labels.
+    """
+
+    centre: Tensor  # (P,)
+    weight: Tensor  # (P, 1024)
+    bias: Tensor  # (1024,)
+    mean: Tensor  # (1024,) of the features of training images
+    readout: Tensor | None  # (1024, K)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images (N, C, S, S) in [0, 1] -> (N, 1024)."""
+        return torch.relu((_small(images) - self.centre) @ self.weight + self.bias)
+
+    def classes(self, features: Tensor) -> Tensor | None:
+        """Features (N, 1024) -> classes (N,), or None where the data have no labels."""
+        return None if self.readout is None else ((features - self.mean) @ self.readout).argmax(dim=1)
+
+
+def fit_eye(dataset: data.Dataset, device: torch.device) -> Eye:
+    """The eye for a data set: its scale, and the readout from up to 4,096 labelled images. The last few are kept."""
+    return _fit_eye(dataset.fingerprint, device, _Hidden(dataset))
+
+
+class _Hidden:
+    """Takes a data set through a cache that must not look at it."""
+
+    def __init__(self, dataset: data.Dataset) -> None:
+        self.dataset = dataset
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hidden)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@functools.lru_cache(maxsize=4)
+def _fit_eye(fingerprint: str, device: torch.device, hidden: _Hidden) -> Eye:
+    dataset = hidden.dataset
+    chosen = np.random.default_rng(0).permutation(len(dataset))[:4096]
+    small = _small(_unit(dataset.take(chosen), device))
+    source = torch.Generator().manual_seed(0)
+    scale = max(float(small.std()), 1e-3) * small.shape[1] ** 0.5
+    weight = (torch.randn(small.shape[1], 1024, generator=source) / scale).to(device)
+    bias = (torch.randn(1024, generator=source) / 2).to(device)
+    blind = Eye(small.mean(dim=0), weight, bias, torch.zeros(1024, device=device), None)
+    seen = torch.relu((small - blind.centre) @ weight + bias)
+    mean = seen.mean(dim=0)
+    count = len(dataset.classes)
+    if dataset.labels is None or not 2 <= count <= MOST_CLASSES:
+        return Eye(blind.centre, weight, bias, mean, None)
+    wanted = F.one_hot(torch.from_numpy(dataset.labels[chosen]), count).float().to(device)
+    seen = seen - mean
+    gram = seen.T @ seen + 0.01 * len(seen) * torch.eye(1024, device=device)
+    readout = torch.linalg.solve(gram, seen.T @ (wanted - wanted.mean(dim=0)))
+    return Eye(blind.centre, weight, bias, mean, readout)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What every look uses: noise, real images, and what is known of them."""
+
+    recipe: Recipe
+    noise: Tensor  # (256, Z)
+    train: Tensor  # (N, C, S, S) in [0, 1]
+    holdout: Tensor | None
+    eye: Eye
+    real: Mapping[str, float]  # the reference values that ratios are taken to
+    real_features: Tensor
+    train_features: Tensor
+    asked: Tensor | None  # (256,) the classes asked for, in turns, where the recipe is conditional
+    known: Tensor | None  # (N,) the classes of all that the discriminator is shown, then
+    shares: Tensor | None  # (K,) of the classes of real images
+    readable: float  # share of real images whose class the eye reads right
+    telling: bool  # whether `train` is enough of the training set for its neighbours to mean something
+
+
+def bank(
+    recipe: Recipe, dataset: data.Dataset, holdout: data.Dataset | None, *, seed: int, device: torch.device
+) -> Bank:
+    """Noise and real images for looking at a run of this recipe, data and seed."""
+    eye = fit_eye(dataset, device)
+    count = min(BANK, len(dataset), len(holdout) if holdout is not None else BANK)
+    train, train_labels = _some(dataset, count, device)
+    held, held_labels = (None, None) if holdout is None else _some(holdout, count, device)
+    real, labels = (train, train_labels) if held is None else (held, held_labels)
+    asked = torch.arange(BANK, device=device) % recipe.classes if recipe.classes else None
+    shown = [part for part in (train_labels, held_labels, asked) if part is not None]
+    features = eye.features(real)
+    classes, readable, shares = eye.classes(features), 0.0, None
+    if classes is not None and labels is not None:
+        readable = float((classes == labels).float().mean())
+        shares = torch.bincount(classes, minlength=len(dataset.classes)).float() / len(classes)
+    pixels = _pairwise(real.flatten(1))
+    reference = {**picture(real), "distance": _pairwise(features), "pixels": pixels, "entropy": _entropy(shares)}
+    return Bank(
+        recipe=recipe,
+        noise=sampling.latents(recipe.noise, seed=seed, count=BANK).to(device),
+        train=train,
+        holdout=held,
+        eye=eye,
+        real=reference,
+        real_features=features,
+        train_features=eye.features(train),
+        asked=asked,
+        known=None if asked is None else torch.cat(shown),
+        shares=shares,
+        readable=readable,
+        telling=len(train) * 10 >= len(dataset),
+    )
+
+
+def holdout(dataset: data.Dataset, fit: data.Fit) -> data.Dataset | None:
+    """The test split of a training set, brought to its size; None where there is none that fits."""
+    try:
+        if not data.test_count(dataset.source):
+            return None
+        test = data.load(dataset.source, split="test", size=dataset.shape[1], fit=fit)
+    except ValueError:  # training can do without
+        return None
+    return test if test.shape == dataset.shape else None
+
+
+def probe(
+    recipe: Recipe,
+    dataset: data.Dataset,
+    holdout: data.Dataset | None,
+    *,
+    seed: int,
+    every: int,
+    precision: str,
+    device: torch.device,
+) -> training.Probe:
+    """The probe that training takes: a row of signals every so many steps. Its bank is made at the first look."""
+
+    @functools.cache
+    def kept() -> Bank:
+        return bank(recipe, dataset, holdout, seed=seed, device=device)
+
+    def look(players: Players, outcome: Outcome) -> dict[str, float]:
+        return measure(players, kept(), precision=precision)
+
+    return training.Probe("signals", every, look)
+
+
+@torch.no_grad()
+def measure(players: Players, bank: Bank, *, precision: str = "fp32") -> dict[str, float]:
+    """One row of signals, the finite ones of :data:`MEANINGS`, to six digits."""
+    black, white = bank.recipe.pixels
+    device = bank.noise.device
+    values = {**_gradients("generator", players.generator), **_gradients("discriminator", players.discriminator)}
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with _inference(players.generator, bank.recipe), _dead_units(players.generator) as dead:
+            output = generate(players.generator, bank.noise, bank.asked).float()
+        values["generator_dead"] = dead()
+        real = [bank.train] if bank.holdout is None else [bank.train, bank.holdout]
+        shown = torch.cat([*((images * (white - black) + black) for images in real), output])
+        shown = shown.contiguous(memory_format=torch.channels_last)
+        with _inference(players.discriminator, None), _dead_units(players.discriminator) as dead:
+            logits = judge(players.discriminator, shown, bank.known)[0].float().flatten()
+        values["discriminator_dead"] = dead()
+    values |= _answers(logits, len(bank.train), bank.holdout is not None)
+    values |= seen(((output - black) / (white - black)).clamp(0, 1), bank)
+    return {name: float(f"{value:.6g}") for name, value in values.items() if abs(value) < float("inf")}
+
+
+@torch.no_grad()
+def seen(fake: Tensor, bank: Bank) -> dict[str, float]:
+    """The signals that need images alone.
+
+    Args:
+        fake: images (N, C, S, S) in [0, 1], made from the first N of the bank's noise.
+        bank: of the run.
+    """
+    real, eye = bank.real, bank.eye
+    now = picture(fake)
+    features = eye.features(fake)
+    between = float(torch.cdist(features, bank.real_features).mean())
+    own = _pairwise(features)
+    moved = (fake.roll(bank.recipe.classes or 1, dims=0) - fake).flatten(1).norm(dim=1)
+    values = {
+        "distance": own / max(real["distance"], 1e-6),
+        "sensitivity": float(moved.mean()) / max(real["pixels"], 1e-6),
+        "gap": (2 * between - own - real["distance"]) / max(real["distance"], 1e-6),
+        "contrast": now["std"] / max(real["std"], 1e-3),
+        "black": now["black"] - real["black"],
+        "white": now["white"] - real["white"],
+        "greys": (1 - now["black"] - now["white"]) / max(1 - real["black"] - real["white"], 0.01),
+        "total_variation": now["total_variation"] / max(real["total_variation"], 1e-4),
+        "high_frequency": now["high_frequency"] / max(real["high_frequency"], 1e-6),
+        "checkerboard": now["checkerboard"] / max(real["checkerboard"], 1e-6),
+    }
+    classes = eye.classes(features)
+    if classes is not None and bank.shares is not None:
+        values |= _classes(classes, bank)
+    if bank.holdout is not None and bank.telling:
+        to_train, to_holdout = (
+            torch.cdist(features, other).amin(dim=1) for other in (bank.train_features, bank.real_features)
+        )
+        nearer = (to_train < to_holdout).float() + (to_train == to_holdout).float() / 2
+        values["closer_to_train"] = float(nearer.mean())
+    return values
+
+
+def picture(images: Tensor) -> dict[str, float]:
+    """What images (N, C, S, S) in [0, 1] look like, whatever they show: spread, limits, roughness, spectrum."""
+    across, down = images.diff(dim=3).abs().mean(), images.diff(dim=2).abs().mean()
+    spectrum = torch.fft.rfft2(images - images.mean(dim=(2, 3), keepdim=True)).abs().square().mean(dim=(0, 1))
+    size = images.shape[-1]
+    u = torch.fft.fftfreq(size, device=images.device).abs()[:, None] * 2  # 1 is the highest frequency
+    v = torch.fft.rfftfreq(size, device=images.device)[None] * 2
+    lines = size // 2 - torch.arange(3)  # rows of the highest frequency that there is, and the two below
+    top, *below = [float(spectrum[line].mean() + spectrum[:, line].mean()) for line in lines.tolist()]
+    return {
+        "std": float(images.std()),
+        "black": float((images < 0.5 / 255).float().mean()),
+        "white": float((images > 254.5 / 255).float().mean()),
+        "total_variation": float(across + down),
+        "high_frequency": float(spectrum[(u > 0.5) | (v > 0.5)].sum() / spectrum.sum().clamp_min(1e-12)),
+        "checkerboard": 2 * top / max(sum(below), 1e-12),
+    }
+
+
+def interval(recipe: Recipe, *, device: str, precision: str) -> int:
+    """Steps between two looks, so that looking takes under 2 % of the time.
+
+    A function of recipe and machine kind alone, not of a clock, for the same run must have the same rows. Its seconds
+    are those of one core, or of one GPU, as measured; only their ratio counts.
+    """
+    gflop = recipes.step_gflop(recipe)
+    if device.startswith("cuda"):
+        look, step, rate = 0.010, 0.0015, 20_000.0  # kernels are launched, whatever they compute
+    else:
+        look, step, rate = 0.014, 0.0, 180.0 if precision == "bf16" else 80.0
+    passes = 3 / 8 * BANK / recipe.batch_size  # forward through both, against 4 and 8 passes' worth in a step
+    ratio = (look + gflop * passes / rate) / (step + gflop / rate)
+    return next((every for every in INTERVALS if ratio / every <= 0.017), INTERVALS[-1])
+
+
+def _answers(logits: Tensor, count: int, held: bool) -> dict[str, float]:
+    """What the discriminator's answers to training, holdout and generated images say."""
+    real = logits[: count * (2 if held else 1)]
+    fake = logits[len(real) :]
+    unseen = real[-count:]
+    values = {
+        "logit_train": float(real[:count].mean()),
+        "logit_fake": float(fake.mean()),
+        "logit_spread": float(logits.std()),
+        "accuracy": float((unseen > 0).float().mean() + (fake <= 0).float().mean()) / 2,
+        "real_loss": float(F.softplus(-unseen).mean() + F.softplus(fake).mean()) / 2,
+    }
+    return values | ({"logit_holdout": float(unseen.mean())} if held else {})
+
+
+def _classes(classes: Tensor, bank: Bank) -> dict[str, float]:
+    assert bank.shares is not None
+    shares = torch.bincount(classes, minlength=len(bank.shares)).float() / len(classes)
+    common = bank.shares > 0.2 / len(bank.shares)  # a class that real images hardly show cannot be missed
+    values = {
+        "entropy": _entropy(shares) / max(bank.real["entropy"], 1e-6),
+        "least_share": float((shares[common] / bank.shares[common]).min()),
+        "top_class": float(shares.argmax()),
+        "top_share": float(shares.max()),
+    }
+    if bank.asked is not None and bank.readable > 0:
+        values["label_accuracy"] = float((classes == bank.asked).float().mean()) / bank.readable
+    return values
+
+
+def _gradients(player: str, network: nn.Module) -> dict[str, float]:
+    weights = list(network.parameters())
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    return {
+        f"{player}_gradient": float(nn.utils.get_total_norm(gradients)) if gradients else 0.0,
+        f"{player}_weight": float(nn.utils.get_total_norm(weights)),
+    }
+
+
+@contextmanager
+def _inference(network: nn.Module, recipe: Recipe | None) -> Iterator[None]:
+    """The network as it samples, or judges; afterwards each layer is in the mode and has the averages it had."""
+    modes = [(layer, layer.training) for layer in network.modules()]
+    network.eval()
+    norms = [layer for layer, _ in modes if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    by_batch = norms if recipe is not None and recipe.statistics != "moving" else []
+    momenta = [layer.momentum for layer in by_batch]
+    averages = [[buffer.clone() for buffer in layer.buffers()] for layer in by_batch]
+    for layer in by_batch:
+        layer.train()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for norm, momentum, buffers in zip(by_batch, momenta, averages, strict=True):
+            norm.momentum = momentum
+            for buffer, value in zip(norm.buffers(), buffers, strict=True):
+                buffer.copy_(value)
+
+
+@contextmanager
+def _dead_units(network: nn.Module) -> Iterator[Callable[[], float]]:
+    """Counts the units of rectifying layers that give nothing above zero, for any image and place, meanwhile."""
+    off: list[tuple[int, int]] = []
+
+    def note(layer: nn.Module, arguments: object, output: Tensor) -> None:
+        units = output.amax(dim=[0, *range(2, output.dim())]) <= 0
+        off.append((int(units.sum()), len(units)))
+
+    rectifying = (layer for layer in network.modules() if isinstance(layer, nn.LeakyReLU | nn.ReLU))
+    hooks = [layer.register_forward_hook(note) for layer in rectifying]
+    try:
+        yield lambda: sum(dead for dead, _ in off) / max(1, sum(units for _, units in off))
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _some(dataset: data.Dataset, count: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """`count` images in [0, 1] chosen with a fixed seed, and their labels."""
+    chosen = np.random.default_rng(1).permutation(len(dataset))[:count]
+    labels = None if dataset.labels is None else torch.from_numpy(dataset.labels[chosen]).to(device)
+    return _unit(dataset.take(chosen), device), labels
+
+
+def _unit(images: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(images).to(device).float() / 255
+
+
+def _small(images: Tensor) -> Tensor:
+    """Images as rows of at most 32 x 32 pixels."""
+    return (images if images.shape[-1] <= 32 else F.adaptive_avg_pool2d(images, 32)).flatten(1)
+
+
+def _pairwise(rows: Tensor) -> float:
+    """Mean Euclidean distance of two different rows."""
+    return float(torch.cdist(rows, rows).sum()) / max(1, len(rows) * (len(rows) - 1))
+
+
+def _entropy(shares: Tensor | None) -> float:
+    return 0.0 if shares is None else float(torch.special.entr(shares).sum())

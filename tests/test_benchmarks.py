@@ -1,0 +1,129 @@
+"""The speed benchmark: peers are the published networks, it runs on tiny settings, and its tables hold its numbers."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.speed import __main__ as benchmark
+from benchmarks.speed import peers, table
+from benchmarks.speed.group import interpreter
+from benchmarks.speed.measure import PUBLISHED, Plan, published_gflop
+from gansmith import recipes
+
+ROOT = Path(__file__).parents[1]
+IMAGES = np.random.default_rng(0).integers(0, 256, (32, 1, 28, 28), np.uint8)
+KERAS = interpreter("keras")
+TINY = (("batch_size", 4), ("generator.width", 0.1), ("discriminator.width", 0.1))
+
+
+def test_every_recipe_is_measured() -> None:
+    assert set(PUBLISHED) == set(recipes.names())
+
+
+@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("peer", ["ours", "eager"])
+def test_peers_are_the_published_networks(peer: str, name: str) -> None:
+    built = peers.build(peer, recipes.get(name), "fp32", IMAGES if peer == "eager" else np.tile(IMAGES, (8, 1, 1, 1)))
+    assert (built.parameters["generator"], built.parameters["discriminator"]) == PUBLISHED[name]
+    built = peers.build(peer, recipes.get(name).override(dict(TINY)), "fp32", IMAGES)
+    assert np.isfinite(built.step(0)).all()
+    images = built.sample(3)
+    assert (images.shape, images.dtype) == ((3, 1, 28, 28), np.uint8)
+
+
+@pytest.mark.skipif(KERAS is None, reason="make bench installs Keras")
+def test_keras_trains_the_published_networks() -> None:
+    code = (
+        "import json, sys, numpy as np\n"
+        "from benchmarks.speed import peers\n"
+        "from gansmith.recipe import parse\n"
+        "images = np.random.default_rng(0).integers(0, 256, (32, 1, 28, 28), np.uint8)\n"
+        "from benchmarks.speed.peers import keras_articles\n"
+        "asked = [parse(values) for values in json.load(sys.stdin)]\n"
+        "for recipe in asked:\n"
+        "    print(json.dumps([network.count_params() for network in keras_articles.networks(recipe)]))\n"
+        "built = peers.build('keras', asked[0].override(batch_size=4), 'fp32', images)\n"
+        "print(json.dumps([*built.step(0), *built.sample(3).shape]))\n"
+    )
+    asked = json.dumps([recipes.get(name).model_dump(mode="json") for name in PUBLISHED])
+    told = subprocess.run(
+        [str(KERAS), "-c", code], input=asked, capture_output=True, text=True, cwd=ROOT, check=True
+    ).stdout
+    *counts, made = (json.loads(line) for line in told.splitlines() if line.startswith("["))
+    assert [tuple(count) for count in counts] == list(PUBLISHED.values())
+    assert np.isfinite(made[:2]).all()
+    assert made[2:] == [3, 1, 28, 28]
+
+
+def test_folding_saves_arithmetic_where_there_is_upsampling() -> None:
+    assert published_gflop(recipes.get("dcgan-upsample")) > 1.2 * recipes.step_gflop(recipes.get("dcgan-upsample"))
+    assert published_gflop(recipes.get("mlp")) == recipes.step_gflop(recipes.get("mlp"))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    plan = Plan(
+        recipes=("deconv",),
+        peers=("ours", "ours fp32", "eager fp32"),
+        rounds=2,
+        seconds=0.01,
+        samples=64,
+        sides=(256,),
+        growth=False,
+        cores=1,
+        overrides=TINY,
+    )
+    return json.loads(benchmark.run(plan, tmp_path_factory.mktemp("results")).read_text())
+
+
+def test_a_tiny_benchmark_has_everything(results: dict) -> None:
+    assert set(results["recipes"]) == {"deconv"}
+    assert results["ceiling_gflop_per_second"].keys() == {"fp32", "bf16"}
+    assert str(ROOT) not in json.dumps(results)
+    for row in results["recipes"].values():
+        assert row["rounds"] == 2
+        assert row["peers"].keys() == {"ours", "ours fp32", "eager fp32"}
+        assert row["ratios"].keys() == {"eager fp32 over ours", "eager fp32 over ours fp32"}
+        assert row["data_ms"].keys() == {"memory", "cache"}
+        for peer in row["peers"].values():
+            assert peer["step_ms"]["least"] <= peer["step_ms"]["median"] <= peer["step_ms"]["most"]
+            assert len(peer["step_ms"]["all"]) == 2
+            assert peer["samples_per_second"]["median"] > 0
+            assert peer["peak_mb"] > 50
+            assert peer["start_seconds"] > 0
+            assert 0 < peer["share_of_ceiling"] < 1.5
+        ratios = row["ratios"]["eager fp32 over ours"]["all"]
+        a, b = (row["peers"][peer]["step_ms"]["all"] for peer in ("eager fp32", "ours"))
+        assert ratios == pytest.approx([x / y for x, y in zip(a, b, strict=True)], rel=0.01)
+
+
+def test_tables_go_between_the_markers_and_hold_the_numbers(results: dict, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    for _ in range(2):  # again changes nothing
+        table.update(page, results)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    row = results["recipes"]["deconv"]
+    assert table.with_spread(row["peers"]["ours"]["step_ms"], "ms") in text
+    assert f"{row['peers']['eager fp32']['peak_mb']:,.0f} MB" in text
+    lines = [line.count("|") for line in table.steps(results["recipes"])]
+    assert len(set(lines)) == 1  # every row has every column
+    page.write_text("no markers")
+    with pytest.raises(ValueError, match="needs one line"):
+        table.update(page, results)
+
+
+def test_growth_and_targets_are_tabled(results: dict) -> None:
+    rows = [
+        {"recipe": "mlp", "grows": "batch_size", "value": size, "step_ms": 2.0 * size, "batch_size": size}
+        for size in (16, 64)
+    ]
+    assert "16: 32.0 ms · 64: 128 ms" in table.growth(rows)[-1]
+    goals = "\n".join(table.targets(results["recipes"]))
+    assert "memory over eager fp32" in goals

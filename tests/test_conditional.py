@@ -1,0 +1,300 @@
+"""Training on labels: every recipe, resumed bit for bit, and images that follow the label that is asked for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gansmith as gs
+from gansmith import checkpoint, cli, data, forge, recipes, sampling, training
+from gansmith import run as runs
+from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator
+from gansmith.recipe import Recipe, from_json
+from gansmith.sampling import Generator
+from gansmith.step import draw_like, step
+
+
+def small(name: str, head: str = "projection", **changes: object) -> Recipe:
+    more = {"generator.width": 0.1, "discriminator.width": 0.1, "batch_size": 8, **changes}
+    return recipes.get(name).override({"conditional": head, "classes": 10, **more})
+
+
+def generator(name: str, **changes: object) -> Generator:
+    torch.manual_seed(0)
+    recipe = small(name, **changes)
+    return sampling.snapshot(recipes.generator(recipe), recipe, settle_on=512)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
+    """A conditional run on two classes that differ much: zeros and ones."""
+    mnist = data.load("mnist")
+    chosen = np.flatnonzero(np.isin(mnist.labels, (0, 1)))[:2000]
+    folder = tmp_path_factory.mktemp("two")
+    np.savez(folder / "two.npz", images=mnist.take(chosen)[:, 0], labels=mnist.labels[chosen])
+    return gs.train(
+        folder / "two.npz",
+        recipe="mlp-bn",
+        conditional=True,
+        steps=300,
+        batch_size=64,
+        out=folder,
+        threads=1,
+        sheet_every=200,
+        evaluate_every=0,
+        signals_every=0,
+    )
+
+
+@pytest.mark.parametrize("head", ["projection", "auxiliary"])
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_trains_on_labels(name: str, head: str) -> None:
+    recipe = small(name, head, **{"discriminator.width": 0.5})
+    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    read = players.discriminator.projection or players.discriminator.classifier
+    before = [p.detach().clone() for p in (players.generator.embedding.weight, read.weight)]
+    torch.manual_seed(1)
+    labels = torch.arange(8) % 10
+    for _ in range(2):  # a projection starts at 0, so the generator sees its labels from the second step on
+        outcome = step(players, recipe, torch.rand(8, 1, 28, 28), labels)
+    assert outcome.fake.shape == (8, 1, 28, 28)
+    for old, new in zip(before, (players.generator.embedding.weight, read.weight), strict=True):
+        assert not torch.equal(old[:8], new[:8])
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_the_published_networks_are_kept_inside(name: str) -> None:
+    recipe = recipes.get(name)
+    plain, labelled = (recipes.summary(r) for r in (recipe, recipe.override(conditional="projection", classes=10)))
+    assert labelled.discriminator[:-1] == plain.discriminator
+    features = labelled.discriminator[-1]
+    assert (features.layer, features.parameters) == ("Embedding", 10 * features.output[0])
+    assert [row.layer for row in labelled.generator[1:]] == [row.layer for row in plain.generator]
+    assert labelled.generator[0].output == (64,)
+    held = sum(p.numel() for p in recipes.generator(recipe.override(conditional="auxiliary", classes=10)).parameters())
+    assert sum(row.trainable for row in labelled.generator) == held
+
+
+def test_heads_at_known_weights() -> None:
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1))
+    images, labels = torch.arange(8.0).view(2, 1, 2, 2), torch.tensor([1, 0])
+    projecting = ConditionalDiscriminator(body, 2, "projection")
+    assert torch.equal(projecting(images, labels), body(images))  # starts as the published one
+    with torch.no_grad():
+        projecting.projection.weight.copy_(torch.tensor([[0.0, 0, 0, 1], [1, 1, 1, 1]]))
+    assert torch.allclose(projecting(images, labels) - body(images), torch.tensor([[6.0], [7.0]]))
+    assert torch.equal(projecting(images), body(images))
+    naming = ConditionalDiscriminator(body, 2, "auxiliary")
+    logits, classes = naming(images, labels)
+    assert torch.equal(logits, body(images))
+    assert classes.shape == (2, 2)
+
+
+def test_an_auxiliary_head_adds_how_wrong_it_names_classes() -> None:
+    recipe = small("mlp", "auxiliary")
+    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    with torch.no_grad():
+        for parameter in players.discriminator.parameters():
+            parameter.zero_()
+    outcome = step(players, recipe, torch.rand(8, 1, 28, 28), torch.arange(8))
+    real = 0.9 * np.log(2) + 0.1 * np.log(2)
+    assert outcome.discriminator_loss.item() == pytest.approx((real + np.log(2)) / 2 + np.log(10), rel=1e-5)
+
+
+def test_unconditional_recipes_keep_their_bytes_and_their_random_stream() -> None:
+    recipe = recipes.get("mlp")
+    text = recipe.to_json()
+    assert "conditional" not in text
+    assert "classes" not in text
+    assert from_json(text) == recipe
+    labelled = recipe.override(conditional="auxiliary", classes=10)
+    assert from_json(labelled.to_json()) == labelled
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    assert draw_like(None) is None
+    assert torch.equal(state, torch.get_rng_state())
+    assert isinstance(recipes.generator(recipe), torch.nn.Sequential)
+
+
+def test_drawn_labels_are_as_frequent_as_the_datas() -> None:
+    torch.manual_seed(0)
+    drawn = draw_like(torch.tensor([0] * 900 + [3] * 100).repeat(10))
+    assert set(drawn.tolist()) == {0, 3}
+    assert (drawn == 3).float().mean().item() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "head"), [("mlp-bn", "projection"), ("mlp", "auxiliary"), ("deconv", "projection")])
+def test_resume_is_exact(name: str, head: str, tmp_path: Path) -> None:
+    recipe = small(name, head, **{"batch_size": 16, "discriminator.dropout": 0.3})
+    batches = data.Batches(data.load("mnist"), 16, 0)
+
+    def train(steps: int, folder: Path, start_from: Path | None = None) -> Path:
+        players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+        if start_from:
+            checkpoint.restore(start_from, players)
+        plan = training.Plan(seed=0, steps=steps, seconds=None, sheet_every=7, log_every=9, checkpoint_every=99)
+        about = {"images": 0, "metrics_bytes": 0}
+        training.train(
+            players, recipe, batches, plan, precision="fp32", save=lambda p: checkpoint.save(folder, p, about)
+        )
+        return folder / f"step-{players.step:06d}"
+
+    whole = train(30, tmp_path / "whole")
+    broken = train(30, tmp_path / "broken", start_from=train(13, tmp_path / "broken"))
+    for name in checkpoint.FILES:
+        assert (whole / name).read_bytes() == (broken / name).read_bytes()
+
+
+def test_real_labels_belong_to_their_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    mnist = data.load("mnist")
+    recipe = small("mlp", batch_size=32)
+    seen = []
+    real_step = training.step
+
+    def spy(players: object, recipe: object, real: torch.Tensor, labels: torch.Tensor) -> object:
+        seen.append((real, labels))
+        return real_step(players, recipe, real, labels)
+
+    monkeypatch.setattr(training, "step", spy)
+    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    plan = training.Plan(seed=0, steps=2, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
+    batches = data.Batches(mnist, 32, 5)
+    training.train(players, recipe, batches, plan, precision="fp32", save=lambda players: Path("x"))
+    for number, (real, labels) in enumerate(seen):
+        indices = batches.indices_at(32 * number)
+        assert labels.tolist() == mnist.labels[indices].tolist()
+        assert np.array_equal(sampling.to_uint8(real, recipe.pixels), mnist.take(indices))
+
+
+def test_the_label_decides_the_class(trained: gs.Run) -> None:
+    g = gs.load(trained)
+    mnist = data.load("mnist")
+    centres = [mnist.take(np.flatnonzero(mnist.labels == digit)[:500]).mean(0) for digit in (0, 1)]
+    for wanted in (0, 1):
+        images = g.sample(200, seed=3, label=wanted).images.astype(float)
+        away = np.stack([((images - centre) ** 2).mean((1, 2, 3)) for centre in centres])
+        assert (away.argmin(0) == wanted).mean() > 0.8
+
+
+def test_sheets_show_a_class_in_each_column(trained: gs.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = small("mlp")
+    seen: list[training.Event] = []
+    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    plan = training.Plan(seed=0, steps=1, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
+    batches = data.Batches(data.load("mnist"), 8, 0)
+    training.train(
+        players, recipe, batches, plan, precision="fp32", save=lambda players: Path("x"), observers=[seen.append]
+    )
+    look = next(event for event in seen if isinstance(event, training.Snapshot))
+    assert (look.columns, len(look.images)) == (10, 60)
+    z = sampling.latents(recipe.noise, seed=0, count=6)
+    fresh = training.new_players(recipe, seed=0, device=torch.device("cpu")).generator
+    row = sampling.snapshot(fresh, recipe).images(z[2:3].expand(10, -1), range(10))
+    assert np.array_equal(look.images[20:30], row)  # one noise, all classes
+    assert [sampling.columns(k, 64) for k in (0, 2, 3, 10, 16, 100)] == [8, 8, 9, 10, 16, 8]
+    assert sampling.columns(10, 1000) == 30
+    assert gs.load(trained).sample(40).columns == 6
+
+
+@pytest.mark.parametrize("name", ["mlp", "deconv"])
+def test_labels_take_turns_whatever_the_request(name: str) -> None:
+    g = generator(name)
+    many = g.sample(150, seed=3)
+    assert many.labels.tolist() == [index % 10 for index in range(150)]
+    part = g.sample(5, seed=3, start=73)
+    assert part.labels.tolist() == [3, 4, 5, 6, 7]
+    assert np.array_equal(many.images[73:78], part.images)
+    z = g.latents(150, seed=3)
+    assert np.array_equal(g.images(z), many.images)
+    assert np.array_equal(g.images(z, many.labels), many.images)
+    sevens = g.sample(30, seed=3, label=7)
+    assert np.array_equal(sevens.images[17], many.images[17])
+    assert not np.array_equal(sevens.images[16], many.images[16])
+    assert g.sample(5, label=[3, "7"]).labels.tolist() == [3, 7, 3, 7, 3]
+
+
+def test_batch_statistics_keep_labels_with_their_images() -> None:
+    g = generator("deconv", statistics="batch")
+    many, part = g.sample(130, seed=3), g.sample(5, seed=3, start=73)
+    assert np.array_equal(many.images[73:78], part.images)
+    assert part.labels.tolist() == [3, 4, 5, 6, 7]
+
+
+def test_settling_sees_every_class() -> None:
+    torch.manual_seed(0)
+    recipe = small("deconv", classes=300)
+    network = recipes.generator(recipe)
+    seen = []
+    network.embedding.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    sampling.settle(network, recipe.noise, count=512)
+    assert len(set(torch.cat(seen).tolist())) == 300
+
+
+def test_generators_and_samples_keep_labels_on_disk(tmp_path: Path, trained: gs.Run) -> None:
+    g = gs.load(trained)
+    g.save_pretrained(tmp_path / "g")
+    again = Generator.from_pretrained(tmp_path / "g")
+    assert isinstance(again.network, ConditionalGenerator)
+    assert again.recipe.classes == 2
+    samples = again.sample(6, seed=1)
+    assert np.array_equal(samples.images, g.sample(6, seed=1).images)
+    samples.save(tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz", allow_pickle=False) as arrays:
+        assert arrays["labels"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert "2 labels" in (tmp_path / "g" / "README.md").read_text()
+
+
+def test_names_numbers_and_strangers() -> None:
+    names = ["T-shirt/top", "Trouser", "Pullover", "3"]
+    assert [sampling.class_of(name, names) for name in ("Trouser", "pullover", "3", 0, "2")] == [1, 2, 3, 0, 2]
+    for name, message in (("trowser", "did you mean Trouser"), ("9", "there are"), ("-1", "there are")):
+        with pytest.raises(ValueError, match=message) as caught:
+            sampling.class_of(name, names)
+        assert "\n" not in str(caught.value)
+
+
+def test_bad_labels_are_refused_in_a_line() -> None:
+    g = generator("mlp")
+    for bad in ([10], [-1], [0.5], [1, 2]):
+        with pytest.raises(ValueError, match="whole numbers from 0 to 9"):
+            g.images(g.latents(1), bad)
+    with pytest.raises(ValueError, match="no class is called 'eleven'"):
+        g.sample(1, label="eleven")
+    torch.manual_seed(0)
+    plain = sampling.snapshot(recipes.generator(recipes.get("mlp")), recipes.get("mlp"))
+    with pytest.raises(ValueError, match="gansmith find"):
+        plain.sample(1, label=7)
+    with pytest.raises(ValueError, match="without them"):
+        plain.images(plain.latents(1), [1])
+    assert plain.sample(1).labels is None
+
+
+def test_data_without_labels_are_refused(tmp_path: Path) -> None:
+    images = data.load("mnist").take(np.arange(20))[:, 0]
+    np.savez(tmp_path / "plain.npz", images=images)
+    with pytest.raises(ValueError, match=r"--conditional: plain has no labels"):
+        forge.prepare(tmp_path / "plain.npz", recipe="mlp", conditional=True, overrides={"batch_size": 8})
+    np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(20, int))
+    with pytest.raises(ValueError, match="one class"):
+        forge.prepare(tmp_path / "one.npz", recipe="mlp", conditional=True, overrides={"batch_size": 8})
+    with pytest.raises(ValueError, match="needs 2 or more"):
+        recipes.generator(recipes.get("mlp").override(conditional="projection"))
+    with pytest.raises(ValueError, match="only a conditional recipe"):
+        recipes.get("mlp").override(classes=10)
+
+
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ["--recipe", "mlp", "--steps", "3", "--batch-size", "8", "--threads", "1", "--quiet", "--seed", "4"]
+    assert cli.main(["train", "mnist", "--conditional", *flags]) == 0
+    assert cli.main(["train", "mnist", "--conditional", "auxiliary", "--sanity-steps", "2", *flags]) == 0
+    assert [run.recipe.conditional for run in runs.every(Path("runs"))] == ["projection", "auxiliary"]
+    assert cli.main(["sample", "last", "-n", "4", "--label", "3,7", "-o", "s.npz"]) == 0
+    with np.load("s.npz", allow_pickle=False) as arrays:
+        assert arrays["labels"].tolist() == [3, 7, 3, 7]
+    capsys.readouterr()
+    assert cli.main(["sample", "last", "--label", "x"]) == 2
+    assert "no class is called 'x'" in capsys.readouterr().err
+    assert cli.main(["train", "mnist", "--conditional", "both", *flags]) == 2
+    assert "projection" in capsys.readouterr().err

@@ -1,0 +1,130 @@
+"""What is chosen from what the machine offers: the probe, its cache, and the switch for fast layers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gansmith as gs
+from gansmith import forge, hardware, probe
+from gansmith import run as runs
+from gansmith.hardware import Speeds
+
+QUICK = Speeds(fp32=100, bf16=200, convolution_plain=2, convolution_fast=1)
+SLOW = Speeds(fp32=100, bf16=110, convolution_plain=2, convolution_fast=1)
+WITHOUT = {"evaluate_every": 0, "signals_every": 0}
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GANSMITH_CACHE", str(tmp_path))
+    monkeypatch.setattr(probe, "BUSY", 0.0)  # other tests run beside this one
+    return tmp_path
+
+
+@pytest.mark.parametrize(("speeds", "precision"), [(QUICK, "bf16"), (SLOW, "fp32")])
+def test_bf16_needs_products_that_are_measured_faster(
+    speeds: Speeds, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "bf16_support", lambda device: (True, "the CPU has it"))
+    choice = hardware.choose("cpu", gflop=100, measure=lambda threads: speeds)
+    assert choice.precision == precision
+    assert f"{speeds.bf16} GFLOP/s" in choice.why["precision"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "gflop", "reported"),
+    [("auto", 0.5, True), ("auto", 100, False), ("fp32", 100, True), ("bf16", 100, True)],
+)
+def test_nothing_is_measured_where_the_choice_is_clear(
+    asked: str, gflop: float, reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "bf16_support", lambda device: (reported, "as it says"))
+    choice = hardware.choose("cpu", asked, gflop=gflop, measure=lambda threads: pytest.fail("measured"))
+    assert choice.precision == ("bf16" if asked == "bf16" else "fp32")
+
+
+def test_the_probe_is_short_and_leaves_torch_as_it_was(own: Path) -> None:
+    threads, stream = torch.get_num_threads(), torch.random.get_rng_state()
+    found = probe.speeds(1)
+    assert found.fp32 > 0.1
+    assert found.convolution_fast > 0
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.random.get_rng_state(), stream)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("", "{", "[]", "null", '{"fp32": 1}', "[" * 100_000),
+        '{"fp32": NaN, "bf16": 1, "convolution_plain": 1, "convolution_fast": 1}',
+        '{"fp32": "1", "bf16": 1, "convolution_plain": 1, "convolution_fast": 1}',
+    ],
+)
+def test_a_damaged_memory_is_measured_again(damage: str, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+    monkeypatch.setattr(probe, "measure", lambda threads: measured.append(threads) or QUICK)
+    probe.speeds(1)
+    (path,) = (own / "speeds").iterdir()
+    assert probe.speeds(1) == QUICK
+    assert measured == [1]
+    path.write_text(damage)
+    assert probe.speeds(1) == QUICK
+    assert measured == [1, 1]
+    assert json.loads(path.read_text())["fp32"] == 100
+    probe.speeds(2)  # remembered apart
+    assert measured == [1, 1, 2]
+
+
+def test_a_closed_cache_and_a_busy_machine_are_nobodys_harm(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "measure", lambda threads: QUICK)
+    monkeypatch.setattr(probe, "BUSY", 1e9)
+    assert probe.speeds(1) == QUICK
+    assert not (own / "speeds").exists()
+    monkeypatch.setattr(probe, "BUSY", 0.0)
+    (own / "speeds").write_text("a file in its place")
+    assert probe.speeds(1) == QUICK
+
+
+def test_a_choice_has_its_layers() -> None:
+    assert hardware.choose("cpu", "fp32", gflop=1).layers == "fast"
+    assert hardware.choose("cpu", "fp32", gflop=1, fast="off").layers == "plain"
+    with pytest.raises(ValueError, match="--fast"):
+        hardware.choose("cpu", "fp32", gflop=1, fast="on")
+
+
+def test_fast_off_is_kept_said_and_nearly_the_same_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forge, "finish", lambda *a: None)  # no pictures
+    options = {"recipe": "deconv", "precision": "fp32", "threads": 1, "out": tmp_path, "sanity_steps": 1}
+    options |= {"overrides": {"generator.width": 0.1}, **WITHOUT}
+    plain, fast = (gs.train("mnist", steps=2, fast=fast, **options) for fast in ("off", "auto"))
+    assert (plain.settings.fast, fast.settings.fast) == ("off", "auto")
+    assert json.loads((plain.path / "environment.json").read_text())["layers"] == "plain"
+    assert not forge.prepare_resume(plain.path, steps=4).choice.fast
+    assert forge.prepare_resume(plain.path, steps=4, fast="auto").choice.fast
+    a, b = (gs.load(run).sample(8).images.astype(int) for run in (plain, fast))
+    assert np.abs(a - b).max() <= 2
+    first, second = (run.metrics()[-1]["generator_loss"] for run in (plain, fast))
+    assert first == pytest.approx(second, rel=1e-3)
+
+
+def test_networks_are_plain_where_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gansmith.nn import transpose
+
+    job = forge.prepare(
+        "mnist", recipe="deconv", steps=1, fast="off", precision="fp32", threads=1, out=tmp_path, **WITHOUT
+    )
+    monkeypatch.setattr(transpose, "_forward", lambda *a: pytest.fail("a fast layer ran"))
+    monkeypatch.setattr(forge, "finish", lambda *a: None)  # sampling takes the fast layers
+    forge.execute(job)
+
+
+def test_runs_from_before_the_switch_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forge, "finish", lambda *a: None)
+    run = gs.train("mnist", recipe="mlp", steps=1, threads=1, out=tmp_path, **WITHOUT)
+    settings = json.loads((run.path / "run.json").read_text())
+    del settings["fast"]
+    (run.path / "run.json").write_text(json.dumps(settings))
+    assert runs.find(run.path).settings.fast == "auto"
