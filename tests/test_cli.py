@@ -256,8 +256,8 @@ def test_train_says_what_it_will_do_and_what_it_made(
     inside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = printed(capsys, *SMALL, "--steps", "3", "--out", str(tmp_path / "runs"))
-    opening = [line.split()[0] for line in text.splitlines() if line.strip()][:8]
-    assert opening == ["data", "recipe", "device", "precision", "threads", "layers", "training", "run"]
+    opening = [line.split()[0] for line in text.splitlines() if line.strip()][:9]
+    assert opening == ["data", "recipe", "device", "precision", "threads", "layers", "training", "quality", "run"]
     assert "digits, 64 images, 28x28, grey" in text
     assert "threads    1 (asked for)" in text
     for name in ("sheet.png", "samples.webp", "real-and-generated.png", "quiz.png", "report.html"):

@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
         folder / "two.npz",
         recipe="mlp-bn",
         conditional=True,
-        steps=300,
+        steps=400,
         batch_size=64,
         out=folder,
         threads=1,

@@ -102,7 +102,7 @@ def photograph(digit: np.ndarray, seed: int, *, light: bool = False, turned: boo
     top, left = rng.integers(10, 450 - 234), rng.integers(20, 600 - 234)
     full[top : top + 224, left : left + 224] = 1 / (1 + np.exp(-20 * (large - ink)))
     y, x = np.mgrid[:450, :600]
-    page = (215 - 60 * x / 600 - 35 * (y / 450) ** 2)[..., None] * np.array([1, 0.97, 0.9])
+    page = (225 - 100 * x / 600 - 60 * (y / 450) ** 2)[..., None] * np.array([1, 0.97, 0.9])
     colour = np.array([40, 50, 130])
     if light:
         page, colour = page * 0.2, np.array([230, 230, 200])

@@ -78,9 +78,12 @@ def normalised(picture: Images) -> Images:
     grey = _image(picture).convert("L")
     grey.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.LANCZOS)
     pixels = np.asarray(grey).astype(np.float64)
-    away = pixels - _background(pixels)
-    if abs(away.min()) > away.max():  # the ink is what goes farther from the paper
-        away = -away
+    paper = _background(pixels)
+    darker, lighter = paper - pixels, pixels - paper
+    if darker.max() > lighter.max():  # the ink is what goes farther from the paper
+        away = 255 * darker / paper.clip(64, 255)  # where there is less light, less is missing
+    else:
+        away = 255 * lighter / (255 - paper).clip(64, 255)
     threshold = _otsu(away.clip(0, None))
     mask = _digit(away > threshold)
     if not mask.any() or float(np.median(away[mask])) < FAINTEST:
