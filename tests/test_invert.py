@@ -201,7 +201,12 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert latent.points(decoder(), "3,me.npz#0").latents.shape == (2, 40)  # usable wherever an index is
     assert cli.main(["invert", "g", "me.jpg", "--as-is", "--floor", "0", "-o", "raw.npz"]) == 0
     assert "error" in capsys.readouterr().out
-    for bad in (["me.jpg", "--label", "3"], ["gone.png"], ["two.png", "-o", "two.npz"], ["me.jpg", "-o", "me.txt"]):
+    for bad in (
+        ["me.jpg", "--label", "3"],
+        ["gone.png"],
+        ["two.png", "-o", "two.npz", "--sheet", "two.png"],
+        ["me.jpg", "-o", "me.txt"],
+    ):
         assert cli.main(["invert", "g", *bad]) == 2
         assert capsys.readouterr().err.count("\n") == 1
 
