@@ -1,21 +1,25 @@
 """Makes the pictures of docs/ from a run, in docs/images.
 
 `python docs/pictures.py RUN NAME` writes a lesson's NAME-progress.png, `python docs/pictures.py RUN explore` those of
-docs/explore.md.
+docs/explore.md; `python docs/pictures.py RUNS recipes` that of docs/recipes.md, of what benchmarks/recipes.py makes.
 """
 
 import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from gansmith import render
+import gansmith as gs
+from gansmith import data, render
 from gansmith.cli import main
-from gansmith.run import find
+from gansmith.latent import pictures
+from gansmith.run import every, find
 
 IMAGES = Path(__file__).parent / "images"
 ROWS = 5  # of 8
+SHOWN = 12
 EXPLORE = {
     "constants.png": "morph",
     "rows.png": "morph --seeds 20,17,48,36 --loop",
@@ -58,9 +62,23 @@ def explore(where: str) -> None:
             raise SystemExit(f"{command} failed")
 
 
+def recipes(root: str) -> Path:
+    """The first images of seed 0 of every recipe, below as many real ones."""
+    folders = {path.name: path for path in Path(root).iterdir() if path.is_dir()}
+    rows = {"real MNIST": data.load("mnist", split="test").take(np.arange(SHOWN))}
+    for name in (*gs.recipes.names(), "fashion-mlp-bn"):
+        run = next(run for run in every(folders[name]) if run.settings.seed == 0)
+        if name.startswith("fashion"):
+            rows["real Fashion-MNIST"] = data.load("fashion-mnist", split="test").take(np.arange(SHOWN))
+        rows[f"{run.recipe.name}\n{run.metrics()[-1]['step']:,} steps"] = gs.load(run).sample(SHOWN, seed=0).images
+    return pictures.save(IMAGES / "recipes.png", pictures.rows(list(rows), list(rows.values())))
+
+
 if __name__ == "__main__":
     run, name = sys.argv[1:]
     if name == "explore":
         explore(run)
+    elif name == "recipes":
+        print(recipes(run))
     else:
         print(progress(run, name))

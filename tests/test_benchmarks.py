@@ -102,7 +102,7 @@ def test_a_tiny_benchmark_has_everything(results: dict) -> None:
 
 def test_tables_go_between_the_markers_and_hold_the_numbers(results: dict, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    page.write_text("before\n<!-- benchmark: begin -->\nold\n<!-- benchmark: end -->\nafter\n")
     for _ in range(2):  # again changes nothing
         table.update(page, results)
     text = page.read_text()

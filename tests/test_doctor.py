@@ -22,6 +22,7 @@ from gansmith.doctor import Facts, Finding
 from gansmith.doctor.examination import _cells, examine
 from gansmith.doctor.findings import last_span
 from gansmith.doctor.rules import RULES
+from gansmith.eye import fit_eye
 from gansmith.terminal import Panel
 from gansmith.training import Event, Measured, Progress, Saved
 
@@ -377,7 +378,7 @@ def test_pictures_show_what_they_are_made_of() -> None:
 
 
 def test_the_eye_names_digits() -> None:
-    eye = signals.fit_eye(data.load("mnist"), torch.device("cpu"))
+    eye = fit_eye(data.load("mnist"), torch.device("cpu"))
     test = data.load("mnist", split="test")
     chosen = np.arange(1000)
     classes = eye.classes(eye.features(torch.from_numpy(test.take(chosen)).float() / 255))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import gansmith as gs
-from gansmith import checkpoint, forge, quality, reference, report_quality, sampling, training
+from gansmith import checkpoint, forge, hardware, quality, reference, report_quality, sampling, training
 from gansmith import run as runs
 from gansmith.cli import main
 from gansmith.figures import Figure, Protocol, Report, Subject, words
@@ -550,13 +550,20 @@ def test_settings_of_older_runs_are_read(whole: gs.Run, tmp_path: Path) -> None:
 def test_measuring_is_thinned_to_the_time_that_it_may_take(
     seconds: float, wanted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quality, "cost", lambda *arguments: seconds)
-    train = gs.data.load("mnist")
     recipe = gs.recipes.get("mlp")
-    found = quality.interval(train, recipe, None, steps=1000, per_step=0.1, checkpoint_every=50)
+    monkeypatch.setattr(quality, "cost", lambda recipe, device: seconds)
+    monkeypatch.setattr(hardware, "nominal_seconds", lambda gflop, device, precision: 0.1)
+    found = quality.interval(recipe, device="cpu", precision="fp32", steps=1000, checkpoint_every=50)
     assert found == wanted  # 1,000 steps take 100 s, of which measuring may take 4
     assert found == 0 or seconds * 1000 / found <= quality.SHARE * 100
-    assert quality.interval(train, recipe, None, steps=10, per_step=0.1, checkpoint_every=1) == 0
+    assert quality.interval(recipe, device="cpu", precision="fp32", steps=2, checkpoint_every=1) == 0
+
+
+@pytest.mark.parametrize("name", gs.recipes.names())
+def test_a_published_length_is_measured_several_times(name: str) -> None:
+    recipe = gs.recipes.get(name)
+    every = quality.interval(recipe, device="cpu", precision="bf16", steps=recipe.steps, checkpoint_every=100)
+    assert 0 < every <= recipe.steps / 5
 
 
 def test_what_is_measured_is_said_before_and_while(

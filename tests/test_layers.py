@@ -33,6 +33,7 @@ LAYERS = {
     "metrics.evaluation": 2,
     "doctor": 2,
     "signals": 2,
+    "eye": 2,
     "mint": 2,
     "export": 2,
     "report": 2,

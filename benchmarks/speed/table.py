@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
 BUSY = 0.1  # share of the cores that other processes took, from which on it is said
 Told = dict[str, Any]
 TARGETS = (  # recipes, pair, least ratio
@@ -23,12 +22,18 @@ TARGETS = (  # recipes, pair, least ratio
 
 
 def update(document: Path, results: Told) -> None:
-    """Replaces what is between the markers. Raises ValueError when a document has none."""
-    text = document.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{document}: needs one line {BEGIN} and one {END}")
-    before, rest = text.split(BEGIN)
-    document.write_text(f"{before}{BEGIN}\n\n{markdown(results)}\n{END}{rest.split(END)[1]}")
+    """Replaces the benchmark's tables in a document. Raises ValueError when it has no place for them."""
+    fill(document, "benchmark", markdown(results))
+
+
+def fill(document: Path, name: str, text: str) -> None:
+    """Replaces what is between a document's two markers of this name. Raises ValueError when it has none."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    whole = document.read_text()
+    if whole.count(begin) != 1 or whole.count(end) != 1:
+        raise ValueError(f"{document}: needs one line {begin} and one {end}")
+    before, rest = whole.split(begin)
+    document.write_text(f"{before}{begin}\n\n{text.rstrip()}\n\n{end}{rest.split(end)[1]}")
 
 
 def markdown(results: Told) -> str:

@@ -83,6 +83,16 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def nominal_seconds(gflop: float, *, device: str, precision: str = "fp32") -> float:
+    """Seconds of so much arithmetic on one core, or on one GPU, by rule of thumb: 80 GFLOP/s, 180 in bf16.
+
+    For what must be the same whenever a command is given, and so cannot depend on a clock; only ratios count.
+    """
+    if device.startswith("cuda"):
+        return gflop / 20_000
+    return gflop / (180 if precision == "bf16" else 80)
+
+
 def _device(asked: str) -> tuple[str, str]:
     if asked == "auto":
         if torch.cuda.is_available():

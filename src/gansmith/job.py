@@ -135,7 +135,6 @@ def prepare(
         choice,
         asked=evaluate_every,
         steps=expected,
-        per_step=per_step,
         checkpoint_every=saved,
         fit=fit,
         progress=progress,

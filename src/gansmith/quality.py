@@ -1,12 +1,10 @@
 """Quality while training: the Frechet distance of a few generated images now and then, and how often that may be."""
 
 import math
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from gansmith import hardware, recipes, reference, sampling
 from gansmith import run as runs
@@ -23,10 +21,9 @@ SAMPLES = 2000
 AGAINST = 10_000  # real images at most: their mean and covariance are computed once
 SHARE = 0.04  # of the training time that measuring may take by estimate; the promise is 5 %
 THIN = (1, 2, 4, 5, 10, 20)  # every so many checkpoints
-LEAST_COST = 0.05  # seconds that measuring once takes on any machine
+ENCODING = 0.65  # seconds of one core, as measured, whatever the images: encoding, the distance, moving memory
 SETTLE_ON = 1024
 SEED = 0x9A11  # of the latents: none that people look at or evaluate with
-_TRIAL = 128
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,6 @@ def choose(
     *,
     asked: int | None,
     steps: int,
-    per_step: float,
     checkpoint_every: int,
     fit: Fit = "crop",
     progress: Progress | None = None,
@@ -144,7 +140,7 @@ def choose(
         return Measuring(why="as asked for")
     try:
         every = asked or interval(
-            train, recipe, choice, steps=steps, per_step=per_step, checkpoint_every=checkpoint_every
+            recipe, device=choice.device, precision=choice.precision, steps=steps, checkpoint_every=checkpoint_every
         )
         if not every:
             return Measuring(why="it would take more than 5 % of so short a training; --evaluate-every STEPS measures")
@@ -160,33 +156,22 @@ def again(every: int, train: Dataset, *, fit: Fit = "crop", progress: Progress |
     return Measuring(every, yardstick(train, fit=fit, progress=progress)) if every else NEVER
 
 
-def interval(
-    train: Dataset, recipe: Recipe, choice: hardware.Choice, *, steps: int, per_step: float, checkpoint_every: int
-) -> int:
+def interval(recipe: Recipe, *, device: str, precision: str, steps: int, checkpoint_every: int) -> int:
     """Every how many steps to measure, so that it takes less than 5 % of the time: some multiple of checkpoints.
 
-    0, not at all, where even a single time would take more.
+    0, not at all, where even a single time would take more. A function of recipe, length and machine kind alone, not
+    of a clock: the same command has the same rows.
     """
-    seconds = SHARE * steps * per_step
-    if seconds < LEAST_COST:
-        return 0
-    allowed = seconds / cost(recipe, encoder_of(train), choice)
+    step = hardware.nominal_seconds(recipes.step_gflop(recipe), device=device, precision=precision)
+    allowed = SHARE * steps * step / cost(recipe, device=device)
     checkpoints = math.ceil(steps / checkpoint_every)
     return next((thin * checkpoint_every for thin in THIN if math.ceil(checkpoints / thin) <= allowed), 0)
 
 
-def cost(recipe: Recipe, encoder: Encoder, choice: hardware.Choice) -> float:
-    """Seconds that measuring once takes, from a few images of a throw-away generator."""
-    torch.set_num_threads(choice.threads)
-    with torch.random.fork_rng():
-        network = recipes.generator(recipe).to(choice.device)
-        sampling.snapshot(network, recipe, settle_on=256).sample(_TRIAL, seed=SEED)  # the first is cold
-        start = time.perf_counter()
-        generator = sampling.snapshot(network, recipe, settle_on=256)
-        settled = time.perf_counter()
-        encoder.encode(generator.sample(_TRIAL, seed=SEED).images)
-        ended = time.perf_counter()
-    return (settled - start) * SETTLE_ON / 256 + (ended - settled) * SAMPLES / _TRIAL
+def cost(recipe: Recipe, *, device: str) -> float:
+    """Seconds that measuring once takes, nominally: making the samples, and encoding them, which costs the same for all."""
+    made = SAMPLES + (SETTLE_ON if recipe.statistics == "settled" else 0)
+    return ENCODING + hardware.nominal_seconds(made * recipes.image_gflop(recipe), device=device)
 
 
 def begin(run: Run, stick: Yardstick) -> None:

@@ -1,14 +1,12 @@
 """Signals: numbers that tell how two players are doing, taken now and then while they train.
 
 Looked at: the same 256 noise vectors each time, the first 64 those of the sheets (on labels, with all classes in
-turns), 256 training images and, where
-the data have a test split, 256 test images, the holdout. Without one, real images are training images, and nothing
-is said about memorising. All is computed in inference mode (with the batch's statistics where the recipe samples so),
-draws nothing, and leaves the players as they were.
+turns), 256 training images and, where the data have a test split, 256 test images, the holdout. Without one, real
+images are training images, and nothing is said about memorising. All is computed in inference mode (with the batch's
+statistics where the recipe samples so), draws nothing, and leaves the players as they were.
 
-Images are seen through an :class:`Eye`: fixed random features with a linear readout of the classes, fitted in half a
-second on the run's own data, of whatever kind. It names fewer classes right than a trained encoder (93 % on MNIST, 84 %
-on Fashion-MNIST) at a small part of the cost; the same eye looks at real images, and only ratios to them count.
+Images are seen through an :mod:`gansmith.eye`, fitted on the run's own data, of whatever kind; the same eye looks at
+real images, and only ratios to them count.
 """
 
 import functools
@@ -21,12 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansmith import data, recipes, sampling, training
+from gansmith import data, hardware, recipes, sampling, training
+from gansmith.eye import Eye, fit_eye, unit
 from gansmith.recipe import Recipe
 from gansmith.step import Outcome, Players, generate, judge
 
 BANK = 256  # noise vectors, training images and test images
-MOST_CLASSES = 50  # with more, 256 images say nothing about shares
 INTERVALS = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000, 10_000)
 
 MEANINGS: Mapping[str, str] = {
@@ -60,69 +58,6 @@ MEANINGS: Mapping[str, str] = {
     "closer_to_train": "share of generated images nearer to a training image than to any of as many test images; only "
     "for sets of up to 2,560",
 }
-
-
-@dataclass(frozen=True)
-class Eye:
-    """Fixed random features of images, and a linear readout of their classes.
-
-    relu(W x + b) with W and b from a fixed seed approximates a smooth kernel on pixels (Rahimi & Recht 2007); the
-    readout is a ridge regression onto one-hot labels.
-    """
-
-    centre: Tensor  # (P,)
-    weight: Tensor  # (P, 1024)
-    bias: Tensor  # (1024,)
-    mean: Tensor  # (1024,) of the features of training images
-    readout: Tensor | None  # (1024, K)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Images (N, C, S, S) in [0, 1] -> (N, 1024)."""
-        return torch.relu((_small(images) - self.centre) @ self.weight + self.bias)
-
-    def classes(self, features: Tensor) -> Tensor | None:
-        """Features (N, 1024) -> classes (N,), or None where the data have no labels."""
-        return None if self.readout is None else ((features - self.mean) @ self.readout).argmax(dim=1)
-
-
-def fit_eye(dataset: data.Dataset, device: torch.device) -> Eye:
-    """The eye for a data set: its scale, and the readout from up to 4,096 labelled images. The last few are kept."""
-    return _fit_eye(dataset.fingerprint, device, _Hidden(dataset))
-
-
-class _Hidden:
-    """Takes a data set through a cache that must not look at it."""
-
-    def __init__(self, dataset: data.Dataset) -> None:
-        self.dataset = dataset
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hidden)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@functools.lru_cache(maxsize=4)
-def _fit_eye(fingerprint: str, device: torch.device, hidden: _Hidden) -> Eye:
-    dataset = hidden.dataset
-    chosen = np.random.default_rng(0).permutation(len(dataset))[:4096]
-    small = _small(_unit(dataset.take(chosen), device))
-    source = torch.Generator().manual_seed(0)
-    scale = max(float(small.std()), 1e-3) * small.shape[1] ** 0.5
-    weight = (torch.randn(small.shape[1], 1024, generator=source) / scale).to(device)
-    bias = (torch.randn(1024, generator=source) / 2).to(device)
-    blind = Eye(small.mean(dim=0), weight, bias, torch.zeros(1024, device=device), None)
-    seen = torch.relu((small - blind.centre) @ weight + bias)
-    mean = seen.mean(dim=0)
-    count = len(dataset.classes)
-    if dataset.labels is None or not 2 <= count <= MOST_CLASSES:
-        return Eye(blind.centre, weight, bias, mean, None)
-    wanted = F.one_hot(torch.from_numpy(dataset.labels[chosen]), count).float().to(device)
-    seen = seen - mean
-    gram = seen.T @ seen + 0.01 * len(seen) * torch.eye(1024, device=device)
-    readout = torch.linalg.solve(gram, seen.T @ (wanted - wanted.mean(dim=0)))
-    return Eye(blind.centre, weight, bias, mean, readout)
 
 
 @dataclass(frozen=True)
@@ -293,16 +228,12 @@ def picture(images: Tensor) -> dict[str, float]:
 def interval(recipe: Recipe, *, device: str, precision: str) -> int:
     """Steps between two looks, so that looking takes under 2 % of the time.
 
-    A function of recipe and machine kind alone, not of a clock, for the same run must have the same rows. Its seconds
-    are those of one core, or of one GPU, as measured; only their ratio counts.
+    A function of recipe and machine kind alone, not of a clock, for the same run must have the same rows.
     """
-    gflop = recipes.step_gflop(recipe)
-    if device.startswith("cuda"):
-        look, step, rate = 0.010, 0.0015, 20_000.0  # kernels are launched, whatever they compute
-    else:
-        look, step, rate = 0.014, 0.0, 180.0 if precision == "bf16" else 80.0
+    seconds = hardware.nominal_seconds(recipes.step_gflop(recipe), device=device, precision=precision)
+    look, step = (0.010, 0.0015) if device.startswith("cuda") else (0.014, 0.0)  # a GPU launches kernels first
     passes = 3 / 8 * BANK / recipe.batch_size  # forward through both, against 4 and 8 passes' worth in a step
-    ratio = (look + gflop * passes / rate) / (step + gflop / rate)
+    ratio = (look + seconds * passes) / (step + seconds)
     return next((every for every in INTERVALS if ratio / every <= 0.017), INTERVALS[-1])
 
 
@@ -389,16 +320,7 @@ def _some(dataset: data.Dataset, count: int, device: torch.device) -> tuple[Tens
     """`count` images in [0, 1] chosen with a fixed seed, and their labels."""
     chosen = np.random.default_rng(1).permutation(len(dataset))[:count]
     labels = None if dataset.labels is None else torch.from_numpy(dataset.labels[chosen]).to(device)
-    return _unit(dataset.take(chosen), device), labels
-
-
-def _unit(images: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(images).to(device).float() / 255
-
-
-def _small(images: Tensor) -> Tensor:
-    """Images as rows of at most 32 x 32 pixels."""
-    return (images if images.shape[-1] <= 32 else F.adaptive_avg_pool2d(images, 32)).flatten(1)
+    return unit(dataset.take(chosen), device), labels
 
 
 def _pairwise(rows: Tensor) -> float:

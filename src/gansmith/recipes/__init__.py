@@ -183,15 +183,20 @@ def step_gflop(recipe: Recipe) -> float:
     serves both); the discriminator
     forward and backward on real and fake, then forward and half backward on fake (8 of them for a batch).
     """
-    latent = torch.zeros(2, recipe.noise.size)
     image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
-    with torch.random.fork_rng(devices=[]):
-        forward = [_flop(generator(recipe), latent), _flop(discriminator(recipe), image)]
     passes = 3 if recipe.share_noise and recipe.fakes == "training" else 4
-    return (passes * forward[0] + 8 * forward[1]) / len(latent) * recipe.batch_size / 1e9
+    return recipe.batch_size * (passes * image_gflop(recipe) + 8 * _gflop(discriminator, recipe, image))
 
 
-def _flop(network: nn.Module, value: torch.Tensor) -> int:
+def image_gflop(recipe: Recipe) -> float:
+    """Arithmetic of making one image, in 1e9 operations."""
+    return _gflop(generator, recipe, torch.zeros(2, recipe.noise.size))
+
+
+def _gflop(build: Callable[[Recipe], nn.Module], recipe: Recipe, value: torch.Tensor) -> float:
+    """Of one row of a forward pass."""
+    with torch.random.fork_rng(devices=[]):
+        network = build(recipe)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(value)
-    return int(counter.get_total_flops())
+    return float(counter.get_total_flops()) / len(value) / 1e9
