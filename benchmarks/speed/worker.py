@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.speed import peers
 from gansmith.recipe import parse
 
-FETCHES = 20
+FETCHES = 200
 
 
 def main() -> None:
@@ -83,7 +83,12 @@ class Worker:
         def from_cache(index: int) -> object:
             return training.to_pixels(cached.at(index * self.recipe.batch_size), self.recipe, device)
 
-        return {"memory": _each(self.built.fetch), "cache": _each(from_cache)}
+        ways = {"memory": self.built.fetch, "cache": from_cache}
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        for index in range(FETCHES):
+            for name, fetch in ways.items():
+                times[name].append(_timed(partial(fetch, index))["seconds"])
+        return {name: float(np.median(taken)) for name, taken in times.items()}
 
     def products(self, sides: list[int]) -> dict[str, float]:
         """GFLOP/s of PyTorch's matrix products, the best of some sizes: the ceiling of this machine, now."""
@@ -108,12 +113,6 @@ def _timed(call: Callable[[], object]) -> dict[str, float]:
     wall, busy = time.perf_counter(), time.process_time()
     call()
     return {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - busy}
-
-
-def _each(fetch: Callable[[int], object]) -> float:
-    """Seconds of one call, the median of FETCHES."""
-    fetch(0)
-    return float(np.median([_timed(partial(fetch, index))["seconds"] for index in range(1, FETCHES + 1)]))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ SAMPLES = 2000
 AGAINST = 10_000  # real images at most: their mean and covariance are computed once
 SHARE = 0.04  # of the training time that measuring may take by estimate; the promise is 5 %
 THIN = (1, 2, 4, 5, 10, 20)  # every so many checkpoints
+LEAST_STEP = 0.002  # seconds that a step takes beside its arithmetic, however small
 ENCODING = 0.65  # seconds of one core, as measured, whatever the images: encoding, the distance, moving memory
 SETTLE_ON = 1024
 SEED = 0x9A11  # of the latents: none that people look at or evaluate with
@@ -162,14 +163,14 @@ def interval(recipe: Recipe, *, device: str, precision: str, steps: int, checkpo
     0, not at all, where even a single time would take more. A function of recipe, length and machine kind alone, not
     of a clock: the same command has the same rows.
     """
-    step = hardware.nominal_seconds(recipes.step_gflop(recipe), device=device, precision=precision)
+    step = LEAST_STEP + hardware.nominal_seconds(recipes.step_gflop(recipe), device=device, precision=precision)
     allowed = SHARE * steps * step / cost(recipe, device=device)
     checkpoints = math.ceil(steps / checkpoint_every)
     return next((thin * checkpoint_every for thin in THIN if math.ceil(checkpoints / thin) <= allowed), 0)
 
 
 def cost(recipe: Recipe, *, device: str) -> float:
-    """Seconds that measuring once takes, nominally: making the samples, and encoding them, which costs the same for all."""
+    """Seconds that measuring once takes, nominally: making the samples, and encoding them, which never costs more."""
     made = SAMPLES + (SETTLE_ON if recipe.statistics == "settled" else 0)
     return ENCODING + hardware.nominal_seconds(made * recipes.image_gflop(recipe), device=device)
 

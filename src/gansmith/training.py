@@ -202,7 +202,8 @@ def to_pixels(images: np.ndarray | Tensor, recipe: Recipe, device: torch.device)
     """uint8 (N, C, H, W) -> float32 within recipe.pixels, on the device, channels last."""
     black, white = recipe.pixels
     small = torch.as_tensor(images).to(device, non_blocking=True)
-    return (small.float() * ((white - black) / 255) + black).contiguous(memory_format=torch.channels_last)
+    scaled = torch.add(torch.tensor(float(black)), small, alpha=(white - black) / 255)  # in one pass over memory
+    return scaled.contiguous(memory_format=torch.channels_last)
 
 
 def labels_at(images: Images, position: int, recipe: Recipe, device: torch.device) -> Tensor | None:
