@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageFilter
 
 from decoder import conditional, decoder
-from gansmith import cli, data, latent
-from gansmith.latent import digits, inversion
+from gansmith import cli, data, hardware, latent
+from gansmith.latent import digits, inversion, search
 from gansmith.latent.attributes import thickness
 from gansmith.latent.inversion import Inverted, invert
 from gansmith.metrics import encoder as encoders
@@ -63,6 +63,14 @@ def test_the_search_gets_no_worse_with_more(inverted: Inverted) -> None:
 def test_a_result_depends_on_its_picture_alone(inverted: Inverted) -> None:
     alone = invert(decoder(), real(6)[4:5])
     assert np.array_equal(alone.latents[0], inverted.latents[4])
+
+
+def test_coarse_products_find_as_much(inverted: Inverted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "HEAVY", 0.0)
+    monkeypatch.setattr(hardware, "bf16_support", lambda device: (True, "wherever it is emulated too"))
+    found = invert(decoder(), real(4))
+    assert not np.array_equal(found.latents, inverted.latents[:4])  # bf16 was at work
+    assert found.errors.mean() < 1.1 * inverted.errors[:4].mean()
 
 
 def test_latents_stay_on_the_shell(inverted: Inverted) -> None:

@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gansmith import recipes
 from gansmith.data.terms import Progress, Ticker
 from gansmith.latent.classes import encoder_of
-from gansmith.latent.search import Slope, as_tensor, within
+from gansmith.latent.search import Slope, as_tensor, coarse, heavy, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.metrics.encoder import Encoder
 from gansmith.sampling import CHUNK, Generator
@@ -20,9 +19,7 @@ from gansmith.sampling import CHUNK, Generator
 SEED = 0x1274E7
 """Of the samples that a search begins from, when no seed is given: a sequence of its own."""
 CANDIDATES, FEWER = 4096, 1024
-"""Samples to begin from; fewer for generators whose steps take HEAVY or more of arithmetic an image."""
-HEAVY = 0.1
-"""GFLOP."""
+"""Samples to begin from; fewer of heavy generators."""
 STARTS, KEPT = 6, 2
 """Descents that are begun, and those that are ended: the best after a quarter of the steps."""
 STEPS, RATE = 160, 0.1
@@ -96,7 +93,8 @@ def invert(
         raise ValueError(f"{starts} starts, {steps} steps, seed {seed}: give 1 to {CHUNK}, 1 to 100,000, 0 or more")
     known = _known(generator, labels, len(images))
     generator, encoder = steady(generator), encoder or encoder_of(generator)
-    candidates = _Candidates(generator, encoder, seed, progress)
+    with coarse(generator):
+        candidates = _Candidates(generator, encoder, seed, progress)
     slope = Slope(generator, encoder)
     tick = Ticker(progress, "inverting", len(images) * steps)
     found, chosen, before = [], [], []
@@ -104,7 +102,8 @@ def invert(
         rows, nearest = candidates.nearest(picture, label, starts)
         z, classes = candidates.latents[rows], None if candidates.labels is None else candidates.labels[rows]
         target = _Target(picture, encoder)
-        best, label = _descended(generator, slope, target, z, classes, steps, partial(_from, tick, index * steps))
+        with coarse(generator):
+            best, label = _descended(generator, slope, target, z, classes, steps, partial(_from, tick, index * steps))
         found.append(best)
         chosen.append(label)
         before.append(nearest)
@@ -133,7 +132,7 @@ class _Candidates:
 
     def __init__(self, generator: Generator, encoder: Encoder, seed: int, progress: Progress | None) -> None:
         recipe = generator.recipe
-        count = FEWER if recipes.step_gflop(recipe) / recipe.batch_size >= HEAVY else CANDIDATES
+        count = FEWER if heavy(generator) else CANDIDATES
         self.latents = generator.latents(count, seed=seed).numpy()
         self.labels: Labels | None = np.arange(count) % recipe.classes if recipe.classes else None
         tick = Ticker(progress, "samples to begin from", count)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from gansmith import hardware, recipes
 from gansmith.latent.vectors import Labels, steady
 from gansmith.metrics.encoder import Encoder
 from gansmith.recipe import Noise
@@ -15,6 +16,8 @@ from gansmith.sampling import Generator
 from gansmith.step import generate
 
 Matrix = NDArray[np.float64]
+HEAVY = 0.02
+"""GFLOP an image."""
 SHELL = 2.0
 """Normal noise of size Z has a length of sqrt(Z) ± 0.71; searches stay within so many of these 0.71."""
 
@@ -29,6 +32,21 @@ def within(noise: Noise, z: Tensor) -> Tensor:
     wanted = length.clamp(max(noise.size**0.5 - away, 0.0), noise.size**0.5 + away)
     moved: Tensor = noise.center + noise.scale * centred * (wanted / length)
     return moved
+
+
+def heavy(generator: Generator) -> bool:
+    """Whether images take so long to make that a search must be sparing."""
+    return recipes.image_gflop(generator.recipe) >= HEAVY
+
+
+def coarse(generator: Generator) -> torch.autocast:
+    """Products in bf16 while a search looks about, where that is faster: what it finds is made anew without.
+
+    Steps of a search are coarser than bf16's rounding; the image that a latent is shown with is always made in fp32.
+    """
+    device = generator.device.type
+    faster = heavy(generator) and hardware.bf16_support(device)[0]
+    return torch.autocast(device, torch.bfloat16, enabled=faster, cache_enabled=False)  # the latent changes in place
 
 
 class Slope:
