@@ -65,6 +65,10 @@ def test_a_result_depends_on_its_picture_alone(inverted: Inverted) -> None:
     assert np.array_equal(alone.latents[0], inverted.latents[4])
 
 
+def test_a_floor_is_the_median_of_inverting_one_by_one(inverted: Inverted) -> None:
+    assert inversion.floor(decoder(), real(6)) == pytest.approx(float(np.median(inverted.errors)), rel=0.02)
+
+
 def test_coarse_products_find_as_much(inverted: Inverted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "HEAVY", 0.0)
     monkeypatch.setattr(hardware, "bf16_support", lambda device: (True, "wherever it is emulated too"))

@@ -27,6 +27,8 @@ FEATURES = 0.01
 """Weight of the squared distance of features (each of variance 1 over the data) beside that of pixels, which is all
 that counts once the best descents are chosen."""
 MOST = 1000
+TOGETHER = 8
+"""Pictures that a floor inverts at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,40 +93,89 @@ def invert(
         raise ValueError(f"pictures are {images.dtype} {images.shape}; give 1 to {MOST} of uint8 (N, {shape})")
     if not 1 <= starts <= CHUNK or not 1 <= steps <= 100_000 or seed < 0:
         raise ValueError(f"{starts} starts, {steps} steps, seed {seed}: give 1 to {CHUNK}, 1 to 100,000, 0 or more")
-    known = _known(generator, labels, len(images))
-    generator, encoder = steady(generator), encoder or encoder_of(generator)
-    with coarse(generator):
-        candidates = _Candidates(generator, encoder, seed, progress)
-    slope = Slope(generator, encoder)
-    tick = Ticker(progress, "inverting", len(images) * steps)
-    found, chosen, before = [], [], []
-    for index, (picture, label) in enumerate(zip(images, known, strict=True)):
-        rows, nearest = candidates.nearest(picture, label, starts)
-        z, classes = candidates.latents[rows], None if candidates.labels is None else candidates.labels[rows]
-        target = _Target(picture, encoder)
-        with coarse(generator):
-            best, label = _descended(generator, slope, target, z, classes, steps, partial(_from, tick, index * steps))
-        found.append(best)
-        chosen.append(label)
-        before.append(nearest)
-    latents = np.stack(found)
-    classes = np.array(chosen, np.int64) if recipe.classes else None
-    made = generator.images(torch.from_numpy(latents), classes)
-    names = names or [f"picture {index}" for index in range(len(images))]
-    return Inverted(Vectors(latents, tuple(names), classes), images, made, _rms(made, images), np.array(before))
+    search = _Search(_known(generator, labels, len(images)), seed, starts, steps)
+    return search.run(generator, encoder or encoder_of(generator), images, names, together=1, progress=progress)
 
 
 def floor(generator: Generator, images: Images, *, progress: Progress | None = None) -> float:
-    """The median error of inverting these images, in grey levels: what a picture of their kind can hope for."""
-    return float(np.median(invert(generator, images, progress=progress).errors))
+    """The median error of inverting these images, in grey levels: what a picture of their kind can hope for.
+
+    Several are inverted at once, which is faster than one by one; roundings then differ from those of :func:`invert`.
+    """
+    search = _Search([None] * len(images), SEED, STARTS, STEPS)
+    found = search.run(generator, encoder_of(generator), images, None, together=TOGETHER, progress=progress)
+    return float(np.median(found.errors))
 
 
-class _Target:
-    """A picture, and what an encoder sees in it."""
+@dataclass(frozen=True)
+class _Search:
+    """What is known of the pictures, and how far to look."""
 
-    def __init__(self, picture: Images, encoder: Encoder) -> None:
-        self.pixels = torch.from_numpy(picture[None].astype(np.float32))
-        self.features = torch.from_numpy(encoder.encode(picture[None]).features).float()
+    known: list[int | None]
+    seed: int
+    starts: int
+    steps: int
+
+    def run(
+        self,
+        generator: Generator,
+        encoder: Encoder,
+        images: Images,
+        names: Sequence[str] | None,
+        *,
+        together: int,
+        progress: Progress | None,
+    ) -> Inverted:
+        """Inverts so many pictures at once."""
+        generator = steady(generator)
+        with coarse(generator):
+            candidates = _Candidates(generator, encoder, self.seed, progress)
+        slope = Slope(generator, encoder)
+        tick = Ticker(progress, "inverting", len(images) * self.steps)
+        found, chosen, before = [], [], []
+        for first in range(0, len(images), together):
+            part = images[first : first + together]
+            near = [
+                candidates.nearest(picture, label, self.starts)
+                for picture, label in zip(part, self.known[first : first + together], strict=True)
+            ]
+            count = min(len(rows) for rows, _ in near)  # of a class there may be fewer than are begun from
+            rows = np.concatenate([rows[:count] for rows, _ in near])
+            z, classes = candidates.latents[rows], None if candidates.labels is None else candidates.labels[rows]
+            with coarse(generator):
+                best, best_classes = _descended(
+                    generator, slope, _Targets.of(part, encoder), z, classes, self.steps,
+                    partial(_from, tick, first * self.steps, len(part)),
+                )  # fmt: skip
+            found.append(best)
+            chosen.append(best_classes)
+            before += [least for _, least in near]
+        latents = np.concatenate(found)
+        classes = np.concatenate(chosen) if generator.recipe.classes else None
+        made = generator.images(torch.from_numpy(latents), classes)
+        names = names or [f"picture {index}" for index in range(len(images))]
+        return Inverted(Vectors(latents, tuple(names), classes), images, made, _rms(made, images), np.array(before))
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """Pictures (P, ...), and what an encoder sees in them."""
+
+    pixels: Tensor
+    features: Tensor
+
+    @classmethod
+    def of(cls, pictures: Images, encoder: Encoder) -> "_Targets":
+        features = torch.from_numpy(encoder.encode(pictures).features).float()
+        return cls(torch.from_numpy(pictures.astype(np.float32)), features)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def each(self, times: int, device: torch.device) -> "_Targets":
+        """Every picture so many times, one after the other: the targets of as many descents."""
+        parts = (part.repeat_interleave(times, dim=0).to(device) for part in (self.pixels, self.features))
+        return _Targets(*parts)
 
 
 class _Candidates:
@@ -160,42 +211,43 @@ class _Candidates:
 def _descended(
     generator: Generator,
     slope: Slope,
-    target: _Target,
+    targets: _Targets,
     starts: Latents,
     labels: Labels | None,
     steps: int,
     tick: Callable[[int], None],
-) -> tuple[Latents, int]:
-    """Where the best start went (Z,), and its class."""
+) -> tuple[Latents, Labels]:
+    """Where the best start of each picture (P * S, Z) went (P, Z), and its class (P,), -1 without."""
     z, classes = torch.from_numpy(starts), as_tensor(labels)
     begun = max(1, steps // 4)
-    for done, length, weight in ((0, begun, FEATURES), (begun, steps - begun, 0.0)):
-        z, away = _descent(generator, slope, target, z, classes, length, weight, partial(_from, tick, done))
-        kept = away.argsort(stable=True)[:KEPT]
+    for done, length, weight, most in ((0, begun, FEATURES, KEPT), (begun, steps - begun, 0.0, 1)):
+        z, away = _descent(generator, slope, targets, z, classes, length, weight, partial(_from, tick, done, 1))
+        each = away.view(len(targets), -1)
+        kept = (each.argsort(dim=1, stable=True)[:, :most] + each.shape[1] * torch.arange(len(each))[:, None]).flatten()
         z, classes = z[kept], None if classes is None else classes[kept]
-    return z[0].numpy(), -1 if classes is None else int(classes[0])
+    return z.numpy(), np.full(len(z), -1) if classes is None else classes.numpy()
 
 
 def _descent(
     generator: Generator,
     slope: Slope,
-    target: _Target,
+    targets: _Targets,
     starts: Tensor,
     labels: Tensor | None,
     steps: int,
     weight: float,
     tick: Callable[[int], None],
 ) -> tuple[Tensor, Tensor]:
-    """The nearest that each start (N, Z) came to the target on its way, and how near (N,): mean square of pixels."""
+    """The nearest that each start (N, Z) came to its target on its way, and how near (N,): mean square of pixels."""
     noise, device = generator.recipe.noise, generator.device
-    pixels, features = target.pixels.to(device), target.features.to(device)
+    wanted = targets.each(len(starts) // len(targets), device)
     labels = None if labels is None else labels.to(device)
     z = starts.clone().to(device).requires_grad_()
     optimizer = torch.optim.Adam([z], RATE * noise.scale)
     best, least = z.detach().clone(), torch.full((len(z),), torch.inf, device=device)
     for step in range(steps + 1):
         images = slope.images(z, labels)
-        away = ((images - pixels) / 255).square().flatten(1).mean(1)
+        away = ((images - wanted.pixels) / 255).square().flatten(1).mean(1)
         with torch.no_grad():  # the last step need not be the best
             nearer = away < least
             best[nearer], least[nearer] = z[nearer], away[nearer]
@@ -203,7 +255,7 @@ def _descent(
             break
         loss = away
         if weight:
-            loss = away + weight * (slope.look(images)[0] - features).square().mean(1)
+            loss = away + weight * (slope.look(images)[0] - wanted.features).square().mean(1)
         (z.grad,) = torch.autograd.grad(loss.sum(), z)
         optimizer.param_groups[0]["lr"] = RATE * noise.scale * (1 - 0.9 * step / steps)
         optimizer.step()
@@ -213,8 +265,8 @@ def _descent(
     return best.cpu(), least.cpu()
 
 
-def _from(tick: Callable[[int], None], before: int, done: int) -> None:
-    tick(before + done)
+def _from(tick: Callable[[int], None], before: int, times: int, done: int) -> None:
+    tick(before + times * done)
 
 
 def _rms(a: Images, b: Images) -> NDArray[np.float64]:
