@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gansmith import recipes, sampling
+from gansmith.data import terms
 from gansmith.sampling import Generator, Samples, latents, settle
 
 
@@ -49,6 +50,24 @@ def test_an_image_does_not_depend_on_the_request(name: str) -> None:
     assert np.array_equal(many[70:75], g.sample(5, seed=3, start=70).images)
     assert np.array_equal(many[149:], g.sample(1, seed=3, start=149).images)
     assert not np.array_equal(many[:64], g.sample(64, seed=4).images)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_bf16_changes_pixels_by_a_few_grey_levels(name: str) -> None:
+    g = generator(name)
+    exact = g.sample(70, seed=3).images.astype(int)
+    g.precision = "bf16"
+    coarse = g.sample(70, seed=3).images.astype(int)
+    assert np.array_equal(coarse[65:], g.sample(5, seed=3, start=65).images)
+    assert not np.array_equal(exact, coarse)
+    assert abs(exact - coarse).mean() < 2
+
+
+def test_progress_is_told_of_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terms.time, "monotonic", iter(range(0, 1000, 3)).__next__)
+    told: list[tuple[str, int, int]] = []
+    generator("mlp").sample(150, seed=3, progress=lambda *row: told.append(row))
+    assert told == [("images", 64, 150), ("images", 128, 150), ("images", 150, 150)]
 
 
 def test_batch_statistics_are_the_published_way_and_still_seeded() -> None:

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from gansmith import recipes, render
 from gansmith.checkpoint import read_tensors, write_tensors
+from gansmith.data import Progress
+from gansmith.data.terms import Ticker
+from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
 from gansmith.recipe import Noise, Recipe, parse
 from gansmith.run import read_json, remove, write_text
@@ -154,12 +157,17 @@ class Samples:
 
 @dataclass
 class Generator:
-    """A generator ready to sample: its network in inference mode and its recipe."""
+    """A generator ready to sample: its network in inference mode and its recipe.
+
+    With precision "bf16" images are made about twice as fast where the device multiplies bf16 fast; pixels then differ
+    by some grey levels.
+    """
 
     network: nn.Module
     recipe: Recipe
     classes: Sequence[str] = ()
     about: dict[str, object] = field(default_factory=dict)
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -206,12 +214,19 @@ class Generator:
         return class_of(name, self.classes or [str(number) for number in range(self.recipe.classes)])
 
     @torch.no_grad()
-    def images(self, z: Tensor, labels: Sequence[int] | np.ndarray | Tensor | None = None) -> np.ndarray:
+    def images(
+        self,
+        z: Tensor,
+        labels: Sequence[int] | np.ndarray | Tensor | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
         """Latents (N, Z) -> uint8 (N, C, S, S); an image depends on its own latent alone (statistics "batch" apart).
 
         Args:
             z: the latents.
             labels: a conditional generator's classes (N,), each in 0 .. K - 1; without them row i has class i mod K.
+            progress: told after two seconds how it gets on.
 
         Raises ValueError in one line for latents or labels of another kind.
         """
@@ -220,15 +235,24 @@ class Generator:
         given = self._labels(labels, len(z))
         shape = (len(z), self.recipe.channels, self.recipe.size, self.recipe.size)
         images = np.empty(shape, np.uint8)
+        tick = Ticker(progress, "images", len(z))
         for start in range(0, len(z), CHUNK):
             part, asked = (_filled(rows, start) for rows in (z, given))
             assert part is not None
-            output = generate(self.network, part.to(self.device), None if asked is None else asked.to(self.device))
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                output = generate(self.network, part.to(self.device), None if asked is None else asked.to(self.device))
             images[start : start + CHUNK] = to_uint8(output[: len(z) - start], self.recipe.pixels)
+            tick(min(start + CHUNK, len(z)))
         return images
 
     def sample(
-        self, n: int = 64, *, seed: int = 0, start: int = 0, label: str | int | Sequence[str | int] | None = None
+        self,
+        n: int = 64,
+        *,
+        seed: int = 0,
+        start: int = 0,
+        label: str | int | Sequence[str | int] | None = None,
+        progress: Progress | None = None,
     ) -> Samples:
         """Images start .. start + n of the endless sequence of ``seed``.
 
@@ -238,6 +262,7 @@ class Generator:
             start: its first image.
             label: what a conditional generator is to make: a class by name or number, or several that take turns.
                 Without it all take turns: image i has class i mod K.
+            progress: told after two seconds how it gets on.
 
         Raises ValueError for n outside 1 .. 10,000,000, a negative seed or start, or a label that it does not know.
         """
@@ -254,7 +279,7 @@ class Generator:
         given = turns[labels(len(turns), start=first, count=end - first)] if len(turns) else None
         wanted = slice(start - first, start - first + n)
         return Samples(
-            self.images(z, given)[wanted],
+            self.images(z, given, progress=progress)[wanted],
             z[wanted].numpy(),
             seed,
             None if given is None else given[wanted].numpy(),
