@@ -209,9 +209,9 @@ def ill(name: str, how: str, right: str, recipe: str, steps: int, **more: Any) -
 
 
 CASES = (
-    healthy("mlp", "as published", "mlp", 4000, quick=True),
+    healthy("mlp", "as published", "mlp", 12_000),
     healthy("mlp-bn", "as published", "mlp-bn", 1500),
-    healthy("mlp-bn, half as wide", "widths 0.5, batches of 64", "mlp-bn", 2000, overrides=HALF),
+    healthy("mlp-bn, half as wide", "widths 0.5, batches of 64", "mlp-bn", 2000, overrides=HALF, quick=True),
     healthy("Fashion-MNIST", "the same", "mlp-bn", 2000, overrides=HALF, source="fashion-mnist"),
     healthy("dcgan-upsample", "widths 0.25, batches of 64", "dcgan-upsample", 250, overrides=SMALL_DCGAN),
     healthy("dcgan-transpose", "widths 0.25, batches of 64", "dcgan-transpose", 250, overrides=SMALL_DCGAN),

@@ -209,10 +209,10 @@ def twins(found: Mapping[str, Any]) -> list[str]:
         noise = max(statistics.stdev(each) for each in values)
         apart = statistics.fmean(values[0]) - statistics.fmean(values[1])
         for told, each in zip(pair, values, strict=True):
-            width = f", width {told['overrides']['generator.width']:g}" if told["overrides"] else ""
+            changes = "".join(f", {name} {value:g}" for name, value in told["overrides"].items())
             said = f"{apart:+.2f}, {abs(apart) / noise:.1f} of the seeds' standard deviation" if told is pair[0] else ""
             lines.append(
-                [f"`{told['recipe']}`{width}", f"{told['steps'][0]:,}", told["layers"],
+                [f"`{told['recipe']}`{changes}", f"{told['steps'][0]:,}", told["layers"],
                  ", ".join(f"{value:.2f}" for value in each), cell("fd", each), said]
             )  # fmt: skip
     return grid(heads, lines)

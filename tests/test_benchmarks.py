@@ -1,17 +1,22 @@
-"""The speed benchmark: peers are the published networks, it runs on tiny settings, and its tables hold its numbers."""
+"""The benchmarks: peers are the published networks, tiny settings run through, and tables hold the numbers."""
 
 import json
+import statistics
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import recipes as headline
 from benchmarks.speed import __main__ as benchmark
 from benchmarks.speed import peers, table
 from benchmarks.speed.group import interpreter
 from benchmarks.speed.measure import PUBLISHED, Plan, published_gflop
 from gansmith import recipes
+from gansmith.metrics import evaluation
+from gansmith.metrics.evaluation import evaluating
 
 ROOT = Path(__file__).parents[1]
 IMAGES = np.random.default_rng(0).integers(0, 256, (32, 1, 28, 28), np.uint8)
@@ -127,3 +132,41 @@ def test_growth_and_targets_are_tabled(results: dict) -> None:
     assert "16: 32.0 ms · 64: 128 ms" in table.growth(rows)[-1]
     goals = "\n".join(table.targets(results["recipes"]))
     assert "memory over eager fp32" in goals
+
+
+def test_recipes_are_trained_once_measured_and_tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = [
+        headline.Case(name, "mlp", 4, seeds=(0, 1), overrides={"batch_size": 8}, fast=fast)
+        for name, fast in (("tiny", "auto"), ("tiny-plain", "off"))
+    ]
+    monkeypatch.setattr(headline, "HEADLINE", tiny[:1])
+    monkeypatch.setattr(headline, "PATHS", tiny[1:])
+    monkeypatch.setattr(headline, "TWINS", [("tiny", "tiny-plain")])
+    monkeypatch.setattr(evaluating, "SAMPLES", 200)
+    page, results = tmp_path / "page.md", tmp_path / "found.json"
+    page.write_text("<!-- recipes: begin -->\n<!-- recipes: end -->\n<!-- layers: begin -->\n<!-- layers: end -->\n")
+
+    def run(do: str) -> None:
+        monkeypatch.setattr("sys.argv", ["recipes", do, str(tmp_path), "--docs", str(page), "--results", str(results)])
+        headline.main()
+
+    run("train")
+    logs = {path: path.read_text() for path in tmp_path.rglob("metrics.jsonl")}
+    assert len(logs) == 4
+    run("train")
+    assert logs == {path: path.read_text() for path in tmp_path.rglob("metrics.jsonl")}
+    monkeypatch.setattr(headline, "HEADLINE", [replace(tiny[0], steps=6)])
+    run("train")
+    run("tables")
+    found = json.loads(results.read_text())
+    assert found["tiny"]["steps"] == [6, 6]
+    assert found["tiny-plain"]["steps"] == [4, 4]
+    distances = found["tiny"]["figures"]["fd"]
+    line = next(line for line in page.read_text().splitlines() if line.startswith("| `mlp` | mnist"))
+    assert f"| {statistics.fmean(distances):.0f} ± {statistics.stdev(distances):.0f} |" in line
+    assert "| plain |" in page.read_text()
+    kept = results.read_text()
+    monkeypatch.setattr(evaluating, "measure", None)  # what was evaluated is not evaluated again
+    monkeypatch.setattr(evaluation, "measure", None)
+    run("tables")
+    assert results.read_text() == kept
