@@ -324,7 +324,7 @@ CASES = (
     ill(
         "no slope",
         "answers x 100, clipped at 8",
-        "vanishing gradient | discriminator overpowers",
+        "vanishing gradient | discriminator overpowers | dead discriminator",
         "mlp",
         1000,
         change=saturating,

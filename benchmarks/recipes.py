@@ -52,8 +52,8 @@ HEADLINE = (
 )
 PATHS = (
     Case("deconv-plain", "deconv", 3_000, fast="off"),
-    Case("narrow-fast", "dcgan-upsample", 1_500, overrides=NARROW),
-    Case("narrow-plain", "dcgan-upsample", 1_500, overrides=NARROW, fast="off"),
+    Case("narrow-fast", "dcgan-upsample", 500, overrides=NARROW),
+    Case("narrow-plain", "dcgan-upsample", 500, overrides=NARROW, fast="off"),
 )
 TWINS = (("deconv", "deconv-plain"), ("narrow-fast", "narrow-plain"))
 COLUMNS = {

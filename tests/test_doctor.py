@@ -189,6 +189,31 @@ def test_what_still_heals_is_not_ill() -> None:
     assert any(f.ill for f in diagnose(*sick({"distance": 0.1, "entropy": 0.5, "gap": 1.0})))
 
 
+def test_gradients_that_jump_from_nothing_do_not_explode_while_losses_are_small() -> None:
+    found = diagnose(*sick({"generator_gradient": lambda i: 6.0 * 4**i, "distance": 0.07, "gap": 0.8}))
+    assert (found[0].name, found[0].ill) == ("total collapse", True)
+    assert ("exploding", True) not in [(finding.name, finding.ill) for finding in found]
+
+
+def test_a_discriminator_overpowers_though_it_errs_once_in_ten_looks() -> None:
+    right = {"discriminator_accuracy": 1.0, "discriminator_loss": 0.17}
+    metrics, rows = sick({**right, "gap": lambda i: 0.8 * 0.95**i})  # images still get better
+
+    def ill(every: int) -> bool:
+        some = [dict(row, discriminator_loss=0.4) if row["step"] // 250 % every == 1 else row for row in metrics]
+        return any(finding.ill for finding in diagnose(some, rows) if finding.name == "discriminator overpowers")
+
+    assert ill(1000)  # never
+    assert ill(13)
+    assert not ill(2)
+
+
+def test_copies_explain_a_discriminator_that_is_always_right() -> None:
+    found = diagnose(*sick({**SICK["generator copies"], **SICK["discriminator overpowers"]}))
+    assert found[0].name == "generator copies"
+    assert "discriminator overpowers" in found[0].follows
+
+
 def test_consequences_are_told_with_their_cause() -> None:
     found = diagnose(*sick({**SICK["dead discriminator"], **SICK["noise-like images"], "entropy": 0.1}))
     assert [finding.name for finding in found] == ["dead discriminator"]

@@ -195,6 +195,7 @@ RULES: tuple[Rule, ...] = (
         _words("closer_to_train"),
         remedies.stop_before,
         {"closer_to_train": 0.55},
+        explains=("discriminator overpowers",),
     ),
     Rule(
         "discriminator memorises",

@@ -53,11 +53,13 @@ def running_median(values: Column) -> Column:
     return np.where(known >= 5, middle, np.nan)
 
 
-def lasted(hits: Mask, steps: Column) -> Column:
-    """For how many steps each hit and those right before it have lasted."""
-    starts = np.where(hits, np.inf, steps)
-    misses = np.maximum.accumulate(np.where(np.isfinite(starts), starts, steps[:1] if len(steps) else 0))
-    return np.where(hits, steps - misses, 0.0)
+def mostly(hits: Mask, steps: Column, span: int) -> Mask:
+    """Whether nine in ten looks of the last ``span`` steps, with a look as long ago as that, are hits."""
+    sums = np.concatenate([[0], np.cumsum(hits)])
+    first = np.searchsorted(steps, steps - span, side="right")
+    share = (sums[1:] - sums[first]) / np.maximum(np.arange(1, len(steps) + 1) - first, 1)
+    long: Mask = (share >= 0.9) & (first > 0)
+    return long
 
 
 def peak(values: Column) -> Column:
@@ -89,7 +91,9 @@ def exploding(looks: Looks, facts: Facts) -> Mask:
 
 def exploded(looks: Looks, facts: Facts) -> Mask:
     """So that nothing comes of it."""
-    return (looks["generator_loss"] > 100) | (looks["discriminator_loss"] > 100) | flat(looks)
+    # Gradients alone also jump where they were next to nothing at first: in `deconv`, which collapses.
+    losses = np.fmax(looks["generator_loss"], looks["discriminator_loss"])
+    return (losses > 100) | (flat(looks) & (losses > 20))
 
 
 def blank(looks: Looks, facts: Facts) -> Mask:
@@ -140,8 +144,8 @@ def overpowers(looks: Looks, facts: Facts) -> Mask:
 
 def overpowered(looks: Looks, facts: Facts) -> Mask:
     """With no end of it in sight."""
-    # `mlp` looks so up to its step 1,300, and gets over it.
-    return ~comes(looks) | (lasted(overpowers(looks, facts), looks.steps) >= 1000)
+    # `mlp` looks so from step 300 to 1,300, and gets over it.
+    return ~comes(looks) | mostly(overpowers(looks, facts), looks.steps, 1200)
 
 
 def weak(looks: Looks, facts: Facts) -> Mask:
