@@ -1,7 +1,8 @@
 """Makes the pictures of docs/ from a run, in docs/images.
 
 `python docs/pictures.py RUN NAME` writes a lesson's NAME-progress.png, `python docs/pictures.py RUN explore` those of
-docs/explore.md; `python docs/pictures.py RUNS recipes` that of docs/recipes.md, of what benchmarks/recipes.py makes.
+docs/explore.md, `python docs/pictures.py RUN conditional` that of docs/conditional.md, `... RUNS recipes` that of
+docs/recipes.md, of the folder that benchmarks/recipes.py fills.
 """
 
 import shlex
@@ -74,11 +75,20 @@ def recipes(root: str) -> Path:
     return pictures.save(IMAGES / "recipes.png", pictures.rows(list(rows), list(rows.values())))
 
 
+def conditional(where: str) -> Path:
+    """Six noises down, all classes across."""
+    generator = gs.load(where)
+    classes = generator.recipe.classes
+    z = generator.latents(6, seed=0).repeat_interleave(classes, dim=0)
+    sheet = render.sheet(generator.images(z, list(range(classes)) * 6), columns=classes)
+    return pictures.save(IMAGES / "conditional-classes.png", sheet)
+
+
 if __name__ == "__main__":
     run, name = sys.argv[1:]
     if name == "explore":
         explore(run)
-    elif name == "recipes":
-        print(recipes(run))
+    elif name in {"recipes", "conditional"}:
+        print({"recipes": recipes, "conditional": conditional}[name](run))
     else:
         print(progress(run, name))
