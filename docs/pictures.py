@@ -66,13 +66,14 @@ def explore(where: str) -> None:
 def recipes(root: str) -> Path:
     """The first images of seed 0 of every recipe, below as many real ones."""
     folders = {path.name: path for path in Path(root).iterdir() if path.is_dir()}
-    rows = {"real MNIST": data.load("mnist", split="test").take(np.arange(SHOWN))}
+    rows = [("real MNIST", data.load("mnist", split="test").take(np.arange(SHOWN)))]
     for name in (*gs.recipes.names(), "fashion-mlp-bn"):
         run = next(run for run in every(folders[name]) if run.settings.seed == 0)
         if name.startswith("fashion"):
-            rows["real Fashion-MNIST"] = data.load("fashion-mnist", split="test").take(np.arange(SHOWN))
-        rows[f"{run.recipe.name}\n{run.metrics()[-1]['step']:,} steps"] = gs.load(run).sample(SHOWN, seed=0).images
-    return pictures.save(IMAGES / "recipes.png", pictures.rows(list(rows), list(rows.values())))
+            rows.append(("real Fashion-MNIST", data.load("fashion-mnist", split="test").take(np.arange(SHOWN))))
+        title = f"{run.recipe.name}\n{run.metrics()[-1]['step']:,} steps"
+        rows.append((title, gs.load(run).sample(SHOWN, seed=0).images))
+    return pictures.save(IMAGES / "recipes.png", pictures.rows(*zip(*rows, strict=True)))
 
 
 def conditional(where: str) -> Path:

@@ -1,7 +1,7 @@
 """A picture to the noise that makes it: the nearest of thousands of samples, then gradient descent on the latent."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gansmith.data.terms import Progress, Ticker
 from gansmith.latent.classes import encoder_of
-from gansmith.latent.search import Slope, as_tensor, coarse, heavy, within
+from gansmith.latent.search import Slope, as_tensor, coarse, hasty, heavy, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.metrics.encoder import Encoder
 from gansmith.sampling import CHUNK, Generator
@@ -23,6 +23,8 @@ CANDIDATES, FEWER = 4096, 1024
 STARTS, KEPT = 6, 2
 """Descents that are begun, and those that are ended: the best after a quarter of the steps."""
 STEPS, RATE = 160, 0.1
+SPARING = (4, 130)
+"""Descents and steps of heavy generators."""
 FEATURES = 0.01
 """Weight of the squared distance of features (each of variance 1 over the data) beside that of pixels, which is all
 that counts once the best descents are chosen."""
@@ -63,8 +65,8 @@ def invert(
     names: Sequence[str] | None = None,
     seed: int = SEED,
     encoder: Encoder | None = None,
-    starts: int = STARTS,
-    steps: int = STEPS,
+    starts: int | None = None,
+    steps: int | None = None,
     progress: Progress | None = None,
 ) -> Inverted:
     """The noise that comes nearest to pictures. Each picture's result depends on that picture alone.
@@ -80,8 +82,8 @@ def invert(
         names: (N,) of the vectors.
         seed: of the samples.
         encoder: whose features count beside the pixels; None for that of the generator's data.
-        starts: how many descents are begun.
-        steps: of the longest.
+        starts: how many descents are begun: 6 if not given, 4 with a slow generator.
+        steps: of the longest: 160 if not given, 130 with a slow generator.
         progress: told after two seconds how it gets on.
 
     Raises:
@@ -91,6 +93,8 @@ def invert(
     shape = (recipe.channels, recipe.size, recipe.size)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape or not 1 <= len(images) <= MOST:
         raise ValueError(f"pictures are {images.dtype} {images.shape}; give 1 to {MOST} of uint8 (N, {shape})")
+    usual = SPARING if heavy(generator) else (STARTS, STEPS)
+    starts, steps = usual[0] if starts is None else starts, usual[1] if steps is None else steps
     if not 1 <= starts <= CHUNK or not 1 <= steps <= 100_000 or seed < 0:
         raise ValueError(f"{starts} starts, {steps} steps, seed {seed}: give 1 to {CHUNK}, 1 to 100,000, 0 or more")
     search = _Search(_known(generator, labels, len(images)), seed, starts, steps)
@@ -102,7 +106,8 @@ def floor(generator: Generator, images: Images, *, progress: Progress | None = N
 
     Several are inverted at once, which is faster than one by one; roundings then differ from those of :func:`invert`.
     """
-    search = _Search([None] * len(images), SEED, STARTS, STEPS)
+    starts, steps = SPARING if heavy(generator) else (STARTS, STEPS)
+    search = _Search([None] * len(images), SEED, starts, steps)
     found = search.run(generator, encoder_of(generator), images, None, together=TOGETHER, progress=progress)
     return float(np.median(found.errors))
 
@@ -128,8 +133,7 @@ class _Search:
     ) -> Inverted:
         """Inverts so many pictures at once."""
         generator = steady(generator)
-        with coarse(generator):
-            candidates = _Candidates(generator, encoder, self.seed, progress)
+        candidates = _Candidates(generator, encoder, self.seed, progress)
         slope = Slope(generator, encoder)
         tick = Ticker(progress, "inverting", len(images) * self.steps)
         found, chosen, before = [], [], []
@@ -188,10 +192,11 @@ class _Candidates:
         self.labels: Labels | None = np.arange(count) % recipe.classes if recipe.classes else None
         tick = Ticker(progress, "samples to begin from", count)
         images, features = [], []
+        quick = replace(generator, precision="bf16") if hasty(generator) else generator
         for start in range(0, count, 512):
             rows = slice(start, start + 512)
             part = torch.from_numpy(self.latents[rows])
-            images.append(generator.images(part, None if self.labels is None else self.labels[rows]))
+            images.append(quick.images(part, None if self.labels is None else self.labels[rows]))
             features.append(encoder.encode(images[-1]).features)
             tick(start + 512)
         self._images, self._features = np.concatenate(images), np.concatenate(features)

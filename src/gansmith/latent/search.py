@@ -39,14 +39,17 @@ def heavy(generator: Generator) -> bool:
     return recipes.image_gflop(generator.recipe) >= HEAVY
 
 
-def coarse(generator: Generator) -> torch.autocast:
-    """Products in bf16 while a search looks about, where that is faster: what it finds is made anew without.
+def hasty(generator: Generator) -> bool:
+    """Whether a search looks about with products in bf16: where images are dear, and bf16 is faster.
 
     Steps of a search are coarser than bf16's rounding; the image that a latent is shown with is always made in fp32.
     """
-    device = generator.device.type
-    faster = heavy(generator) and hardware.bf16_support(device)[0]
-    return torch.autocast(device, torch.bfloat16, enabled=faster, cache_enabled=False)  # the latent changes in place
+    return heavy(generator) and hardware.bf16_support(generator.device.type)[0]
+
+
+def coarse(generator: Generator) -> torch.autocast:
+    """Products in bf16 where the search is :func:`hasty`. No cast is kept, for the latent changes in place."""
+    return torch.autocast(generator.device.type, torch.bfloat16, enabled=hasty(generator), cache_enabled=False)
 
 
 class Slope:
