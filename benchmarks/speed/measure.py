@@ -169,7 +169,8 @@ def published_gflop(recipe: Recipe) -> float:
         folded(self, *arguments, **named)
         self.fast = False
 
-    with mock.patch.object(nn.UpsampleConv2d, "__init__", plain):
+    counted = recipes.forward_gflop.__wrapped__  # anew: what is kept is of the folded layers
+    with mock.patch.object(nn.UpsampleConv2d, "__init__", plain), mock.patch.object(recipes, "forward_gflop", counted):
         return recipes.step_gflop(recipe)
 
 

@@ -1,6 +1,7 @@
 """The registry of recipes: each published system by name, with its source, its value and its networks."""
 
 import difflib
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -180,17 +181,23 @@ def step_gflop(recipe: Recipe) -> float:
     """Arithmetic of one training step in 1e9 operations: a multiplication and an addition for each product.
 
     The generator runs forward for both players and backward once (4 forward passes' worth, or 3 where one forward pass
-    serves both); the discriminator
-    forward and backward on real and fake, then forward and half backward on fake (8 of them for a batch).
+    serves both); the discriminator forward and backward on real and fake, then forward and half backward on fake (8).
     """
-    image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
     passes = 3 if recipe.share_noise and recipe.fakes == "training" else 4
-    return recipe.batch_size * (passes * image_gflop(recipe) + 8 * _gflop(discriminator, recipe, image))
+    generated, judged = forward_gflop(recipe)
+    return recipe.batch_size * (passes * generated + 8 * judged)
 
 
 def image_gflop(recipe: Recipe) -> float:
     """Arithmetic of making one image, in 1e9 operations."""
-    return _gflop(generator, recipe, torch.zeros(2, recipe.noise.size))
+    return forward_gflop(recipe)[0]
+
+
+@functools.lru_cache(maxsize=64)
+def forward_gflop(recipe: Recipe) -> tuple[float, float]:
+    """Arithmetic of generating one image, and of judging one, in 1e9 operations; networks are built to count them."""
+    image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
+    return _gflop(generator, recipe, torch.zeros(2, recipe.noise.size)), _gflop(discriminator, recipe, image)
 
 
 def _gflop(build: Callable[[Recipe], nn.Module], recipe: Recipe, value: torch.Tensor) -> float:
