@@ -67,6 +67,13 @@ def _partial_evidence(looks: Looks, at: int) -> str:
     return told + (f"; the commonest class changed {hops} times in {len(recent)} looks: it hops" if hops > 3 else "")
 
 
+def _late_evidence(looks: Looks, at: int) -> str:
+    name = "gap" if looks.has("gap") else "fd"
+    best = int(np.nanargmin(looks[name][: at + 1]))
+    was = f"at its best, at step {looks.steps[best]:,.0f}, it was {looks[name][best]:.2g}"
+    return f"{_words(name)(looks, at)}; {was}"
+
+
 WORDS = {
     "sensitivity": "for a change of noise images change by {:.2g} of the distance of real ones",
     "distance": "generated images lie {:.2g} x as far apart as real ones",
@@ -100,7 +107,8 @@ def _words(*names: str) -> Callable[[Looks, int], str]:
 
 PICTURES = ("noise-like images", "partial collapse")
 ONE_IMAGE = ("total collapse", *PICTURES)
-STUCK = ("vanishing gradient", "discriminator overpowers", "discriminator too weak", "late collapse")
+IMAGES = ("blank or saturated", "noise ignored", *ONE_IMAGE)
+STUCK = ("vanishing gradient", "discriminator overpowers", "discriminator too weak")
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -111,7 +119,7 @@ RULES: tuple[Rule, ...] = (
         _dead_evidence,
         remedies.revive_discriminator,
         {"logit_spread": None, "discriminator_loss": None, "generator_loss": None, "discriminator_accuracy": 0.5},
-        explains=("blank or saturated", "noise ignored", *ONE_IMAGE, *STUCK),
+        explains=("late collapse", *IMAGES, *STUCK),
     ),
     Rule(
         "exploding",
@@ -122,7 +130,17 @@ RULES: tuple[Rule, ...] = (
         remedies.tame_rates,
         {"generator_gradient": None, "discriminator_gradient": None, "generator_loss": 100, "discriminator_loss": 100},
         ill=signs.exploded,
-        explains=("blank or saturated", "noise ignored", *ONE_IMAGE, *STUCK),
+        explains=("late collapse", *IMAGES, *STUCK),
+    ),
+    Rule(
+        "late collapse",
+        "Images were better before.",
+        "the players lost their balance: a rate that is too high by now, or a setting that changed on the way",
+        signs.late,
+        _late_evidence,
+        remedies.stop_at_best,
+        {"gap": None, "fd": None},
+        explains=(*IMAGES, *STUCK, "checkerboard", "labels ignored"),
     ),
     Rule(
         "blank or saturated",
@@ -142,7 +160,18 @@ RULES: tuple[Rule, ...] = (
         _words("sensitivity", "distance"),
         remedies.let_noise_through,
         {"sensitivity": 0.005, "distance": 0.1},
-        explains=(*ONE_IMAGE, "late collapse"),
+        explains=ONE_IMAGE,
+    ),
+    Rule(
+        "oscillation",
+        "The players chase each other round: losses swing, and images do not settle.",
+        "players that learn by turns, momentum, or rates that do not fall",
+        signs.oscillates,
+        _words("discriminator_loss", "generator_loss", "gap"),
+        remedies.calm_down,
+        {"discriminator_loss": None, "generator_loss": None},
+        ill=signs.swings,
+        explains=(*ONE_IMAGE, *STUCK),
     ),
     Rule(
         "total collapse",
@@ -153,7 +182,7 @@ RULES: tuple[Rule, ...] = (
         remedies.spread_out,
         {"distance": 0.2, "sensitivity": None, "gap": None},
         ill=signs.collapsed,
-        explains=(*PICTURES, "late collapse"),
+        explains=PICTURES,
     ),
     Rule(
         "vanishing gradient",
@@ -246,24 +275,5 @@ RULES: tuple[Rule, ...] = (
         remedies.ask_louder,
         {"label_accuracy": 0.8},
         ill=lambda looks, facts: looks["label_accuracy"] < 0.5,
-    ),
-    Rule(
-        "late collapse",
-        "Images were better before.",
-        "the players lost their balance",
-        signs.late,
-        _words("gap", "fd"),
-        remedies.stop_at_best,
-        {"gap": None, "fd": None},
-    ),
-    Rule(
-        "oscillation",
-        "The players chase each other round: losses swing, and images do not settle.",
-        "momentum, or rates that do not fall",
-        signs.oscillates,
-        _words("discriminator_loss", "generator_loss", "gap"),
-        remedies.calm_down,
-        {"discriminator_loss": None, "generator_loss": None},
-        ill=lambda looks, facts: np.zeros(len(looks), dtype=bool),
     ),
 )

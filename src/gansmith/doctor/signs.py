@@ -167,17 +167,27 @@ def noise(looks: Looks, facts: Facts) -> Mask:
 
 
 def late(looks: Looks, facts: Facts) -> Mask:
-    """A gap, or Frechet distance, half as large again as at its best, beyond what trembles."""
+    """A gap, or Frechet distance, half as large again as at its best, which was good, and beyond what trembles."""
     gap = looks["gap"] if looks.has("gap") else looks["fd"]
     known = np.where(np.isfinite(gap), gap, np.inf)
     best = np.minimum.accumulate(known)
-    floor = 0.1 if looks.has("gap") else 0.0
-    hits: Mask = (gap > 1.5 * best + floor) & (looks.steps > 2 * looks.steps[np.isfinite(gap).argmax()])
+    floor, good = (0.1, 0.4) if looks.has("gap") else (0.0, math.inf)  # else it is another failure, from the start
+    hits: Mask = (gap > 1.5 * best + floor) & (looks.steps > 2 * looks.steps[np.isfinite(gap).argmax()]) & (best < good)
     return hits
 
 
 def oscillates(looks: Looks, facts: Facts) -> Mask:
-    """A wave in the discriminator's loss: its echo over 0.4, its height over 15 % of the loss."""
+    """A wave in the discriminator's loss, its height over 15 % of the loss, while images do not get better."""
+    return _waves(looks, 0.15)
+
+
+def swings(looks: Looks, facts: Facts) -> Mask:
+    """One of over half of the loss: runs that settle stay under 20 %."""
+    return _waves(looks, 0.5)
+
+
+def _waves(looks: Looks, height: float) -> Mask:
+    """Which of the last 120 looks show a wave of that height over the mean loss, with an echo over 0.4."""
     loss = looks["discriminator_loss"]
     hits = np.zeros(len(loss), dtype=bool)
     if len(loss) < 30 or not np.isfinite(loss).all():
@@ -185,7 +195,7 @@ def oscillates(looks: Looks, facts: Facts) -> Mask:
     recent = loss[-min(len(loss), 120) :]
     wave = recent - np.convolve(np.pad(recent, 10, "edge"), np.ones(21) / 21, "valid")
     power = float((wave * wave).sum())
-    if power <= 0 or wave.std() < 0.15 * recent.mean():
+    if power <= 0 or wave.std() < height * recent.mean():
         return hits
     echo = np.array([float((wave[lag:] * wave[:-lag]).sum()) / power for lag in range(1, len(wave) // 3)])
     below = np.flatnonzero(echo < 0)

@@ -1,0 +1,364 @@
+"""Runs made to fail in known ways, and healthy ones: what is done to each, and what the doctor should call it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gansmith.step import Players
+
+PUBLISHED_CLIP = 16.118  # -ln(1e-7): where Keras clips the cross-entropy of a sigmoid
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A training, and the findings that name what is wrong with it: none for a healthy one."""
+
+    name: str
+    how: str
+    right: frozenset[str]
+    recipe: str
+    steps: int
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    source: str = "mnist"
+    change: Callable[[Players], None] | None = None
+    quick: bool = False
+
+
+class Altered(nn.Module):
+    """A player with something done to what goes in and what comes out."""
+
+    def __init__(
+        self,
+        inner: nn.Module,
+        before: Callable[[Tensor], Tensor] = lambda value: value,
+        after: Callable[[Tensor], Tensor] = lambda value: value,
+    ) -> None:
+        super().__init__()
+        self.inner, self.before, self.after = inner, before, after
+
+    def forward(self, value: Tensor, *more: Any) -> Tensor:
+        result: Tensor = self.after(self.inner(self.before(value), *more))
+        return result
+
+
+class Constant(nn.Module):
+    """One learned picture for all noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.picture = nn.Parameter(torch.zeros(1, 1, 28, 28))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.sigmoid(self.picture).expand(len(z), -1, -1, -1)
+
+
+class Salty(nn.Module):
+    """A generator that strews white pixels over an eighth of its images, others for each noise."""
+
+    salt: Tensor
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.register_buffer("salt", torch.randn(100, 784))
+
+    def forward(self, z: Tensor) -> Tensor:
+        images: Tensor = self.inner(z)
+        return torch.maximum(images, (z @ self.salt > 11.5).float().view_as(images))
+
+
+class Deaf(nn.Module):
+    """A conditional generator that makes up its label from the noise."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        result: Tensor = self.inner(z, (z[:, 0] * 1e4).long().remainder(10))
+        return result
+
+
+def dead_from_the_start(players: Players) -> None:
+    """The published case: a sigmoid at its lower limit, where the clipped cross-entropy has no slope."""
+    players.discriminator = Altered(
+        players.discriminator, after=lambda logit: (logit - 50).clamp(-PUBLISHED_CLIP, PUBLISHED_CLIP)
+    )
+
+
+def dead_rectifiers(players: Players) -> None:
+    """Every unit of the discriminator's first layer is off for every image."""
+    first = next(layer for layer in players.discriminator.modules() if isinstance(layer, nn.Linear))
+    nn.init.constant_(first.bias, -1000.0)
+
+
+def no_noise(players: Players) -> None:
+    """The generator gets zeros for noise."""
+    replaced(players, Altered(players.generator, before=lambda z: z * 0.0))
+
+
+def constant(players: Players) -> None:
+    """The generator is one picture."""
+    replaced(players, Constant())
+
+
+def saturated(players: Players) -> None:
+    """The generator's sigmoid starts at its upper limit."""
+    last = [layer for layer in players.generator.modules() if isinstance(layer, nn.Linear)][-1]
+    nn.init.constant_(last.bias, 40.0)
+
+
+def uneven(players: Players) -> None:
+    """What transposed convolutions do whose kernel their stride does not divide, and nobody who sees it."""
+    blur_eyes(players, 4)
+    rows = torch.ones(28)
+    rows[::2] = 0.6
+    replaced(players, Altered(players.generator, after=lambda images: images * rows * rows[:, None]))
+
+
+def salted(players: Players) -> None:
+    """Salt in the images, and nobody who sees more of it than its sum."""
+    blur_eyes(players, 14)
+    replaced(players, Salty(players.generator))
+
+
+def blur_eyes(players: Players, size: int) -> None:
+    """The discriminator sees averages of `size` x `size` pixels."""
+
+    def averages(images: Tensor) -> Tensor:
+        return nn.functional.interpolate(nn.functional.avg_pool2d(images, size), scale_factor=size)
+
+    players.discriminator = Altered(players.discriminator, before=averages)
+
+
+def saturating(players: Players) -> None:
+    """A discriminator whose answers are clipped: right about everything, and without a slope for the generator."""
+    players.discriminator = Altered(players.discriminator, after=lambda logit: (logit * 100).clamp(-8, 8))
+
+
+def infinite(players: Players) -> None:
+    """A weight becomes infinite at the 600th update of the generator."""
+
+    def poison(number: int, group: dict[str, Any]) -> None:
+        if number == 600:
+            group["params"][0].data[0] = float("inf")
+
+    around(players.generator_optimizer, poison)
+
+
+def hurried(players: Players) -> None:
+    """Both rates are 30 times as high from the 1,001st update on."""
+    for optimizer in (players.generator_optimizer, players.discriminator_optimizer):
+        around(optimizer, lambda number, group: group.update(lr=group["lr"] * (30 if number > 1000 else 1)))
+
+
+def wasting(players: Players) -> None:
+    """The generator's weights shrink by a hundredth with every update from the 1,001st on."""
+
+    def shrink(number: int, group: dict[str, Any]) -> None:
+        if number > 1000:
+            for parameter in group["params"]:
+                parameter.data.mul_(0.99)
+
+    around(players.generator_optimizer, shrink)
+
+
+def by_turns(players: Players) -> None:
+    """Each player learns for 100 steps while the other stands still."""
+    for turn, optimizer in enumerate((players.discriminator_optimizer, players.generator_optimizer)):
+        around(optimizer, lambda number, group, turn=turn: (number - 1) // 100 % 2 == turn)
+
+
+def around(optimizer: torch.optim.Optimizer, before: Callable[[int, dict[str, Any]], object]) -> None:
+    """Calls ``before`` with an update's number, from 1, and the optimiser's settings; False leaves the update out."""
+    inner, count = optimizer.step, [0]
+
+    def step(*arguments: Any) -> Any:
+        count[0] += 1
+        return None if before(count[0], optimizer.param_groups[0]) is False else inner(*arguments)
+
+    optimizer.step = step  # type: ignore[method-assign,assignment]
+
+
+def deaf(players: Players) -> None:
+    """The generator hears another label than it is told."""
+    replaced(players, Deaf(players.generator))
+
+
+def replaced(players: Players, generator: nn.Module) -> None:
+    """Another generator, with an optimiser of its own."""
+    players.generator = generator.train()
+    old = players.generator_optimizer
+    (group,) = old.param_groups
+    settings = {key: value for key, value in group.items() if key != "params"}
+    players.generator_optimizer = type(old)(generator.parameters(), **settings)
+
+
+HALF = {"generator.width": 0.5, "discriminator.width": 0.5, "batch_size": 64}
+SMALL_DCGAN = {"generator.width": 0.25, "discriminator.width": 0.25, "batch_size": 64}
+
+
+def healthy(name: str, how: str, recipe: str, steps: int, **more: Any) -> Case:
+    """A run that should get well."""
+    return Case(f"healthy: {name}", how, frozenset(), recipe, steps, **more)
+
+
+def ill(name: str, how: str, right: str, recipe: str, steps: int, **more: Any) -> Case:
+    """A run made to fail; `right`: the findings that name it, with a bar between them."""
+    return Case(name, how, frozenset(right.split(" | ")), recipe, steps, **more)
+
+
+CASES = (
+    healthy("mlp", "as published", "mlp", 12_000),
+    healthy("mlp-bn", "as published", "mlp-bn", 1500),
+    healthy("mlp-bn, half as wide", "widths 0.5, batches of 64", "mlp-bn", 2000, overrides=HALF, quick=True),
+    healthy("Fashion-MNIST", "the same", "mlp-bn", 2000, overrides=HALF, source="fashion-mnist"),
+    healthy("dcgan-upsample", "widths 0.25, batches of 64", "dcgan-upsample", 250, overrides=SMALL_DCGAN),
+    healthy("dcgan-transpose", "widths 0.25, batches of 64", "dcgan-transpose", 250, overrides=SMALL_DCGAN),
+    ill(
+        "rates 50 : 1",
+        "--generator-optimizer.lr 2e-5 --real-label 1",
+        "discriminator overpowers",
+        "mlp",
+        2000,
+        overrides={"generator_optimizer.lr": 2e-5, "real_label": 1.0},
+        quick=True,
+    ),
+    ill(
+        "dead, as published",
+        "a clipped sigmoid at its limit",
+        "dead discriminator",
+        "mlp",
+        1000,
+        overrides={"real_label": 1.0},
+        change=dead_from_the_start,
+        quick=True,
+    ),
+    ill(
+        "dead units",
+        "--discriminator.slope 0, first biases at -1000",
+        "dead discriminator",
+        "mlp",
+        1000,
+        overrides={"discriminator.slope": 0.0},
+        change=dead_rectifiers,
+        quick=True,
+    ),
+    ill("noise zeroed", "z x 0", "noise ignored", "mlp", 1500, change=no_noise, quick=True),
+    ill(
+        "constant generator",
+        "one learned picture",
+        "noise ignored | total collapse",
+        "mlp",
+        1500,
+        overrides={"pixels": (0.0, 1.0)},
+        change=constant,
+        quick=True,
+    ),
+    ill("one picture", "deconv as published", "total collapse | noise ignored", "deconv", 1000),
+    ill(
+        "mostly ones",
+        "70 % of the training images are ones, 10 % of the test images",
+        "partial collapse",
+        "mlp-bn",
+        1500,
+        overrides=HALF,
+        source="ones",
+    ),
+    ill(
+        "100 images",
+        "100 training images",
+        "generator copies | discriminator memorises",
+        "mlp-bn",
+        1500,
+        overrides={**HALF, "batch_size": 32},
+        source="few",
+    ),
+    ill(
+        "uneven overlap",
+        "every second row and column at 0.6, unseen by a discriminator of 4 x 4 averages",
+        "checkerboard",
+        "mlp-bn",
+        800,
+        overrides=HALF,
+        change=uneven,
+    ),
+    ill(
+        "rates of 1",
+        "both --...-optimizer.lr 1",
+        "exploding | not finite",
+        "mlp",
+        1500,
+        overrides={"generator_optimizer.lr": 1.0, "discriminator_optimizer.lr": 1.0},
+        quick=True,
+    ),
+    ill("infinity", "a weight set to infinity at step 600", "not finite", "mlp", 1000, change=infinite, quick=True),
+    ill(
+        "saturated at the start",
+        "output biases at 40",
+        "blank or saturated",
+        "mlp-bn",
+        800,
+        overrides=HALF,
+        change=saturated,
+        quick=True,
+    ),
+    ill(
+        "salt",
+        "white pixels that a discriminator of 14 x 14 averages cannot see",
+        "noise-like images | discriminator too weak",
+        "mlp-bn",
+        1000,
+        overrides=HALF,
+        change=salted,
+    ),
+    ill(
+        "slow discriminator",
+        "--discriminator-optimizer.lr 1e-7",
+        "discriminator too weak",
+        "mlp-bn",
+        800,
+        overrides={**HALF, "discriminator_optimizer.lr": 1e-7},
+        quick=True,
+    ),
+    ill(
+        "no slope",
+        "answers x 100, clipped at 8",
+        "vanishing gradient | discriminator overpowers | dead discriminator",
+        "mlp",
+        1000,
+        change=saturating,
+        quick=True,
+    ),
+    ill(
+        "labels swapped",
+        "--conditional, but the generator hears another label",
+        "labels ignored",
+        "mlp-bn",
+        1200,
+        overrides={**HALF, "conditional": "projection"},
+        change=deaf,
+    ),
+    ill(
+        "hurried",
+        "both rates x 30 from step 1,000",
+        "late collapse",
+        "mlp-bn",
+        2000,
+        overrides=HALF,
+        change=hurried,
+    ),
+    ill(
+        "wasting",
+        "the generator's weights shrink by 1 % a step from step 1,000",
+        "late collapse",
+        "mlp-bn",
+        2000,
+        overrides=HALF,
+        change=wasting,
+    ),
+    ill("by turns", "each player learns for 100 steps in turn", "oscillation", "mlp", 5000, change=by_turns),
+)
