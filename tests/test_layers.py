@@ -49,6 +49,7 @@ LAYERS = {
     "recipes": 3,
     "parallel": 3,
     "probe": 3,
+    "replay": 3,
     "resident": 3,
     "losses": 4,
     "nn": 4,

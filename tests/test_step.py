@@ -8,7 +8,15 @@ from torch import nn
 
 from gansmith import losses, optim, recipes, training
 from gansmith.recipe import Optimizer
-from gansmith.step import discriminator_step, draw, generator_step, make_fakes, step
+from gansmith.step import (
+    discriminator_gradients,
+    draw,
+    generator_gradients,
+    make_fakes,
+    step,
+    update_discriminator,
+    update_generator,
+)
 
 
 def test_losses_at_known_logits() -> None:
@@ -109,12 +117,14 @@ def test_each_player_learns_alone(name: str) -> None:
     players, recipe, real = small(name)
     g, d = weights(players.generator), weights(players.discriminator)
     fake = make_fakes(players.generator, draw(recipe.noise, 8, torch.device("cpu")), recipe)
-    discriminator_step(players, recipe, real, fake)
+    discriminator_gradients(players, recipe, real, fake)
+    update_discriminator(players, recipe)
     assert moved(d, players.discriminator)
     assert not moved(g, players.generator)
     d = weights(players.discriminator)
     players.discriminator_optimizer.zero_grad()
-    generator_step(players, recipe, draw(recipe.noise, 8, torch.device("cpu")))
+    generator_gradients(players, draw(recipe.noise, 8, torch.device("cpu")))
+    update_generator(players, recipe)
     assert moved(g, players.generator)
     assert not moved(d, players.discriminator)
     assert all(parameter.requires_grad for parameter in players.discriminator.parameters())
@@ -147,8 +157,10 @@ def test_one_forward_for_both_updates_is_the_same_method(bf16: bool) -> None:
                     step(players, recipe, real)
                     continue
                 z = draw(recipe.noise, 8, torch.device("cpu"))
-                discriminator_step(players, recipe, real, make_fakes(players.generator, z, recipe))
-                generator_step(players, recipe, z)
+                discriminator_gradients(players, recipe, real, make_fakes(players.generator, z, recipe))
+                update_discriminator(players, recipe)
+                generator_gradients(players, z)
+                update_generator(players, recipe)
             players.step += 1
         optimizers = (players.generator_optimizer, players.discriminator_optimizer)
         states = [value for optimizer in optimizers for value in optim.state_of(optimizer).values()]

@@ -167,6 +167,7 @@ def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Obser
             batches,
             job.plan,
             precision=job.choice.precision,
+            fast=job.choice.fast,
             save=notes.save,
             stop=asked.is_set,
             observers=[notes, *observers],

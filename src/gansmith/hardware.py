@@ -56,7 +56,7 @@ def choose(
         precision: "auto", "fp32" or "bf16".
         threads: CPU threads; None takes every core that this process may use.
         gflop: arithmetic of one training step in 1e9 operations; small steps stay in fp32.
-        fast: "auto" for the fast paths of layers, "off" for the plain layers that define them.
+        fast: "auto" for the fast paths of layers, and a recorded step on CUDA; "off" for what defines them.
         measure: threads -> what the CPU does; asked only where bf16 is in question. None trusts what the CPU reports.
 
     Raises:
@@ -75,6 +75,8 @@ def choose(
     if fast not in {"auto", "off"}:
         raise ValueError(f"--fast {fast}: choose auto or off")
     why["layers"] = "asked for" if fast == "off" else "equal to the plain ones, in fewer operations"
+    if where.startswith("cuda") and fast != "off":
+        why["layers"] += "; a step is recorded once as CUDA graphs and replayed"
     return Choice(where, kind, threads, why, fast != "off")
 
 

@@ -13,7 +13,6 @@ from gansmith import checkpoint, data, hardware, probe, quality, recipes, record
 from gansmith import run as runs
 from gansmith.recipe import Recipe
 from gansmith.run import Run, Settings
-from gansmith.step import step
 from gansmith.training import Plan
 
 SHEETS = 20  # how many times a run looks at its fixed noise, unless told otherwise
@@ -342,10 +341,10 @@ def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
         shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
         real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.classes else None
+        advance = training.stepper(players, recipe, precision=choice.precision, fast=choice.fast)
         times: list[float] = []
         while not times or (sum(times[1:]) < 0.3 and times[0] < 2):  # the first is cold; a slow one has to do
             start = time.perf_counter()
-            with torch.autocast(device.type, torch.bfloat16, enabled=choice.precision == "bf16"):
-                float(step(players, recipe, real, labels).generator_loss)
+            float(advance(real, labels).generator_loss)
             times.append(time.perf_counter() - start)
     return statistics.median(times[1:] or times)

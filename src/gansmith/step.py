@@ -54,23 +54,50 @@ def step(players: Players, recipe: Recipe, real: Tensor, labels: Tensor | None =
         real: images (N, C, S, S) within recipe.pixels.
         labels: their classes (N,), for a conditional recipe.
     """
+    lesson = teach_discriminator(players, recipe, real, labels)
+    update_discriminator(players, recipe)
+    outcome = teach_generator(players, recipe, lesson)
+    update_generator(players, recipe)
+    players.step += 1
+    return outcome
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the discriminator's lesson leaves for the generator's."""
+
+    z: Tensor
+    asked: Tensor | None
+    images: Tensor | None
+    """Of z and asked, with their gradients, where both players see the same."""
+    fake: Tensor
+    loss: Tensor
+    accuracy: Tensor
+
+
+def teach_discriminator(players: Players, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> Lesson:
+    """Draws noise, makes fakes, and leaves the discriminator its gradients."""
     z, asked = draw(recipe.noise, len(real), real.device), draw_like(labels)
     once = recipe.share_noise and recipe.fakes == "training"  # then both updates see the same images
     images = generate(players.generator, z, asked) if once else None
     fake = make_fakes(players.generator, z, recipe, asked) if images is None else images.detach().float()
     known = None if labels is None or asked is None else torch.cat([labels, asked])
-    d_loss, d_accuracy = discriminator_step(players, recipe, real, fake, known)
+    loss, accuracy = discriminator_gradients(players, recipe, real, fake, known)
     if not recipe.share_noise:
         z, asked = draw(recipe.noise, len(real), real.device), draw_like(labels)
-    g_loss, g_accuracy = generator_step(players, recipe, z, asked, images)
-    players.step += 1
-    return Outcome(d_loss, g_loss, d_accuracy, g_accuracy, fake)
+    return Lesson(z, asked, images, fake, loss, accuracy)
 
 
-def discriminator_step(
+def teach_generator(players: Players, recipe: Recipe, lesson: Lesson) -> Outcome:
+    """Leaves the generator its gradients, by what the discriminator has learnt from the lesson."""
+    loss, accuracy = generator_gradients(players, lesson.z, lesson.asked, lesson.images)
+    return Outcome(lesson.loss, loss, lesson.accuracy, accuracy, lesson.fake)
+
+
+def discriminator_gradients(
     players: Players, recipe: Recipe, real: Tensor, fake: Tensor, labels: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Teaches the discriminator to tell real from fake (labels (2N,): of both); returns its loss and accuracy."""
+    """The slope of the loss of telling real from fake (labels (2N,): of both); returns that loss and the accuracy."""
     logits, misread = judge(players.discriminator, torch.cat([real, fake]), labels)
     on_real, on_fake = logits.chunk(2)
     loss = misread + losses.discriminator_loss(
@@ -78,14 +105,13 @@ def discriminator_step(
     )
     players.discriminator_optimizer.zero_grad()
     torch.autograd.backward(loss)
-    optim.update(players.discriminator_optimizer, recipe.discriminator_optimizer, updates=players.step)
     return loss.detach(), losses.accuracy(on_real.detach(), on_fake.detach())
 
 
-def generator_step(
-    players: Players, recipe: Recipe, z: Tensor, labels: Tensor | None = None, images: Tensor | None = None
+def generator_gradients(
+    players: Players, z: Tensor, labels: Tensor | None = None, images: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Teaches the generator to pass for real; the discriminator is frozen. Returns its loss and accuracy.
+    """The slope of the loss of passing for real, with the discriminator frozen; returns that loss and the accuracy.
 
     ``images`` are those of ``z``, with their gradients, where they were made before.
     """
@@ -96,8 +122,17 @@ def generator_step(
     players.generator_optimizer.zero_grad()
     torch.autograd.backward(loss)
     players.discriminator.requires_grad_(True)
-    optim.update(players.generator_optimizer, recipe.generator_optimizer, updates=players.step)
     return loss.detach(), losses.deceived(on_fake.detach())
+
+
+def update_discriminator(players: Players, recipe: Recipe) -> None:
+    """One update of the discriminator from its gradients."""
+    optim.update(players.discriminator_optimizer, recipe.discriminator_optimizer, updates=players.step)
+
+
+def update_generator(players: Players, recipe: Recipe) -> None:
+    """One update of the generator from its gradients."""
+    optim.update(players.generator_optimizer, recipe.generator_optimizer, updates=players.step)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ that is cut anywhere and resumed from a checkpoint ends in the same bytes as one
 import hashlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from gansmith import optim, recipes, sampling
 from gansmith.checkpoint import DivergenceError
 from gansmith.nn import set_fast
 from gansmith.recipe import Recipe
-from gansmith.step import Outcome, Players, discriminator_step, draw, make_fakes, step
+from gansmith.replay import Replay
+from gansmith.step import Outcome, Players, discriminator_gradients, draw, make_fakes, step, update_discriminator
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def train(
     plan: Plan,
     *,
     precision: str,
+    fast: bool = True,
     save: Callable[[Players], Path],
     stop: Callable[[], bool] = lambda: False,
     observers: Sequence[Observer] = (),
@@ -138,6 +141,7 @@ def train(
 
     if players.step == 0:
         look()  # the untrained generator
+    advance = stepper(players, recipe, precision=precision, fast=fast)
     start, saved = time.monotonic(), players.step or None  # step 0 has no checkpoint yet
     ended = players.step >= plan.steps
     while not ended and not stop():
@@ -146,9 +150,7 @@ def train(
         real = to_pixels(images.at(position), recipe, device)
         labels = labels_at(images, position, recipe, device)
 
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            outcome = step(players, recipe, real, labels)
-
+        outcome = advance(real, labels)
         now = players.step
         ended = now >= plan.steps or (plan.seconds is not None and time.monotonic() - start >= plan.seconds)
         check_finite(outcome, now)
@@ -165,6 +167,25 @@ def train(
     if saved != players.step:
         notify(Saved(players.step, save(players)))
     return ended
+
+
+def stepper(
+    players: Players, recipe: Recipe, *, precision: str, fast: bool = True
+) -> Callable[[Tensor, Tensor | None], Outcome]:
+    """(real, labels) -> :func:`gansmith.step.step` in a precision; on a GPU, where ``fast``, recorded and replayed."""
+    device = next(players.generator.parameters()).device
+    if fast and device.type == "cuda":
+        try:
+            return Replay(players, recipe, precision, device)
+        except RuntimeError as error:
+            reason = (str(error).splitlines() or [""])[0]
+            warnings.warn(f"the step could not be recorded, and is launched anew each time ({reason})", stacklevel=2)
+
+    def advance(real: Tensor, labels: Tensor | None) -> Outcome:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            return step(players, recipe, real, labels)
+
+    return advance
 
 
 def stream(seed: int, label: object) -> int:
@@ -267,7 +288,8 @@ def sanity_check(
         labels = labels_at(images, position, recipe, device)
         fake = make_fakes(players.generator, draw(recipe.noise, len(real), device), recipe, labels)
         known = None if labels is None else torch.cat([labels, labels])
-        _, accuracy = discriminator_step(players, recipe, real, fake, known)
+        _, accuracy = discriminator_gradients(players, recipe, real, fake, known)
+        update_discriminator(players, recipe)
         players.step += 1
         accuracies.append(float(accuracy))
     return accuracies

@@ -9,7 +9,6 @@ from benchmarks.speed.peers import Built
 from gansmith import data, hardware, recipes, sampling, training
 from gansmith.data.dataset import MemoryStore
 from gansmith.recipe import Recipe
-from gansmith.step import step
 
 
 def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "auto") -> Built:
@@ -20,6 +19,7 @@ def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "au
     players = training.new_players(recipe, seed=0, device=device, fast=choice.fast)
     kept = replace(data.from_arrays(images[:8]), store=MemoryStore(images))  # not copied
     batches = data.Batches(kept, recipe.batch_size, 0)
+    advance = training.stepper(players, recipe, precision=choice.precision, fast=choice.fast)
 
     def fetch(index: int) -> torch.Tensor:
         return training.to_pixels(batches.at(index * recipe.batch_size), recipe, device)
@@ -27,8 +27,7 @@ def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "au
     def one(index: int) -> tuple[float, float]:
         training.seed_all(training.stream(0, index), device)
         real = fetch(index)
-        with torch.autocast(device.type, torch.bfloat16, enabled=choice.precision == "bf16"):
-            outcome = step(players, recipe, real)
+        outcome = advance(real, None)
         training.check_finite(outcome, index)
         return outcome.discriminator_loss.item(), outcome.generator_loss.item()
 

@@ -3,6 +3,7 @@
 Every layer takes and returns (N, C, H, W) float tensors; parameters have PyTorch's shapes.
 """
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -125,24 +126,23 @@ class UpsampleConv2d(nn.Module):
 def _fold(weight: Tensor) -> Tensor:
     """(O, I, k, k) -> (4·O, I, m, m): for each phase the taps that read the same source pixel are summed."""
     out_channels, in_channels, kernel, _ = weight.shape
-    taps = _phase_taps(kernel).to(weight)
-    phases, small = taps.shape[:2]
-    fold = torch.einsum("aus,bvt->stabuv", taps, taps).reshape(kernel * kernel, -1)
-    folded = weight.reshape(-1, kernel * kernel) @ fold
-    folded = folded.view(out_channels, in_channels, phases, phases, small, small).permute(2, 3, 0, 1, 4, 5)
+    folded = weight.reshape(-1, kernel * kernel) @ _tap_sums(kernel, weight.dtype, weight.device)
+    small = math.isqrt(folded.shape[1] // 4)
+    folded = folded.view(out_channels, in_channels, 2, 2, small, small).permute(2, 3, 0, 1, 4, 5)
     return folded.reshape(-1, in_channels, small, small)
 
 
 @cache
-def _phase_taps(kernel: int) -> Tensor:
-    """(2, m, k) of 0 and 1: entry (a, u, s) says that in phase a tap s reads small-map offset u."""
+@torch.inference_mode(False)
+def _tap_sums(kernel: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(k·k, 4·m·m) of 0 and 1: which taps add up to which of a phase's; kept on the device, for a copy would wait."""
     half = kernel // 2
     reach = (half + 1) // 2
-    taps = torch.zeros(2, 2 * reach + 1, kernel)
+    taps = torch.zeros(2, 2 * reach + 1, kernel)  # (a, u, s): in phase a tap s reads small-map offset u
     for phase in range(2):
         for tap in range(kernel):
             taps[phase, (phase + tap - half) // 2 + reach, tap] = 1
-    return taps
+    return torch.einsum("aus,bvt->stabuv", taps, taps).reshape(kernel * kernel, -1).to(device, dtype)
 
 
 class Dropout(nn.Dropout):
