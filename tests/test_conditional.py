@@ -9,6 +9,7 @@ import torch
 import gansmith as gs
 from gansmith import checkpoint, cli, data, forge, recipes, sampling, training
 from gansmith import run as runs
+from gansmith.data.terms import class_of
 from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe, from_json
 from gansmith.sampling import Generator
@@ -247,10 +248,10 @@ def test_generators_and_samples_keep_labels_on_disk(tmp_path: Path, trained: gs.
 
 def test_names_numbers_and_strangers() -> None:
     names = ["T-shirt/top", "Trouser", "Pullover", "3"]
-    assert [sampling.class_of(name, names) for name in ("Trouser", "pullover", "3", 0, "2")] == [1, 2, 3, 0, 2]
+    assert [class_of(name, names) for name in ("Trouser", "pullover", "3", 0, "2")] == [1, 2, 3, 0, 2]
     for name, message in (("trowser", "did you mean Trouser"), ("9", "there are"), ("-1", "there are")):
         with pytest.raises(ValueError, match=message) as caught:
-            sampling.class_of(name, names)
+            class_of(name, names)
         assert "\n" not in str(caught.value)
 
 

@@ -1,7 +1,6 @@
 """A trained generator: seed and index -> image, the same for every batch size and number of workers."""
 
 import copy
-import difflib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from gansmith import recipes, render
 from gansmith.checkpoint import read_tensors, write_tensors
 from gansmith.data import Progress
-from gansmith.data.terms import Ticker
+from gansmith.data.terms import Ticker, class_of
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
 from gansmith.recipe import Noise, Recipe, parse
@@ -25,6 +24,7 @@ from gansmith.run import read_json, remove, write_text
 from gansmith.step import generate
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
+DENSE_CHUNK = 512  # without convolutions: there every chunk reads all weights for little arithmetic
 MAX_IMAGES = 10_000_000
 MAX_ON_SHEET = 10_000
 SHEETS = {".png", ".webp", ".jpg", ".jpeg"}
@@ -183,6 +183,12 @@ class Generator:
         return next(self.network.parameters()).device
 
     @cached_property
+    def chunk(self) -> int:
+        """How many images are computed at once."""
+        dense = all(parameter.dim() <= 2 for parameter in self.network.parameters())
+        return DENSE_CHUNK if dense and self.recipe.statistics != "batch" else CHUNK
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the recipe and the weights, 64 hex digits: what saved vectors name.
 
@@ -236,13 +242,14 @@ class Generator:
         shape = (len(z), self.recipe.channels, self.recipe.size, self.recipe.size)
         images = np.empty(shape, np.uint8)
         tick = Ticker(progress, "images", len(z))
-        for start in range(0, len(z), CHUNK):
-            part, asked = (_filled(rows, start) for rows in (z, given))
+        chunk = self.chunk
+        for start in range(0, len(z), chunk):
+            part, asked = (_filled(rows, start, chunk) for rows in (z, given))
             assert part is not None
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 output = generate(self.network, part.to(self.device), None if asked is None else asked.to(self.device))
-            images[start : start + CHUNK] = to_uint8(output[: len(z) - start], self.recipe.pixels)
-            tick(min(start + CHUNK, len(z)))
+            images[start : start + chunk] = to_uint8(output[: len(z) - start], self.recipe.pixels)
+            tick(min(start + chunk, len(z)))
         return images
 
     def sample(
@@ -274,7 +281,7 @@ class Generator:
         turns = torch.tensor([self.label(name) for name in asked] if asked else range(self.recipe.classes))
         first, end = start, start + n
         if self.recipe.statistics == "batch":  # whole chunks: neighbours matter
-            first, end = start // CHUNK * CHUNK, -(-(start + n) // CHUNK) * CHUNK
+            first, end = start // self.chunk * self.chunk, -(-(start + n) // self.chunk) * self.chunk
         z = self.latents(end - first, seed=seed, start=first)
         given = turns[labels(len(turns), start=first, count=end - first)] if len(turns) else None
         wanted = slice(start - first, start - first + n)
@@ -347,30 +354,12 @@ class Generator:
         )
 
 
-def class_of(name: str | int, classes: Sequence[str]) -> int:
-    """The label that a class's name means, or its number, as text too if no name says it; ValueError in one line."""
-    text = str(name).strip()
-    if isinstance(name, int) and 0 <= name < len(classes):
-        return name
-    lower = [each.lower() for each in classes]
-    if text in classes:
-        return list(classes).index(text)
-    if lower.count(text.lower()) == 1:
-        return lower.index(text.lower())
-    if text.isdecimal() and int(text) < len(classes):
-        return int(text)
-    near = difflib.get_close_matches(text.lower(), lower, n=2, cutoff=0.5)
-    known = ", ".join(classes[:12]) + (f", ... ({len(classes)} in all)" if len(classes) > 12 else "")
-    hint = f"did you mean {' or '.join(classes[lower.index(each)] for each in near)}?" if near else f"there are {known}"
-    raise ValueError(f"no class is called {text!r}; {hint}")
-
-
-def _filled(rows: Tensor | None, start: int) -> Tensor | None:
-    """Rows start .. start + CHUNK; where there are fewer, the last one is repeated."""
+def _filled(rows: Tensor | None, start: int, count: int) -> Tensor | None:
+    """Rows start .. start + count; where there are fewer, the last one is repeated."""
     if rows is None:
         return None
-    part = rows[start : start + CHUNK]
-    return torch.cat([part, part[-1:].expand(CHUNK - len(part), *part.shape[1:])]) if len(part) < CHUNK else part
+    part = rows[start : start + count]
+    return torch.cat([part, part[-1:].expand(count - len(part), *part.shape[1:])]) if len(part) < count else part
 
 
 def snapshot(network: nn.Module, recipe: Recipe, *, settle_on: int = 4096) -> Generator:

@@ -1,8 +1,9 @@
 """The small values that the data room's files share: splits, fits, problems with files, and progress."""
 
+import difflib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -53,6 +54,24 @@ def printable(name: str) -> str:
 def many(count: int, noun: str) -> str:
     """ "1 image", "2 images", "12,000 images"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def class_of(name: str | int, classes: Sequence[str]) -> int:
+    """The label that a class's name means, or its number, as text too if no name says it; ValueError in one line."""
+    text = str(name).strip()
+    if isinstance(name, int) and 0 <= name < len(classes):
+        return name
+    lower = [each.lower() for each in classes]
+    if text in classes:
+        return list(classes).index(text)
+    if lower.count(text.lower()) == 1:
+        return lower.index(text.lower())
+    if text.isdecimal() and int(text) < len(classes):
+        return int(text)
+    near = difflib.get_close_matches(text.lower(), lower, n=2, cutoff=0.5)
+    known = ", ".join(classes[:12]) + (f", ... ({len(classes)} in all)" if len(classes) > 12 else "")
+    hint = f"did you mean {' or '.join(classes[lower.index(each)] for each in near)}?" if near else f"there are {known}"
+    raise ValueError(f"no class is called {text!r}; {hint}")
 
 
 def slug(text: str) -> str:

@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith.data.terms import class_of
 from gansmith.latent.vectors import Images, Vectors, seeded
 from gansmith.metrics.encoder import Encoder, for_data
-from gansmith.sampling import Generator, class_of
+from gansmith.sampling import Generator
 
 
 def encoder_of(generator: Generator) -> Encoder:
