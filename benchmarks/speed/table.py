@@ -122,13 +122,16 @@ def arithmetic(rows: Told) -> list[str]:
 
 def sampling(rows: Told) -> list[str]:
     """Images a second from a trained generator."""
-    names = ("ours", "eager fp32", "eager bf16", "Keras")
+    names = ("ours", "ours in bf16", "eager fp32", "eager bf16", "Keras")
     body = []
     for name, row in rows.items():
         rates = {peer: row["peers"][peer]["samples_per_second"]["median"] for peer in names if peer in row["peers"]}
+        if "samples_per_second_bf16" in row["peers"]["ours"]:
+            rates["ours in bf16"] = row["peers"]["ours"]["samples_per_second_bf16"]["median"]
         cells = [f"{rates[peer]:,.0f}" if peer in rates else "" for peer in names]
-        body.append([f"`{name}`", *cells, f"{rates['ours'] / rates['Keras']:.1f}x" if "Keras" in rates else ""])
-    return grid(["images sampled a second", *names, "ours : Keras"], body)
+        against = [f"{rates[our] / rates['Keras']:.1f}x" if {our, "Keras"} <= rates.keys() else "" for our in names[:2]]
+        body.append([f"`{name}`", *cells, *against])
+    return grid(["images sampled a second", *names, "ours : Keras", "in bf16"], body)
 
 
 def memory(rows: Told) -> list[str]:

@@ -67,9 +67,11 @@ class Worker:
 
         return {**_timed(run), "losses": losses}
 
-    def sample(self, count: int) -> dict[str, Any]:
-        """Makes images."""
-        return _timed(lambda: self.built.sample(count))
+    def sample(self, count: int, *, bf16: bool = False) -> dict[str, Any]:
+        """Makes images; with ``bf16`` in the coarser way that a peer may offer."""
+        make = self.built.sample_bf16 if bf16 else self.built.sample
+        assert make is not None
+        return _timed(lambda: make(count))
 
     def data(self) -> dict[str, float]:
         """Seconds that a batch of real images takes: from memory, and from the cache's mapped file (ours alone)."""

@@ -28,6 +28,7 @@ class Built:
     parameters: dict[str, int]
     precision: str
     fetch: Callable[[int], object] | None = None  # the data path alone, where it can be told apart
+    sample_bf16: Callable[[int], np.ndarray] | None = None  # sampling with bf16 products, where that is a choice
 
 
 Build = Callable[[Recipe, str, np.ndarray], Built]

@@ -1,6 +1,8 @@
 """gansmith itself: the body of its training loop, and its own sampling."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,9 +33,10 @@ def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "au
         training.check_finite(outcome, index)
         return outcome.discriminator_loss.item(), outcome.generator_loss.item()
 
-    def sample(count: int) -> np.ndarray:
+    def sample(count: int, precision: Literal["fp32", "bf16"] = "fp32") -> np.ndarray:
         if not trained:  # the copy that samples is made once, and its statistics are settled then
             trained.append(sampling.snapshot(players.generator, recipe, settle_on=256))
+        trained[0].precision = precision
         return trained[0].sample(count, seed=0).images
 
     trained: list[sampling.Generator] = []
@@ -42,4 +45,4 @@ def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "au
         "generator": sum(row.parameters for row in summary.generator),
         "discriminator": sum(row.parameters for row in summary.discriminator),
     }
-    return Built(one, sample, parameters, choice.precision, fetch)
+    return Built(one, sample, parameters, choice.precision, fetch, partial(sample, precision="bf16"))
