@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from benchmarks import doctor_cases, remedies
 from benchmarks import recipes as headline
 from benchmarks.speed import __main__ as benchmark
 from benchmarks.speed import peers, table
 from benchmarks.speed.group import interpreter
 from benchmarks.speed.measure import PUBLISHED, Plan, published_gflop
-from gansmith import recipes
+from gansmith import recipes, training
+from gansmith.doctor.rules import RULES
 from gansmith.metrics import evaluation
 from gansmith.metrics.evaluation import evaluating
 
@@ -170,3 +173,37 @@ def test_recipes_are_trained_once_measured_and_tabled(tmp_path: Path, monkeypatc
     monkeypatch.setattr(evaluation, "measure", None)
     run("tables")
     assert results.read_text() == kept
+
+
+def test_every_finding_that_makes_a_run_ill_has_a_run_made_to_fail() -> None:
+    named = set().union(*(case.right for case in doctor_cases.CASES))
+    assert named == {rule.name for rule in RULES} | {"not finite"}
+    for case in doctor_cases.CASES:
+        recipes.get(case.recipe).override(dict(case.overrides))
+
+
+def test_players_by_turns_learn_one_at_a_time() -> None:
+    recipe = recipes.get("mlp").override({**dict(TINY), "batch_size": 2})
+    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    doctor_cases.by_turns(players)
+    advance = training.stepper(players, recipe, precision="fp32")
+    real = torch.rand(2, 1, 28, 28)
+    moved = []
+    for _ in range(201):
+        before = [next(network.parameters()).clone() for network in (players.generator, players.discriminator)]
+        advance(real, None)
+        after = [next(network.parameters()) for network in (players.generator, players.discriminator)]
+        moved.append(tuple(not torch.equal(a, b) for a, b in zip(before, after, strict=True)))
+    assert moved == [(False, True)] * 100 + [(True, False)] * 100 + [(False, True)]
+
+
+def test_remedies_are_flags_that_a_training_takes() -> None:
+    assert remedies.flags("--real-label 0.9 --conditional") == {"real_label": [0.9], "conditional": []}
+    assert remedies.flags("--pixels -1 1 --recipe mlp-bn") == {"pixels": [-1, 1], "recipe": ["mlp-bn"]}
+    case = next(case for case in doctor_cases.CASES if case.name == "one picture")
+    better = remedies.treated(case, "--recipe mlp-bn --steps 50 --pixels 0 1")
+    assert (better.recipe, better.steps, better.overrides["pixels"]) == ("mlp-bn", 50, (0, 1))
+    assert remedies.treatable(case)
+    assert not remedies.treatable(next(case for case in doctor_cases.CASES if case.name == "salt"))
+    table_rows = remedies.rows({"x": [("", "exploding"), ("--real-label 0.9", "healthy")]})
+    assert table_rows == [["x", "exploding", "`--real-label 0.9`: healthy", "", ""]]

@@ -171,7 +171,7 @@ def late(looks: Looks, facts: Facts) -> Mask:
     gap = looks["gap"] if looks.has("gap") else looks["fd"]
     known = np.where(np.isfinite(gap), gap, np.inf)
     best = np.minimum.accumulate(known)
-    floor, good = (0.1, 0.4) if looks.has("gap") else (0.0, math.inf)  # else it is another failure, from the start
+    floor, good = (0.1, 0.3) if looks.has("gap") else (0.0, math.inf)  # else it is another failure, from the start
     hits: Mask = (gap > 1.5 * best + floor) & (looks.steps > 2 * looks.steps[np.isfinite(gap).argmax()]) & (best < good)
     return hits
 
