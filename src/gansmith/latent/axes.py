@@ -22,7 +22,7 @@ from gansmith.latent.attributes import MEASURES, brightness
 from gansmith.latent.vectors import Images, Latents, Vectors, steady
 from gansmith.nn import ConditionalGenerator
 from gansmith.recipe import Noise
-from gansmith.sampling import CHUNK, Generator
+from gansmith.sampling import Generator
 from gansmith.sampling import latents as draw
 
 Method = Literal["pca", "sefa", "attributes", "classes"]
@@ -30,7 +30,7 @@ Measures = Mapping[str, Callable[[Images], NDArray[np.floating[Any]]]]
 
 SAMPLES = 1024
 """Latents that activations and attributes are looked at for."""
-BLOCK = 4 * CHUNK
+BLOCK = 512
 PROBES = 16
 """Latents that the effect of a direction is measured about."""
 STEP = 1.0
@@ -143,12 +143,14 @@ def _spread(noise: Noise) -> float:
 
 def _ganspace(generator: Generator) -> Matrix:
     z = draw(generator.recipe.noise, seed=_SEED, count=SAMPLES)
-    layers = _layers(generator, z[:CHUNK])
+    layers = _layers(generator, z[: generator.chunk])
     first = _first_weight(layers)
     # With no nonlinearity after the layer its outputs are linear in z: then the layer's own.
     after = [layer for layer in layers[layers.index(first) + 1 :] if not _is_weight(layer) and _bends(layer)]
     activations = _outputs(generator, after[0] if after else first, z)
-    classes = np.arange(SAMPLES) % CHUNK % max(1, generator.recipe.classes)  # what a class changes is no direction
+    classes = (
+        np.arange(SAMPLES) % generator.chunk % max(1, generator.recipe.classes)
+    )  # what a class changes is no direction
     centred, z_centred = (_centred(values, classes) for values in (activations, z.double().numpy()))
     # x_j = scores on the principal components; u_k = argmin sum_j |z_j - u_k x_jk|² (components are uncorrelated)
     values, left = np.linalg.eigh(centred @ centred.T)
@@ -165,7 +167,7 @@ def _centred(values: Matrix, classes: NDArray[np.int64]) -> Matrix:
 
 def _sefa(generator: Generator) -> Matrix:
     size = generator.recipe.noise.size
-    z = torch.zeros(CHUNK, size)
+    z = torch.zeros(1, size)
     layers = _layers(generator, z)
     first = _first_weight(layers)
     inputs: list[Tensor] = []
@@ -263,9 +265,9 @@ def _outputs(generator: Generator, layer: nn.Module, z: Tensor) -> Matrix:
 
     handle = layer.register_forward_hook(keep)
     try:
-        for start in range(0, len(z), CHUNK):
+        for start in range(0, len(z), generator.chunk):
             with contextlib.suppress(_EnoughError):
-                generator.images(z[start : start + CHUNK])
+                generator.images(z[start : start + generator.chunk])
     finally:
         handle.remove()
     return np.concatenate(parts)[: len(z)]

@@ -19,7 +19,7 @@ from gansmith.sampling import Generator, labels
 
 PSIS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 MAX_PSIS = 20
-BLOCK = 256
+BLOCK = 512
 
 Encode = Callable[[Images], ArrayLike]
 """Images (N, C, H, W) -> features (N, D)."""
