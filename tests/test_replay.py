@@ -88,6 +88,25 @@ def test_recording_leaves_the_players_as_they_were() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, everything(players), strict=True))
 
 
+def test_players_survive_a_recording_that_fails() -> None:
+    def fails_halfway(works: Sequence[Work], device: torch.device, precision: str) -> list[Work]:
+        works[0]()
+        players.generator.eval()
+        players.discriminator.requires_grad_(False)
+        raise RuntimeError("operation failed due to a previous error during capture")
+
+    recipe, ends = small("mlp-bn"), []
+    for fails in (False, True):
+        players = training.new_players(recipe, seed=0, device=CPU)
+        if fails:
+            with pytest.raises(RuntimeError, match="previous error"):
+                Replay(players, recipe, "fp32", CPU, fails_halfway)
+        torch.manual_seed(0)
+        step(players, recipe, torch.ones(8, 1, 28, 28))
+        ends.append(everything(players))
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
 def test_a_step_that_cannot_be_recorded_is_made_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*arguments: object) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")

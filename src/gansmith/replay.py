@@ -43,7 +43,7 @@ def record(works: Sequence[Work], device: torch.device, precision: str) -> list[
 
     def recorded(work: Work) -> Work:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
+        with torch.cuda.graph(graph, pool=pool, stream=aside):
             work()
         return graph.replay
 
@@ -91,7 +91,9 @@ class Replay:
             self._teach_discriminator, self._teach_generator = recorder(
                 [self._discriminators_lesson, self._generators_lesson], device, precision
             )
-        finally:
+        finally:  # a recording that failed may have stopped anywhere
+            players.generator.train()
+            players.discriminator.requires_grad_(True)
             for buffer, value in zip(moving, before, strict=True):
                 buffer.copy_(value)
 
