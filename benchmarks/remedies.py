@@ -1,6 +1,6 @@
 """Whether remedies help: runs that fail are trained again with the flags that the doctor says to try, up to thrice.
 
-    python -m benchmarks.remedies          # about 5 minutes of one core
+    python -m benchmarks.remedies          # about 6 minutes of one core
 
 The cases are those of the doctor's proof whose cause a flag can take away: a setting, the data, or too many steps. Each
 remedy comes on top of those before it, as somebody would do who takes the doctor at its word. A DCGAN is a quarter as

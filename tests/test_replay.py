@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -168,12 +169,15 @@ def test_a_gpu_records_and_replays(name: str, more: dict[str, Any], precision: s
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_gpus_replays_need_few_launches() -> None:
+def test_a_gpus_replays_call_little() -> None:
+    """The updates are all that is still called one by one: a sixth of `mlp-bn`'s step on a CPU."""
     device, recipe = torch.device("cuda"), small("mlp-bn")
-    replay = Replay(training.new_players(recipe, seed=0, device=device), recipe, "fp32", device)
+    players = training.new_players(recipe, seed=0, device=device)
     real = torch.rand(8, 1, 28, 28, device=device)
-    replay(real)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
-        replay(real)
-    launches = sum(event.count for event in profiled.key_averages() if event.key.startswith("aten::"))
-    assert launches < 60
+    calls = []
+    for advance in (partial(step, players, recipe), Replay(players, recipe, "fp32", device)):
+        advance(real)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
+            advance(real)
+        calls.append(sum(event.count for event in profiled.key_averages() if event.key.startswith("aten::")))
+    assert calls[1] < calls[0] / 3

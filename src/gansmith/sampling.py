@@ -159,8 +159,8 @@ class Samples:
 class Generator:
     """A generator ready to sample: its network in inference mode and its recipe.
 
-    With precision "bf16" images are made about twice as fast where the device multiplies bf16 fast; pixels then differ
-    by some grey levels.
+    With precision "bf16" a DCGAN's images are made nearly twice as fast where the device multiplies bf16 fast; pixels
+    differ by some grey levels.
     """
 
     network: nn.Module

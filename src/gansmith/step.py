@@ -32,6 +32,19 @@ class Outcome:
     fake: Tensor
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What the discriminator's lesson leaves for the generator's."""
+
+    z: Tensor
+    asked: Tensor | None
+    images: Tensor | None
+    """Of z and asked, with their gradients, where both players see the same."""
+    fake: Tensor
+    loss: Tensor
+    accuracy: Tensor
+
+
 def draw(noise: Noise, count: int, device: torch.device) -> Tensor:
     """Latents (count, noise.size) float32 from the global random stream."""
     z = torch.empty(count, noise.size, device=device)
@@ -60,19 +73,6 @@ def step(players: Players, recipe: Recipe, real: Tensor, labels: Tensor | None =
     update_generator(players, recipe)
     players.step += 1
     return outcome
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What the discriminator's lesson leaves for the generator's."""
-
-    z: Tensor
-    asked: Tensor | None
-    images: Tensor | None
-    """Of z and asked, with their gradients, where both players see the same."""
-    fake: Tensor
-    loss: Tensor
-    accuracy: Tensor
 
 
 def teach_discriminator(players: Players, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> Lesson:

@@ -179,7 +179,7 @@ def stepper(
             return Replay(players, recipe, precision, device)
         except RuntimeError as error:
             reason = (str(error).splitlines() or [""])[0]
-            warnings.warn(f"the step could not be recorded, and is launched anew each time ({reason})", stacklevel=2)
+            warnings.warn(f"the step could not be recorded, and is launched anew each time ({reason})", stacklevel=1)
 
     def advance(real: Tensor, labels: Tensor | None) -> Outcome:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):

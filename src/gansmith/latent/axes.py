@@ -148,9 +148,8 @@ def _ganspace(generator: Generator) -> Matrix:
     # With no nonlinearity after the layer its outputs are linear in z: then the layer's own.
     after = [layer for layer in layers[layers.index(first) + 1 :] if not _is_weight(layer) and _bends(layer)]
     activations = _outputs(generator, after[0] if after else first, z)
-    classes = (
-        np.arange(SAMPLES) % generator.chunk % max(1, generator.recipe.classes)
-    )  # what a class changes is no direction
+    turns = np.arange(SAMPLES) % generator.chunk  # labels begin anew with every chunk
+    classes = turns % max(1, generator.recipe.classes)  # what a class changes is no direction
     centred, z_centred = (_centred(values, classes) for values in (activations, z.double().numpy()))
     # x_j = scores on the principal components; u_k = argmin sum_j |z_j - u_k x_jk|² (components are uncorrelated)
     values, left = np.linalg.eigh(centred @ centred.T)
