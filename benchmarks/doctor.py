@@ -29,11 +29,12 @@ import numpy as np
 import torch
 
 from benchmarks.doctor_cases import CASES, Case
-from gansmith import data, doctor, forge, training
+from gansmith import data, doctor, forge
 from gansmith import run as runs
 from gansmith.checkpoint import DivergenceError
 from gansmith.doctor.examination import examine
-from gansmith.step import Players
+from gansmith.training import loop
+from gansmith.training.step import Players
 
 VERIFIED_ON = (30, 31)
 LOOK_EVERY = 50
@@ -42,7 +43,7 @@ LOOK_EVERY = 50
 @contextmanager
 def changed(change: Callable[[Players], None] | None) -> Iterator[None]:
     """Players made meanwhile are changed."""
-    build = training.new_players
+    build = loop.new_players
 
     def new_players(*arguments: Any, **named: Any) -> Players:
         players = build(*arguments, **named)
@@ -50,7 +51,7 @@ def changed(change: Callable[[Players], None] | None) -> Iterator[None]:
             change(players)
         return players
 
-    with mock.patch.object(training, "new_players", new_players):
+    with mock.patch.object(loop, "new_players", new_players):
         yield
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gansmith.step import Players
+from gansmith.training.step import Players
 
 PUBLISHED_CLIP = 16.118  # -ln(1e-7): where Keras clips the cross-entropy of a sigmoid
 

@@ -16,10 +16,11 @@ from benchmarks.speed import __main__ as benchmark
 from benchmarks.speed import peers, table
 from benchmarks.speed.group import interpreter
 from benchmarks.speed.measure import PUBLISHED, Plan, published_gflop
-from gansmith import recipes, training
+from gansmith import recipes
 from gansmith.doctor.rules import RULES
 from gansmith.metrics import evaluation
 from gansmith.metrics.evaluation import evaluating
+from gansmith.training import loop
 
 ROOT = Path(__file__).parents[1]
 IMAGES = np.random.default_rng(0).integers(0, 256, (32, 1, 28, 28), np.uint8)
@@ -184,9 +185,9 @@ def test_every_finding_that_makes_a_run_ill_has_a_run_made_to_fail() -> None:
 
 def test_players_by_turns_learn_one_at_a_time() -> None:
     recipe = recipes.get("mlp").override({**dict(TINY), "batch_size": 2})
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
     doctor_cases.by_turns(players)
-    advance = training.stepper(players, recipe, precision="fp32")
+    advance = loop.stepper(players, recipe, precision="fp32")
     real = torch.rand(2, 1, 28, 28)
     moved = []
     for _ in range(201):

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import checkpoint, cli, data, forge, recipes, sampling, training
+from gansmith import checkpoint, cli, data, forge, recipes, sampling
 from gansmith import run as runs
 from gansmith.data.terms import class_of
 from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe, from_json
 from gansmith.sampling import Generator
-from gansmith.step import draw_like, step
+from gansmith.training import loop
+from gansmith.training.step import draw_like, step
 
 
 def small(name: str, head: str = "projection", **changes: object) -> Recipe:
@@ -52,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_trains_on_labels(name: str, head: str) -> None:
     recipe = small(name, head, **{"discriminator.width": 0.5})
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
     read = players.discriminator.projection or players.discriminator.classifier
     before = [p.detach().clone() for p in (players.generator.embedding.weight, read.weight)]
     torch.manual_seed(1)
@@ -94,7 +95,7 @@ def test_heads_at_known_weights() -> None:
 
 def test_an_auxiliary_head_adds_how_wrong_it_names_classes() -> None:
     recipe = small("mlp", "auxiliary")
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
     with torch.no_grad():
         for parameter in players.discriminator.parameters():
             parameter.zero_()
@@ -131,14 +132,12 @@ def test_resume_is_exact(name: str, head: str, tmp_path: Path) -> None:
     batches = data.Batches(data.load("mnist"), 16, 0)
 
     def train(steps: int, folder: Path, start_from: Path | None = None) -> Path:
-        players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+        players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
         if start_from:
             checkpoint.restore(start_from, players)
-        plan = training.Plan(seed=0, steps=steps, seconds=None, sheet_every=7, log_every=9, checkpoint_every=99)
+        plan = loop.Plan(seed=0, steps=steps, seconds=None, sheet_every=7, log_every=9, checkpoint_every=99)
         about = {"images": 0, "metrics_bytes": 0}
-        training.train(
-            players, recipe, batches, plan, precision="fp32", save=lambda p: checkpoint.save(folder, p, about)
-        )
+        loop.train(players, recipe, batches, plan, precision="fp32", save=lambda p: checkpoint.save(folder, p, about))
         return folder / f"step-{players.step:06d}"
 
     whole = train(30, tmp_path / "whole")
@@ -151,17 +150,17 @@ def test_real_labels_belong_to_their_images(monkeypatch: pytest.MonkeyPatch) -> 
     mnist = data.load("mnist")
     recipe = small("mlp", batch_size=32)
     seen = []
-    real_step = training.step
+    real_step = loop.step
 
     def spy(players: object, recipe: object, real: torch.Tensor, labels: torch.Tensor) -> object:
         seen.append((real, labels))
         return real_step(players, recipe, real, labels)
 
-    monkeypatch.setattr(training, "step", spy)
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
-    plan = training.Plan(seed=0, steps=2, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
+    monkeypatch.setattr(loop, "step", spy)
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
+    plan = loop.Plan(seed=0, steps=2, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
     batches = data.Batches(mnist, 32, 5)
-    training.train(players, recipe, batches, plan, precision="fp32", save=lambda players: Path("x"))
+    loop.train(players, recipe, batches, plan, precision="fp32", save=lambda players: Path("x"))
     for number, (real, labels) in enumerate(seen):
         indices = batches.indices_at(32 * number)
         assert labels.tolist() == mnist.labels[indices].tolist()
@@ -180,17 +179,17 @@ def test_the_label_decides_the_class(trained: gs.Run) -> None:
 
 def test_sheets_show_a_class_in_each_column(trained: gs.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = small("mlp")
-    seen: list[training.Event] = []
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
-    plan = training.Plan(seed=0, steps=1, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
+    seen: list[loop.Event] = []
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
+    plan = loop.Plan(seed=0, steps=1, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
     batches = data.Batches(data.load("mnist"), 8, 0)
-    training.train(
+    loop.train(
         players, recipe, batches, plan, precision="fp32", save=lambda players: Path("x"), observers=[seen.append]
     )
-    look = next(event for event in seen if isinstance(event, training.Snapshot))
+    look = next(event for event in seen if isinstance(event, loop.Snapshot))
     assert (look.columns, len(look.images)) == (10, 60)
     z = sampling.latents(recipe.noise, seed=0, count=6)
-    fresh = training.new_players(recipe, seed=0, device=torch.device("cpu")).generator
+    fresh = loop.new_players(recipe, seed=0, device=torch.device("cpu")).generator
     row = sampling.snapshot(fresh, recipe).images(z[2:3].expand(10, -1), range(10))
     assert np.array_equal(look.images[20:30], row)  # one noise, all classes
     assert [sampling.columns(k, 64) for k in (0, 2, 3, 10, 16, 100)] == [8, 8, 9, 10, 16, 8]

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import checkpoint, data, doctor, forge, recipes, render, signals, training
+from gansmith import checkpoint, data, doctor, forge, recipes, render, signals
 from gansmith import run as runs
 from gansmith.cli import app, main
 from gansmith.doctor import Facts, Finding
@@ -24,7 +24,8 @@ from gansmith.doctor.findings import last_span
 from gansmith.doctor.rules import RULES
 from gansmith.eye import fit_eye
 from gansmith.terminal import Panel
-from gansmith.training import Event, Measured, Progress, Saved
+from gansmith.training import loop
+from gansmith.training.loop import Event, Measured, Progress, Saved
 
 Row = dict[str, Any]
 TINY = {"batch_size": 16, "generator.width": 0.25, "discriminator.width": 0.25}
@@ -292,7 +293,7 @@ def test_looking_changes_no_bit_of_training(tmp_path: Path, recipe: str) -> None
 
 def test_players_are_left_as_they_were() -> None:
     recipe = recipes.get("mlp-bn").override(TINY).override({"generator.dropout": 0.3, "statistics": "settled"})
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
     players.discriminator[0].eval()  # a layer in a mode of its own
     digits = data.load("mnist")
     bank = signals.bank(recipe, digits, None, seed=0, device=torch.device("cpu"))

@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 
 import gansmith as gs
-from gansmith import checkpoint, forge, hardware, quality, reference, report_quality, sampling, training
+from gansmith import checkpoint, forge, hardware, quality, reference, report_quality, sampling
 from gansmith import run as runs
 from gansmith.cli import main
 from gansmith.figures import Figure, Protocol, Report, Subject, words
 from gansmith.metrics.encoder import Encoder
 from gansmith.metrics.evaluation import comparison, evaluating, gallery, real_side, subjects
-from gansmith.training import Event, Measured, Progress
+from gansmith.training import loop
+from gansmith.training.loop import Event, Measured, Progress
 
 TINY = {"batch_size": 16, "generator.width": 0.25, "discriminator.width": 0.25}
 EVERY = {"sheet_every": 40, "log_every": 5, "checkpoint_every": 20, "evaluate_every": 20, "threads": 1}
@@ -391,7 +392,7 @@ def test_three_hundred_steps_bring_the_images_far_nearer_to_real(trained: tuple[
     run, events = trained
     dataset = gs.data.load(run.data.source)
     stick = quality.yardstick(dataset)
-    blank = training.new_players(run.recipe, seed=0, device=gs.load(run).device)
+    blank = loop.new_players(run.recipe, seed=0, device=gs.load(run).device)
     untrained = stick.distance(made_by(blank, run))
     curve = run.quality()
     assert [row["step"] for row in curve] == [100, 200, 300]
@@ -405,7 +406,7 @@ def test_three_hundred_steps_bring_the_images_far_nearer_to_real(trained: tuple[
     assert (told.samples, told.real, told.against) == (COUNT, 1000, "mnist-small test")
 
 
-def made_by(players: training.Players, run: gs.Run) -> np.ndarray:
+def made_by(players: loop.Players, run: gs.Run) -> np.ndarray:
     return sampling.snapshot(players.generator, run.recipe, settle_on=256).sample(COUNT).images
 
 
@@ -448,8 +449,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *distances: float) -> None:
     """Measurements that are these, by step: 20, 40, ..."""
     steps = {20 * (number + 1): distance for number, distance in enumerate(distances)}
 
-    def look(stick: Any, recipe: Any, every: int) -> training.Probe:
-        return training.Probe("quality", every, lambda players, outcome: {"fd": steps.get(players.step, 99.0)})
+    def look(stick: Any, recipe: Any, every: int) -> loop.Probe:
+        return loop.Probe("quality", every, lambda players, outcome: {"fd": steps.get(players.step, 99.0)})
 
     monkeypatch.setattr(quality, "probe", look)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import forge, hardware, probe
+from gansmith import cpu_speed, forge, hardware
 from gansmith import run as runs
 from gansmith.hardware import Speeds
 
@@ -20,7 +20,7 @@ WITHOUT = {"evaluate_every": 0, "signals_every": 0}
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GANSMITH_CACHE", str(tmp_path))
-    monkeypatch.setattr(probe, "BUSY", 0.0)  # other tests run beside this one
+    monkeypatch.setattr(cpu_speed, "BUSY", 0.0)  # other tests run beside this one
     return tmp_path
 
 
@@ -48,7 +48,7 @@ def test_nothing_is_measured_where_the_choice_is_clear(
 
 def test_the_probe_is_short_and_leaves_torch_as_it_was(own: Path) -> None:
     threads, stream = torch.get_num_threads(), torch.random.get_rng_state()
-    found = probe.speeds(1)
+    found = cpu_speed.speeds(1)
     assert found.fp32 > 0.1
     assert found.convolution_fast > 0
     assert torch.get_num_threads() == threads
@@ -65,27 +65,27 @@ def test_the_probe_is_short_and_leaves_torch_as_it_was(own: Path) -> None:
 )
 def test_a_damaged_memory_is_measured_again(damage: str, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[int] = []
-    monkeypatch.setattr(probe, "measure", lambda threads: measured.append(threads) or QUICK)
-    probe.speeds(1)
+    monkeypatch.setattr(cpu_speed, "measure", lambda threads: measured.append(threads) or QUICK)
+    cpu_speed.speeds(1)
     (path,) = (own / "speeds").iterdir()
-    assert probe.speeds(1) == QUICK
+    assert cpu_speed.speeds(1) == QUICK
     assert measured == [1]
     path.write_text(damage)
-    assert probe.speeds(1) == QUICK
+    assert cpu_speed.speeds(1) == QUICK
     assert measured == [1, 1]
     assert json.loads(path.read_text())["fp32"] == 100
-    probe.speeds(2)  # remembered apart
+    cpu_speed.speeds(2)  # remembered apart
     assert measured == [1, 1, 2]
 
 
 def test_a_closed_cache_and_a_busy_machine_are_nobodys_harm(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "measure", lambda threads: QUICK)
-    monkeypatch.setattr(probe, "BUSY", 1e9)
-    assert probe.speeds(1) == QUICK
+    monkeypatch.setattr(cpu_speed, "measure", lambda threads: QUICK)
+    monkeypatch.setattr(cpu_speed, "BUSY", 1e9)
+    assert cpu_speed.speeds(1) == QUICK
     assert not (own / "speeds").exists()
-    monkeypatch.setattr(probe, "BUSY", 0.0)
+    monkeypatch.setattr(cpu_speed, "BUSY", 0.0)
     (own / "speeds").write_text("a file in its place")
-    assert probe.speeds(1) == QUICK
+    assert cpu_speed.speeds(1) == QUICK
 
 
 def test_a_choice_has_its_layers() -> None:

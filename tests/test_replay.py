@@ -11,10 +11,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gansmith import optim, recipes, training
+from gansmith import recipes
 from gansmith.recipe import Recipe
-from gansmith.replay import WARM_UP, Replay, Work, record
-from gansmith.step import Players, step, teach_discriminator, teach_generator
+from gansmith.training import loop, optim
+from gansmith.training.cuda_graph import WARM_UP, Replay, Work, record
+from gansmith.training.step import Players, step, teach_discriminator, teach_generator
 
 CPU = torch.device("cpu")
 CHANGES: dict[str, Any] = {"generator.width": 0.1, "discriminator.width": 0.1, "batch_size": 8}
@@ -50,7 +51,7 @@ def everything(players: Players) -> list[torch.Tensor]:
 
 def after(recipe: Recipe, precision: str, device: torch.device, *, recorder: Any) -> list[torch.Tensor]:
     """All that moves after four steps, and the last outcome; without a recorder, by plain steps."""
-    players = training.new_players(recipe, seed=0, device=device)
+    players = loop.new_players(recipe, seed=0, device=device)
     replay = Replay(players, recipe, precision, device, recorder) if recorder else None
     images = torch.rand(4, 8, 1, 28, 28, generator=torch.Generator().manual_seed(1)).to(device)
     labels = torch.arange(32, device=device).reshape(4, 8) % 10 if recipe.classes else None
@@ -82,7 +83,7 @@ def test_a_replayed_step_is_a_step(name: str, more: dict[str, Any], precision: s
 
 def test_recording_leaves_the_players_as_they_were() -> None:
     recipe = small("mlp-bn")
-    players = training.new_players(recipe, seed=0, device=CPU)
+    players = loop.new_players(recipe, seed=0, device=CPU)
     before = everything(players)
     Replay(players, recipe, "fp32", CPU, run_again)
     assert players.step == 0
@@ -98,7 +99,7 @@ def test_players_survive_a_recording_that_fails() -> None:
 
     recipe, ends = small("mlp-bn"), []
     for fails in (False, True):
-        players = training.new_players(recipe, seed=0, device=CPU)
+        players = loop.new_players(recipe, seed=0, device=CPU)
         if fails:
             with pytest.raises(RuntimeError, match="previous error"):
                 Replay(players, recipe, "fp32", CPU, fails_halfway)
@@ -112,14 +113,14 @@ def test_a_step_that_cannot_be_recorded_is_made_anew_each_time(monkeypatch: pyte
     def fails(*arguments: object) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    monkeypatch.setattr(training, "Replay", fails)
+    monkeypatch.setattr(loop, "Replay", fails)
     recipe = small("mlp")
     parameter = SimpleNamespace(device=torch.device("cuda"))
     players: Any = SimpleNamespace(generator=SimpleNamespace(parameters=lambda: iter([parameter])))
     with pytest.warns(
         UserWarning, match=r"could not be recorded.*\(operation not permitted when stream is capturing\)"
     ):
-        assert callable(training.stepper(players, recipe, precision="fp32"))
+        assert callable(loop.stepper(players, recipe, precision="fp32"))
 
 
 class Crossings(TorchDispatchMode):
@@ -144,7 +145,7 @@ def test_nothing_of_a_step_crosses_to_the_host(
     """On the device that computes nothing, and so raises where a number is read; as a GPU, it is not the CPU."""
     monkeypatch.setattr(torch, "autocast", lambda *arguments, **named: nullcontext())  # which it does not know
     recipe, device = small(name, **more), torch.device("meta")
-    players = training.new_players(recipe, seed=0, device=device)
+    players = loop.new_players(recipe, seed=0, device=device)
     real = torch.empty(8, 1, 28, 28, device=device)
     labels = torch.empty(8, dtype=torch.long, device=device) if recipe.classes else None
     teach_generator(players, recipe, teach_discriminator(players, recipe, real, labels))  # makes what is kept
@@ -172,7 +173,7 @@ def test_a_gpu_records_and_replays(name: str, more: dict[str, Any], precision: s
 def test_a_gpus_replays_call_little() -> None:
     """The updates are all that is still called one by one: a sixth of `mlp-bn`'s step on a CPU."""
     device, recipe = torch.device("cuda"), small("mlp-bn")
-    players = training.new_players(recipe, seed=0, device=device)
+    players = loop.new_players(recipe, seed=0, device=device)
     real = torch.rand(8, 1, 28, 28, device=device)
     calls = []
     for advance in (partial(step, players, recipe), Replay(players, recipe, "fp32", device)):

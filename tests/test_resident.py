@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from gansmith import data, recipes, resident, training
-from gansmith.data import Batches
-from gansmith.resident import Resident
-from gansmith.training import Plan
+from gansmith import data, recipes
+from gansmith.data import Batches, on_device
+from gansmith.data.on_device import Resident
+from gansmith.training import loop
+from gansmith.training.loop import Plan
 
 CPU = torch.device("cpu")
 
@@ -22,7 +23,7 @@ def batches() -> Batches:
 
 
 def test_the_stream_is_the_same(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resident, "_CHUNK", 33)  # copied in parts that do not divide it
+    monkeypatch.setattr(on_device, "_CHUNK", 33)  # copied in parts that do not divide it
     images = Resident(batches, CPU)
     for position in (0, 8, 96, 99, 1000):  # 96 and 99: from one permutation into the next
         assert np.array_equal(images.at(position).numpy(), batches.at(position))
@@ -34,8 +35,8 @@ def test_training_ends_in_the_same_bytes(batches: Batches) -> None:
     plan = Plan(seed=1, steps=15, seconds=None, sheet_every=15, log_every=15, checkpoint_every=15)
     ends = []
     for images in (batches, Resident(batches, CPU)):
-        players = training.new_players(recipe, seed=1, device=CPU)
-        training.train(players, recipe, images, plan, precision="fp32", save=lambda players: Path("x"))
+        players = loop.new_players(recipe, seed=1, device=CPU)
+        loop.train(players, recipe, images, plan, precision="fp32", save=lambda players: Path("x"))
         ends.append([*players.generator.parameters(), *players.discriminator.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
@@ -43,14 +44,14 @@ def test_training_ends_in_the_same_bytes(batches: Batches) -> None:
 @pytest.mark.parametrize(("free", "kept"), [(100 * 784 * 4, True), (100 * 784 * 4 - 4, False)])
 def test_a_gpu_with_room_takes_them(free: int, kept: bool, batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
-    monkeypatch.setattr(resident, "Resident", lambda batches, device: "resident")
-    assert resident.nearest(batches, torch.device("cuda")) == ("resident" if kept else batches)
-    assert resident.nearest(batches, CPU) is batches
+    monkeypatch.setattr(on_device, "Resident", lambda batches, device: "resident")
+    assert on_device.nearest(batches, torch.device("cuda")) == ("resident" if kept else batches)
+    assert on_device.nearest(batches, CPU) is batches
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_on_a_gpu_the_stream_is_the_same(batches: Batches) -> None:
     device = torch.device("cuda")
-    images = resident.nearest(batches, device)
+    images = on_device.nearest(batches, device)
     assert isinstance(images, Resident)
     assert np.array_equal(images.at(96).cpu().numpy(), batches.at(96))

@@ -17,11 +17,12 @@ import torch
 from safetensors import SafetensorError
 
 import gansmith as gs
-from gansmith import checkpoint, forge, recipes, training
+from gansmith import checkpoint, forge, recipes
 from gansmith import run as runs
 from gansmith.checkpoint import DivergenceError
 from gansmith.recipe import Recipe
-from gansmith.training import Event, Progress
+from gansmith.training import loop
+from gansmith.training.loop import Event, Progress
 
 TINY = {"batch_size": 16, "generator.width": 0.25, "discriminator.width": 0.25}
 EVERY = {"sheet_every": 20, "log_every": 5, "checkpoint_every": 20, "threads": 1}
@@ -160,10 +161,10 @@ def test_a_full_disk_costs_one_line_and_no_checkpoint(tmp_path: Path, monkeypatc
 def test_divergence_names_the_step_and_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built: list[training.Players] = []
-    build = training.new_players
+    built: list[loop.Players] = []
+    build = loop.new_players
 
-    def remember(recipe: Recipe, *, seed: int, device: torch.device, fast: bool) -> training.Players:
+    def remember(recipe: Recipe, *, seed: int, device: torch.device, fast: bool) -> loop.Players:
         built.append(build(recipe, seed=seed, device=device, fast=fast))
         return built[-1]
 
@@ -171,7 +172,7 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(
         if isinstance(event, Progress) and event.step == 47:
             next(built[-1].discriminator.parameters()).data.fill_(float("nan"))
 
-    monkeypatch.setattr(training, "new_players", remember)
+    monkeypatch.setattr(loop, "new_players", remember)
     with pytest.raises(DivergenceError, match=r"step 48.*last good checkpoint is .*step-000040"):
         forge.execute(job(tmp_path), observers=[poison])
     (run,) = runs.every(tmp_path)
@@ -179,7 +180,7 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
-    players = training.new_players(recipes.get("mlp"), seed=0, device=torch.device("cpu"))
+    players = loop.new_players(recipes.get("mlp"), seed=0, device=torch.device("cpu"))
     next(players.generator.parameters()).data[0] = float("inf")
     with pytest.raises(DivergenceError, match=r"generator .* no longer finite"):
         checkpoint.save(tmp_path, players, {})
@@ -223,11 +224,11 @@ def test_lost_metrics_cost_a_warning_not_the_run(tmp_path: Path) -> None:
     assert [row["step"] for row in forge.execute(resumed).metrics()] == [45, 50, 55, 60]
 
 
-def interrupt_at(step: int) -> training.Observer:
+def interrupt_at(step: int) -> loop.Observer:
     """An observer that sends SIGTERM when a step, or for 0 the first look, is done."""
 
     def observe(event: Event) -> None:
-        if isinstance(event, Progress | training.Snapshot) and event.step == step:
+        if isinstance(event, Progress | loop.Snapshot) and event.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
 
     return observe

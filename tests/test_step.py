@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from gansmith import losses, optim, recipes, training
+from gansmith import recipes
 from gansmith.recipe import Optimizer
-from gansmith.step import (
+from gansmith.training import loop, losses, optim
+from gansmith.training.step import (
     discriminator_gradients,
     draw,
     generator_gradients,
@@ -98,9 +99,9 @@ def test_optimiser_state_round_trip() -> None:
         optim.restore(other, {"0.exp_avg": torch.ones(2)})
 
 
-def small(name: str) -> "tuple[training.Players, recipes.Recipe, torch.Tensor]":
+def small(name: str) -> "tuple[loop.Players, recipes.Recipe, torch.Tensor]":
     recipe = recipes.get(name).override({"generator.width": 0.1, "discriminator.width": 0.1, "batch_size": 8})
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
     return players, recipe, torch.rand(8, 1, 28, 28)
 
 
@@ -172,7 +173,7 @@ def test_shared_noise_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     import gansmith.step
 
     drawn = []
-    monkeypatch.setattr(gansmith.step, "draw", lambda *a: drawn.append(1) or draw(*a))
+    monkeypatch.setattr(gansmith.training.step, "draw", lambda *a: drawn.append(1) or draw(*a))
     for name, times in (("deconv", 1), ("mlp", 2)):
         players, recipe, real = small(name)
         drawn.clear()

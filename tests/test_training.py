@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 import gansmith as gs
-from gansmith import forge, recipes, training
-from gansmith.training import Event, Plan, Progress, Saved, Snapshot
+from gansmith import forge, recipes
+from gansmith.training import loop
+from gansmith.training.loop import Event, Plan, Progress, Saved, Snapshot
 
 
 def far(images: np.ndarray, real: np.ndarray) -> float:
@@ -67,26 +68,26 @@ def test_a_run_leaves_all_that_is_promised(trained: tuple[gs.Run, list[Event]]) 
 
 def test_each_step_draws_from_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipes.get("mlp").override(batch_size=4)
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
-    real, seen = training.seed_all, []
-    monkeypatch.setattr(training, "seed_all", lambda seed, device: seen.append(seed) or real(seed, device))
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
+    real, seen = loop.seed_all, []
+    monkeypatch.setattr(loop, "seed_all", lambda seed, device: seen.append(seed) or real(seed, device))
     drawn: list[torch.Tensor] = []
-    make = training.step
-    monkeypatch.setattr(training, "step", lambda *a: drawn.append(torch.rand(1)) or make(*a))
+    make = loop.step
+    monkeypatch.setattr(loop, "step", lambda *a: drawn.append(torch.rand(1)) or make(*a))
 
     class Grey:
         def at(self, position: int) -> np.ndarray:
             return np.full((4, 1, 28, 28), position % 256, np.uint8)
 
     plan = Plan(seed=7, steps=30, seconds=None, sheet_every=99, log_every=99, checkpoint_every=99)
-    assert training.train(players, recipe, Grey(), plan, precision="fp32", save=lambda players: Path("x"))
+    assert loop.train(players, recipe, Grey(), plan, precision="fp32", save=lambda players: Path("x"))
     assert len(set(seen)) == 30
     assert len({float(value) for value in drawn}) == 30
 
 
 def test_real_images_come_from_the_position_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipes.get("mlp").override(batch_size=4)
-    players = training.new_players(recipe, seed=0, device=torch.device("cpu"))
+    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
     players.step = 5
     asked = []
 
@@ -96,7 +97,7 @@ def test_real_images_come_from_the_position_of_the_step(monkeypatch: pytest.Monk
             return np.zeros((4, 1, 28, 28), np.uint8)
 
     plan = Plan(seed=7, steps=8, seconds=None, sheet_every=99, log_every=99, checkpoint_every=99)
-    training.train(players, recipe, Grey(), plan, precision="fp32", save=lambda players: Path("x"))
+    loop.train(players, recipe, Grey(), plan, precision="fp32", save=lambda players: Path("x"))
     assert asked == [20, 24, 28]
 
 
@@ -104,13 +105,13 @@ def test_real_images_come_from_the_position_of_the_step(monkeypatch: pytest.Monk
 def test_pixels_span_the_recipes_range(pixels: tuple[float, float], ends: tuple[float, float]) -> None:
     recipe = recipes.get("mlp").override(pixels=pixels)
     images = np.array([0, 255], np.uint8).reshape(1, 1, 1, 2)
-    assert training.to_pixels(images, recipe, torch.device("cpu")).ravel().tolist() == pytest.approx(list(ends))
+    assert loop.to_pixels(images, recipe, torch.device("cpu")).ravel().tolist() == pytest.approx(list(ends))
 
 
 def test_the_discriminator_alone_learns_to_tell_real_from_untrained() -> None:
     recipe = recipes.get("mlp").override(batch_size=32)
     images = gs.data.Batches(gs.data.load("mnist"), 32, 0)
-    accuracies = training.sanity_check(recipe, images, seed=0, steps=25, device=torch.device("cpu"))
+    accuracies = loop.sanity_check(recipe, images, seed=0, steps=25, device=torch.device("cpu"))
     assert np.mean(accuracies[-5:]) > 0.95
 
 
@@ -126,5 +127,5 @@ def test_a_step_on_a_cpu_is_seeded_as_torch_seeds_and_wakes_no_other_device(monk
     torch.manual_seed(5)
     expected = torch.rand(3)
     monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("slow: it formats a traceback for CUDA"))
-    training.seed_all(5, torch.device("cpu"))
+    loop.seed_all(5, torch.device("cpu"))
     assert torch.equal(torch.rand(3), expected)

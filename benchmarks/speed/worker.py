@@ -75,7 +75,8 @@ class Worker:
 
     def data(self) -> dict[str, float]:
         """Seconds that a batch of real images takes: from memory, and from the cache's mapped file (ours alone)."""
-        from gansmith import data, training
+        from gansmith import data
+        from gansmith.training import loop
 
         assert self.built.fetch is not None
         stored = data.load("mnist", size=self.recipe.size)
@@ -83,7 +84,7 @@ class Worker:
         device = self.built.fetch(0).device  # type: ignore[attr-defined]
 
         def from_cache(index: int) -> object:
-            return training.to_pixels(cached.at(index * self.recipe.batch_size), self.recipe, device)
+            return loop.to_pixels(cached.at(index * self.recipe.batch_size), self.recipe, device)
 
         ways = {"memory": self.built.fetch, "cache": from_cache}
         times: dict[str, list[float]] = {name: [] for name in ways}

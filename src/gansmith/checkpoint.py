@@ -2,7 +2,7 @@
 
 A checkpoint is written beside its final place, flushed, and renamed. Its manifest holds the SHA-256 of each file, so a
 torn or altered one is noticed and the one before it used. The random state needs no saving: every step draws
-from a stream of its own (see :mod:`gansmith.training`), and the position in the data follows from the step.
+from a stream of its own (see :mod:`gansmith.training.loop`), and the position in the data follows from the step.
 """
 
 import errno
@@ -19,9 +19,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from gansmith import optim
 from gansmith.run import write_text
-from gansmith.step import Players
+from gansmith.training import optim
+from gansmith.training.step import Players
 
 FORMAT = 1
 KEEP = 2

@@ -325,17 +325,17 @@ def info(*, device: str = "auto", json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from gansmith import data, hardware, probe, recorder
+    from gansmith import cpu_speed, data, hardware, recorder
 
-    choice = hardware.choose(device, gflop=float("inf"), measure=probe.speeds)
+    choice = hardware.choose(device, gflop=float("inf"), measure=cpu_speed.speeds)
     facts = recorder.environment(choice)
-    measured = probe.speeds(choice.threads)
+    measured = cpu_speed.speeds(choice.threads)
     facts |= {"data by name": ", ".join(data.names()), "data cache": data.cache_dir()}
     if json:
         document({**facts, "measured": asdict(measured)})
         return
     why = facts.pop("why")
-    facts["measured"] = probe.words(measured)
+    facts["measured"] = cpu_speed.words(measured)
     if choice.precision == "bf16":
         facts["precision"] = f"bf16 for steps of {hardware.SMALL_STEP_GFLOP:g} GFLOP or more, else fp32"
     say(pairs({name: f"{value} ({why[name]})" if name in why else value for name, value in facts.items()}))

@@ -14,15 +14,17 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import checkpoint, data, hardware, quality, recipes, recorder, resident, sampling, signals, training
+from gansmith import checkpoint, data, hardware, quality, recipes, recorder, sampling, signals
 from gansmith import run as runs
+from gansmith.data import on_device
 from gansmith.doctor import picture as doctor_picture
 from gansmith.doctor.examination import examine
 from gansmith.job import Job, prepare, prepare_resume
 from gansmith.report import write_report
 from gansmith.run import DataFacts, Run
 from gansmith.sampling import Generator
-from gansmith.training import Observer
+from gansmith.training import loop
+from gansmith.training.loop import Observer
 
 if sys.platform != "win32":
     import fcntl
@@ -141,13 +143,13 @@ def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrup
 def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Observer]) -> bool:
     """Trains from the start or from the job's checkpoint; whether the end was reached."""
     device = torch.device(job.choice.device)
-    players = training.new_players(job.recipe, seed=job.plan.seed, device=device, fast=job.choice.fast)
+    players = loop.new_players(job.recipe, seed=job.plan.seed, device=device, fast=job.choice.fast)
     if job.start_from is not None:
         checkpoint.restore(job.start_from, players)
-    batches = resident.nearest(data.Batches(job.dataset, job.recipe.batch_size, job.plan.seed), device)
+    batches = on_device.nearest(data.Batches(job.dataset, job.recipe.batch_size, job.plan.seed), device)
     steps, sanity = job.settings.sanity_steps, run.path / "sanity.json"
     if steps and not sanity.exists():
-        check = training.sanity_check(
+        check = loop.sanity_check(
             job.recipe,
             batches,
             seed=job.plan.seed,
@@ -161,7 +163,7 @@ def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Obser
         quality.begin(run, job.measuring.stick)
     notes = recorder.Recorder(run, start_step=players.step, batch_size=job.recipe.batch_size)
     try:
-        return training.train(
+        return loop.train(
             players,
             job.recipe,
             batches,
@@ -177,7 +179,7 @@ def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Obser
         notes.close()
 
 
-def _probes(job: Job, device: torch.device) -> list[training.Probe]:
+def _probes(job: Job, device: torch.device) -> list[loop.Probe]:
     """What looks at the players while they train."""
     probes = []
     if job.measuring.stick is not None:

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import checkpoint, data, hardware, probe, quality, recipes, recorder, signals, training
+from gansmith import checkpoint, cpu_speed, data, hardware, quality, recipes, recorder, signals
 from gansmith import run as runs
 from gansmith.recipe import Recipe
 from gansmith.run import Run, Settings
-from gansmith.training import Plan
+from gansmith.training import loop
+from gansmith.training.loop import Plan
 
 SHEETS = 20  # how many times a run looks at its fixed noise, unless told otherwise
 LOG_EVERY = 10
@@ -123,7 +124,7 @@ def prepare(
     value = value.override(channels=channels, classes=_classes(value, dataset))
     data.Batches(dataset, value.batch_size, seed)  # raises if the data are too few
     choice = hardware.choose(
-        device, precision, threads, gflop=recipes.step_gflop(value), fast=fast, measure=probe.speeds
+        device, precision, threads, gflop=recipes.step_gflop(value), fast=fast, measure=cpu_speed.speeds
     )
     per_step = _time_step(value, choice)
     expected = value.steps if minutes is None else max(1, int(minutes * 60 / per_step))
@@ -226,7 +227,7 @@ def prepare_resume(
         threads or settings.threads,
         gflop=recipes.step_gflop(recipe),
         fast=fast or settings.fast,
-        measure=probe.speeds,
+        measure=cpu_speed.speeds,
     )
     changed = {"device": choice.device, "precision": choice.precision, "threads": choice.threads}
     changed["fast"] = "auto" if choice.fast else "off"
@@ -337,11 +338,11 @@ def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
     torch.set_num_threads(choice.threads)
     device = torch.device(choice.device)
     with torch.random.fork_rng():
-        players = training.new_players(recipe, seed=0, device=device, fast=choice.fast)
+        players = loop.new_players(recipe, seed=0, device=device, fast=choice.fast)
         shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
         real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.classes else None
-        advance = training.stepper(players, recipe, precision=choice.precision, fast=choice.fast)
+        advance = loop.stepper(players, recipe, precision=choice.precision, fast=choice.fast)
         times: list[float] = []
         while not times or (sum(times[1:]) < 0.3 and times[0] < 2):  # the first is cold; a slow one has to do
             start = time.perf_counter()

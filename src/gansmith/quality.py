@@ -14,8 +14,8 @@ from gansmith.metrics.encoder import Encoder
 from gansmith.metrics.frechet import Gaussian, frechet
 from gansmith.recipe import Recipe
 from gansmith.run import Run
-from gansmith.step import Outcome, Players
-from gansmith.training import Probe
+from gansmith.training.loop import Probe
+from gansmith.training.step import Outcome, Players
 
 SAMPLES = 2000
 AGAINST = 10_000  # real images at most: their mean and covariance are computed once

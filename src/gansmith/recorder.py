@@ -11,8 +11,8 @@ from PIL import Image
 from gansmith import checkpoint, hardware, quality, render
 from gansmith.run import Run, rows, write_bytes
 from gansmith.sampling import Generator
-from gansmith.step import Players
-from gansmith.training import Event, Measured, Progress, Snapshot
+from gansmith.training.loop import Event, Measured, Progress, Snapshot
+from gansmith.training.step import Players
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset

@@ -21,7 +21,7 @@ from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
 from gansmith.recipe import Noise, Recipe, parse
 from gansmith.run import read_json, remove, write_text
-from gansmith.step import generate
+from gansmith.training.step import generate
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
 DENSE_CHUNK = 512  # without convolutions: there every chunk reads all weights for little arithmetic

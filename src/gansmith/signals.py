@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansmith import data, hardware, recipes, sampling, training
+from gansmith import data, hardware, recipes, sampling
 from gansmith.eye import Eye, fit_eye, unit
 from gansmith.recipe import Recipe
-from gansmith.step import Outcome, Players, generate, judge
+from gansmith.training import loop
+from gansmith.training.step import Outcome, Players, generate, judge
 
 BANK = 256  # noise vectors, training images and test images
 INTERVALS = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000, 10_000)
@@ -134,7 +135,7 @@ def probe(
     every: int,
     precision: str,
     device: torch.device,
-) -> training.Probe:
+) -> loop.Probe:
     """The probe that training takes: a row of signals every so many steps. Its bank is made at the first look."""
 
     @functools.cache
@@ -144,7 +145,7 @@ def probe(
     def look(players: Players, outcome: Outcome) -> dict[str, float]:
         return measure(players, kept(), precision=precision)
 
-    return training.Probe("signals", every, look)
+    return loop.Probe("signals", every, look)
 
 
 @torch.no_grad()

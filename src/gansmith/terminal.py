@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
-    from gansmith.training import Event
+    from gansmith.training.loop import Event
 
 __all__ = ["Panel"]
 

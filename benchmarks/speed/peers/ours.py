@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from benchmarks.speed.peers import Built
-from gansmith import data, hardware, recipes, sampling, training
+from gansmith import data, hardware, recipes, sampling
 from gansmith.data.dataset import MemoryStore
 from gansmith.recipe import Recipe
+from gansmith.training import loop
 
 
 def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "auto") -> Built:
@@ -18,19 +19,19 @@ def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "au
     choice = hardware.choose("auto", precision, None, gflop=recipes.step_gflop(recipe), fast=fast)
     torch.set_num_threads(choice.threads)
     device = torch.device(choice.device)
-    players = training.new_players(recipe, seed=0, device=device, fast=choice.fast)
+    players = loop.new_players(recipe, seed=0, device=device, fast=choice.fast)
     kept = replace(data.from_arrays(images[:8]), store=MemoryStore(images))  # not copied
     batches = data.Batches(kept, recipe.batch_size, 0)
-    advance = training.stepper(players, recipe, precision=choice.precision, fast=choice.fast)
+    advance = loop.stepper(players, recipe, precision=choice.precision, fast=choice.fast)
 
     def fetch(index: int) -> torch.Tensor:
-        return training.to_pixels(batches.at(index * recipe.batch_size), recipe, device)
+        return loop.to_pixels(batches.at(index * recipe.batch_size), recipe, device)
 
     def one(index: int) -> tuple[float, float]:
-        training.seed_all(training.stream(0, index), device)
+        loop.seed_all(loop.stream(0, index), device)
         real = fetch(index)
         outcome = advance(real, None)
-        training.check_finite(outcome, index)
+        loop.check_finite(outcome, index)
         return outcome.discriminator_loss.item(), outcome.generator_loss.item()
 
     def sample(count: int, precision: Literal["fp32", "bf16"] = "fp32") -> np.ndarray:

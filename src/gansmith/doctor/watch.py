@@ -7,7 +7,7 @@ from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.looks import Row, looks
 from gansmith.doctor.rules import findings
 from gansmith.run import Run, rows
-from gansmith.training import Event, Measured, Progress
+from gansmith.training.loop import Event, Measured, Progress
 
 
 class Watch:

@@ -13,7 +13,7 @@ from gansmith.latent.vectors import Labels, steady
 from gansmith.metrics.encoder import Encoder
 from gansmith.recipe import Noise
 from gansmith.sampling import Generator
-from gansmith.step import generate
+from gansmith.training.step import generate
 
 Matrix = NDArray[np.float64]
 HEAVY = 0.02

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gansmith.recipe import Recipe
-from gansmith.step import (
+from gansmith.training.step import (
     Lesson,
     Outcome,
     Players,
@@ -59,7 +59,7 @@ def record(works: Sequence[Work], device: torch.device, precision: str) -> list[
 
 
 class Replay:
-    """:func:`gansmith.step.step` for these players, recorded. The players must stay the ones they are.
+    """:func:`gansmith.training.step.step` for these players, recorded. The players must stay the ones they are.
 
     Args:
         players: on the device; recording leaves them as they were, but for their gradients.

@@ -18,12 +18,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gansmith import optim, recipes, sampling
+from gansmith import recipes, sampling
 from gansmith.checkpoint import DivergenceError
 from gansmith.nn import set_fast
 from gansmith.recipe import Recipe
-from gansmith.replay import Replay
-from gansmith.step import Outcome, Players, discriminator_gradients, draw, make_fakes, step, update_discriminator
+from gansmith.training import optim
+from gansmith.training.cuda_graph import Replay
+from gansmith.training.step import (
+    Outcome,
+    Players,
+    discriminator_gradients,
+    draw,
+    make_fakes,
+    step,
+    update_discriminator,
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class Probe:
 
 
 class Images(Protocol):
-    """Where real images come from: :class:`gansmith.data.Batches`, or :class:`gansmith.resident.Resident`."""
+    """Where real images come from: :class:`gansmith.data.Batches`, or :class:`gansmith.data.on_device.Resident`."""
 
     def at(self, position: int) -> np.ndarray | Tensor:
         """uint8 (batch_size, C, H, W) from a position in the stream."""
@@ -172,7 +181,7 @@ def train(
 def stepper(
     players: Players, recipe: Recipe, *, precision: str, fast: bool = True
 ) -> Callable[[Tensor, Tensor | None], Outcome]:
-    """(real, labels) -> :func:`gansmith.step.step` in a precision; on a GPU, where ``fast``, recorded and replayed."""
+    """(real, labels) -> :func:`step` in a precision; on a GPU, where ``fast``, recorded and replayed."""
     device = next(players.generator.parameters()).device
     if fast and device.type == "cuda":
         try:

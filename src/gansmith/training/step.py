@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansmith import losses, optim
 from gansmith.recipe import Noise, Recipe
+from gansmith.training import losses, optim
 
 
 @dataclass
