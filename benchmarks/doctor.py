@@ -29,10 +29,9 @@ import numpy as np
 import torch
 
 from benchmarks.doctor_cases import CASES, Case
-from gansmith import data, doctor, forge
-from gansmith import run as runs
-from gansmith.checkpoint import DivergenceError
+from gansmith import data, doctor, forge, runs
 from gansmith.doctor.examination import examine
+from gansmith.errors import DivergenceError
 from gansmith.training import loop
 from gansmith.training.step import Players
 

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.table import fill, grid
-from gansmith import forge
-from gansmith import run as runs
+from gansmith import forge, runs
 from gansmith.figures import Report
 from gansmith.metrics import evaluation
 from gansmith.metrics.evaluation import evaluating, subjects
-from gansmith.run import Run
+from gansmith.runs import Run
 
 ROOT = Path(__file__).parents[1]
 THREE = (0, 1, 2)

@@ -16,7 +16,7 @@ import gansmith as gs
 from gansmith import data, render
 from gansmith.cli import main
 from gansmith.latent import pictures
-from gansmith.run import every, find
+from gansmith.runs import every, find
 
 IMAGES = Path(__file__).parent / "images"
 ROWS = 5  # of 8

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from gansmith import data, recipes
+from gansmith.generator import Generator
 from gansmith.recipe import Recipe
-from gansmith.sampling import Generator
 
 RECIPE = recipes.get("mlp").override({"noise.size": 40, "generator.width": 2})
 COUNT = 5000

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import checkpoint, cli, data, forge, recipes, sampling
-from gansmith import run as runs
+from gansmith import cli, data, forge, recipes, runs
+from gansmith import generator as sampling
 from gansmith.data.terms import class_of
+from gansmith.generator import Generator
 from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe, from_json
-from gansmith.sampling import Generator
+from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.step import draw_like, step
 

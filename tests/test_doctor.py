@@ -15,14 +15,14 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import checkpoint, data, doctor, forge, recipes, render, signals
-from gansmith import run as runs
+from gansmith import data, doctor, forge, recipes, render, runs, signals
 from gansmith.cli import app, main
 from gansmith.doctor import Facts, Finding
 from gansmith.doctor.examination import _cells, examine
 from gansmith.doctor.findings import last_span
 from gansmith.doctor.rules import RULES
 from gansmith.eye import fit_eye
+from gansmith.runs import checkpoint
 from gansmith.terminal import Panel
 from gansmith.training import loop
 from gansmith.training.loop import Event, Measured, Progress, Saved

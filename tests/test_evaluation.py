@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 import gansmith as gs
-from gansmith import checkpoint, forge, hardware, quality, reference, report_quality, sampling
-from gansmith import run as runs
+from gansmith import forge, generator, hardware, quality, reference, report_quality, runs
 from gansmith.cli import main
 from gansmith.figures import Figure, Protocol, Report, Subject, words
 from gansmith.metrics.encoder import Encoder
 from gansmith.metrics.evaluation import comparison, evaluating, gallery, real_side, subjects
+from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.loop import Event, Measured, Progress
 
@@ -407,7 +407,7 @@ def test_three_hundred_steps_bring_the_images_far_nearer_to_real(trained: tuple[
 
 
 def made_by(players: loop.Players, run: gs.Run) -> np.ndarray:
-    return sampling.snapshot(players.generator, run.recipe, settle_on=256).sample(COUNT).images
+    return generator.snapshot(players.generator, run.recipe, settle_on=256).sample(COUNT).images
 
 
 def test_the_report_shows_the_curve_and_the_evaluation(trained: tuple[gs.Run, list[Event]], tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from PIL import Image
 
 from decoder import conditional, decoder
 from gansmith import cli, latent
+from gansmith.generator import Generator
 from gansmith.latent import finding, search
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.finding import Found, find
 from gansmith.metrics import encoder as encoders
 from gansmith.recipe import Noise
-from gansmith.sampling import Generator
 
 
 @pytest.fixture(scope="module")

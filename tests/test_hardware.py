@@ -8,8 +8,7 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import cpu_speed, forge, hardware
-from gansmith import run as runs
+from gansmith import cpu_speed, forge, hardware, runs
 from gansmith.hardware import Speeds
 
 QUICK = Speeds(fp32=100, bf16=200, convolution_plain=2, convolution_fast=1)

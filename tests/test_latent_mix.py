@@ -9,9 +9,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gansmith import latent, recipes, sampling
+from gansmith import generator as sampling
+from gansmith import latent, recipes
+from gansmith.generator import Generator
 from gansmith.latent import expression
-from gansmith.sampling import Generator
 
 
 def generator(name: str = "mlp", **changes: object) -> Generator:

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gansmith import latent, recipes, sampling
+from gansmith import generator as sampling
+from gansmith import latent, recipes
+from gansmith.generator import Generator
 from gansmith.latent import axes, classes, pictures
 from gansmith.latent.morphing import interpolate
 from gansmith.recipe import Noise
-from gansmith.sampling import Generator
 
 
 def generator(name: str = "mlp", **changes: object) -> Generator:

@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from gansmith import data, forge, latent, recipes, sampling
+from gansmith import data, forge, generator, latent, recipes
 from gansmith.cli import main
+from gansmith.generator import Generator
 from gansmith.latent import attributes, axes, classes, truth, vectors
 from gansmith.metrics.encoder import builtin, control
 from gansmith.metrics.neighbours import Cloud
-from gansmith.run import Run
-from gansmith.sampling import Generator
+from gansmith.runs import Run
 
 
 def decoder() -> Generator:
@@ -67,7 +67,7 @@ def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def untrained(name: str, **changes: object) -> Generator:
     torch.manual_seed(0)
     recipe = recipes.get(name).override({"generator.width": 0.125, **changes})
-    return sampling.snapshot(recipes.generator(recipe), recipe, settle_on=256)
+    return generator.snapshot(recipes.generator(recipe), recipe, settle_on=256)
 
 
 @pytest.mark.parametrize("method", ["pca", "sefa", "attributes"])

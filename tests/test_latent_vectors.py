@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from gansmith import latent, recipes, sampling
+from gansmith import generator as sampling
+from gansmith import latent, recipes
+from gansmith.generator import Generator
 from gansmith.latent import vectors
-from gansmith.sampling import Generator
 
 
 def generator(name: str = "mlp", seed: int = 0, **changes: object) -> Generator:

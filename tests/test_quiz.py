@@ -12,8 +12,7 @@ import pytest
 
 import gansmith as gs
 from decoder import decoder
-from gansmith import cli, data
-from gansmith import run as runs
+from gansmith import cli, data, runs
 from gansmith.latent import quiz as quizzes
 
 

@@ -17,10 +17,10 @@ import torch
 from safetensors import SafetensorError
 
 import gansmith as gs
-from gansmith import checkpoint, forge, recipes
-from gansmith import run as runs
-from gansmith.checkpoint import DivergenceError
+from gansmith import forge, recipes, runs
+from gansmith.errors import DivergenceError
 from gansmith.recipe import Recipe
+from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.loop import Event, Progress
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gansmith import recipes, sampling
+from gansmith import generator as sampling
+from gansmith import recipes
 from gansmith.data import terms
-from gansmith.sampling import Generator, Samples, latents, settle
+from gansmith.generator import Generator, Samples, latents, settle
 
 
 def generator(name: str, **changes: object) -> Generator:
@@ -65,7 +66,7 @@ def test_bf16_changes_pixels_by_a_few_grey_levels(name: str) -> None:
 
 
 def test_progress_is_told_of_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terms.time, "monotonic", iter(range(0, 1000, 3)).__next__)
+    monkeypatch.setattr(progress.time, "monotonic", iter(range(0, 1000, 3)).__next__)
     told: list[tuple[str, int, int]] = []
     generator("deconv").sample(150, seed=3, progress=lambda *row: told.append(row))
     assert told == [("images", 64, 150), ("images", 128, 150), ("images", 150, 150)]

@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from gansmith.doctor.examination import Examination, examine
     from gansmith.figures import Report
     from gansmith.forge import load, resume, train
+    from gansmith.generator import Generator, Samples
     from gansmith.metrics.evaluation import compare, evaluate
     from gansmith.recipe import Network, Noise, Optimizer, Recipe
-    from gansmith.run import Run
-    from gansmith.sampling import Generator, Samples
+    from gansmith.runs import Run
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Examination": "gansmith.doctor.examination",
-    "Generator": "gansmith.sampling",
+    "Generator": "gansmith.generator",
     "Network": "gansmith.recipe",
     "Noise": "gansmith.recipe",
     "Optimizer": "gansmith.recipe",
     "Recipe": "gansmith.recipe",
     "Report": "gansmith.figures",
-    "Run": "gansmith.run",
-    "Samples": "gansmith.sampling",
+    "Run": "gansmith.runs.run",
+    "Samples": "gansmith.generator",
     "compare": "gansmith.metrics.evaluation",
     "evaluate": "gansmith.metrics.evaluation",
     "examine": "gansmith.doctor.examination",

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
 
-from gansmith.cli_output import amount, colours, document, finite, pairs, progress, say, table
+from gansmith import files
+from gansmith.cli_output import colours, document, finite, pairs, progress, say, table
+from gansmith.text import amount
 
 __all__ = ["app", "main"]
 
@@ -247,7 +249,7 @@ def sample(
         precision: bf16 is faster where the hardware multiplies it, and changes pixels by some grey levels.
     """
     from gansmith import forge
-    from gansmith.sampling import check_target
+    from gansmith.generator import check_target
 
     check_target(Path(out), number)
     generator = forge.load(run, device=device, which="best" if best else "newest")
@@ -267,7 +269,7 @@ def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:
     Args:
         folder: where they are.
     """
-    from gansmith import run as runs
+    from gansmith import runs
 
     if not folder.is_dir():
         raise ValueError(f"{folder}: no folder of runs; `gansmith train` makes one")
@@ -307,7 +309,7 @@ def report(run: str, /, *, json: Json = False) -> None:
         run: a run's folder, its name under runs/, or last.
     """
     from gansmith.report import write_report
-    from gansmith.run import find
+    from gansmith.runs import find
 
     path = write_report(find(run).path)
     if json:
@@ -325,12 +327,13 @@ def info(*, device: str = "auto", json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from gansmith import cpu_speed, data, hardware, recorder
+    from gansmith import cpu_speed, data, hardware
+    from gansmith.runs import recorder
 
     choice = hardware.choose(device, gflop=float("inf"), measure=cpu_speed.speeds)
     facts = recorder.environment(choice)
     measured = cpu_speed.speeds(choice.threads)
-    facts |= {"data by name": ", ".join(data.names()), "data cache": data.cache_dir()}
+    facts |= {"data by name": ", ".join(data.names()), "data cache": files.cache_dir()}
     if json:
         document({**facts, "measured": asdict(measured)})
         return

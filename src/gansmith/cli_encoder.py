@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from gansmith.cli_output import amount, document, duration, finite, pairs, progress, say, table
+from gansmith.cli_output import document, finite, pairs, progress, say, table
+from gansmith.text import amount, duration
 
 __all__ = ["app"]
 
@@ -186,7 +187,7 @@ def _facts(encoder: Any) -> dict[str, Any]:
 
 def _rows(encoder: Any) -> dict[str, object]:
     """An encoder as a person reads it."""
-    from gansmith.data.terms import printable
+    from gansmith.text import printable
 
     facts, tested = _facts(encoder), encoder.card.test
     names = ", ".join(printable(each) for each in encoder.classes[:12]) + (", ..." if len(encoder.classes) > 12 else "")

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gansmith.cli_output import amount, document, finite, pairs, progress, say
+from gansmith.cli_output import document, finite, pairs, progress, say
+from gansmith.files import read_json, write_json
+from gansmith.text import amount
 
 __all__ = ["find", "invert", "real_images", "run_of"]
 
@@ -193,7 +195,7 @@ def _draw(path: Path, files: list[str], columns: dict[str, Any], errors: Any) ->
 
 def run_of(where: str) -> Any:
     """The run that a name means; None for an exported generator's folder."""
-    from gansmith import run as runs
+    from gansmith import runs
 
     return None if (Path(where) / "model.safetensors").exists() else runs.find(where)
 
@@ -215,7 +217,6 @@ def _floor(where: str, generator: Any, count: int) -> tuple[float | None, str]:
     """The median error of inverting real images, and in words what it is; kept in the run's folder."""
     import numpy as np
 
-    from gansmith import run as runs
     from gansmith.latent import inversion
 
     run = run_of(where)
@@ -223,7 +224,7 @@ def _floor(where: str, generator: Any, count: int) -> tuple[float | None, str]:
     key = {"generator": generator.digest, "images": count}
     if path is not None and path.exists():
         with suppress(ValueError, KeyError):
-            kept = runs.read_json(path)
+            kept = read_json(path)
             if {name: kept[name] for name in key} == key:
                 return float(kept["floor"]), str(kept["of"])
     try:
@@ -235,7 +236,7 @@ def _floor(where: str, generator: Any, count: int) -> tuple[float | None, str]:
     least = inversion.floor(generator, real.take(chosen), progress=progress)
     of = f"the median of {len(chosen)} {seen}"
     if path is not None:
-        runs.write_json(path, {**key, "floor": least, "of": of})
+        write_json(path, {**key, "floor": least, "of": of})
     return least, of
 
 

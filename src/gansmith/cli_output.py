@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["amount", "colours", "document", "duration", "finite", "pairs", "program", "progress", "say", "table"]
+__all__ = ["colours", "document", "finite", "pairs", "program", "progress", "say", "table"]
 
 
 def program() -> str:
@@ -50,21 +50,6 @@ def pairs(rows: Mapping[str, object]) -> str:
     """Lines of `name   value`, the names aligned; empty values are left out."""
     width = max((len(name) for name in rows), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows.items() if value not in (None, ""))
-
-
-def amount(count: int, noun: str) -> str:
-    """`1 image`, `60,000 images`; nouns in -s, -x and -ch take -es."""
-    plural = noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
-    return f"{count:,} {noun if count == 1 else plural}"
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`: as exact as an estimate deserves."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def finite(value: float | None) -> float | None:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gansmith.cli_find import real_images, run_of
-from gansmith.cli_output import amount, colours, document, finite, pairs, say
+from gansmith.cli_output import colours, document, finite, pairs, say
+from gansmith.text import amount
 
 __all__ = ["quiz"]
 
@@ -139,7 +140,7 @@ def _kept(where: str, row: dict[str, Any]) -> tuple[Path | None, str]:
     """Appends a score to the run's quiz.jsonl; where that is, and what all players have done so far."""
     import json
 
-    from gansmith import run as runs
+    from gansmith import runs
 
     run = run_of(where)
     if run is None:  # an exported generator has no folder of results

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, get_args
 from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
-from gansmith.cli_output import amount, document, duration, finite, pairs, program, progress, say
+from gansmith.cli_output import document, finite, pairs, program, progress, say
+from gansmith.text import amount, duration
 
 __all__ = ["train"]
 
@@ -233,7 +234,7 @@ def _measuring(job: Any) -> str:
 
 def _closing(run: Any) -> str:
     """Which pictures there are now, and the commands to go on."""
-    from gansmith import checkpoint
+    from gansmith.runs import checkpoint
 
     newest = checkpoint.newest(run.checkpoints, [])
     step = checkpoint.state(newest)["step"] if newest else 0

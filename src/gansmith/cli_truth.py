@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gansmith.cli_output import amount, document, finite, progress, say, table
+from gansmith.cli_output import document, finite, progress, say, table
+from gansmith.text import amount
 
 __all__ = ["neighbours", "truncate"]
 

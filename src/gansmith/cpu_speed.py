@@ -3,16 +3,16 @@
 import hashlib
 import json
 import math
-import os
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from gansmith import data, hardware
+from gansmith import files, hardware
+from gansmith.files import write_json
 from gansmith.hardware import Speeds
 from gansmith.nn import SameConv2d, set_fast
 
@@ -92,7 +92,7 @@ def _fastest(call: Callable[[], object]) -> float:
 
 def _place(threads: int) -> Path:
     facts = (hardware.processor(), torch.backends.cpu.get_cpu_capability(), torch.__version__, threads)
-    return data.cache_dir() / "speeds" / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}.json"
+    return files.cache_dir() / "speeds" / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}.json"
 
 
 def _recall(path: Path) -> Speeds | None:
@@ -106,12 +106,6 @@ def _recall(path: Path) -> Speeds | None:
 
 
 def _remember(path: Path, found: Speeds) -> None:
-    """Writes it beside and renames; a cache that is closed is nobody's harm."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, fresh = tempfile.mkstemp(dir=path.parent, suffix=".writing")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(found), file)
-        Path(fresh).replace(path)
-    except OSError:
-        return
+    """A cache that cannot be written harms nobody."""
+    with suppress(OSError):
+        write_json(path, asdict(found))

@@ -14,15 +14,15 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import checkpoint, data, hardware, quality, recipes, recorder, sampling, signals
-from gansmith import run as runs
+from gansmith import data, errors, files, hardware, quality, recipes, runs, signals
+from gansmith import generator as sampling
 from gansmith.data import on_device
 from gansmith.doctor import picture as doctor_picture
 from gansmith.doctor.examination import examine
+from gansmith.generator import Generator
 from gansmith.job import Job, prepare, prepare_resume
 from gansmith.report import write_report
-from gansmith.run import DataFacts, Run
-from gansmith.sampling import Generator
+from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.training import loop
 from gansmith.training.loop import Observer
 
@@ -56,13 +56,11 @@ def execute(job: Job, *, observers: Sequence[Observer] = (), started: Callable[[
             started(run)
             try:
                 ended = _train(job, run, asked, observers)
-            except checkpoint.DivergenceError as error:
+            except errors.DivergenceError as error:
                 run.mark("diverged")
                 good = checkpoint.newest(run.checkpoints, [])
                 name = f"the last good checkpoint is {good}" if good else "there is no good checkpoint yet"
-                raise checkpoint.DivergenceError(
-                    f"training diverged: {error}; {name}; try a lower learning rate"
-                ) from None
+                raise errors.DivergenceError(f"training diverged: {error}; {name}; try a lower learning rate") from None
             except OSError as error:
                 good = checkpoint.newest(run.checkpoints, [])
                 raise ValueError(
@@ -158,7 +156,7 @@ def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Obser
             fast=job.choice.fast,
             stop=asked.is_set,
         )
-        runs.write_json(sanity, {"discriminator_accuracy": check})
+        files.write_json(sanity, {"discriminator_accuracy": check})
     if job.measuring.stick is not None:
         quality.begin(run, job.measuring.stick)
     notes = recorder.Recorder(run, start_step=players.step, batch_size=job.recipe.batch_size)
@@ -215,8 +213,8 @@ def _create(job: Job) -> Run:
     )
     run = runs.create(job.out, job.dataset.name, job.recipe.name)
     try:
-        runs.write_json(run.path / "environment.json", recorder.environment(job.choice))
-        runs.write_json(run.path / "data.json", about.model_dump(mode="json"))
+        files.write_json(run.path / "environment.json", recorder.environment(job.choice))
+        files.write_json(run.path / "data.json", about.model_dump(mode="json"))
         _write_settings(job, run)
         runs.point_last(run)
     except BaseException as error:
@@ -230,7 +228,7 @@ def _create(job: Job) -> Run:
 def _rewind(job: Job, run: Run) -> Run:
     """Brings a run's folder back to its checkpoint, with the settings that hold from here on."""
     try:
-        runs.clean(run.path)
+        files.clean(run.path)
         for name in ("report.html", "state.txt"):  # it is no longer finished
             (run.path / name).unlink(missing_ok=True)
         known = checkpoint.state(job.start_from)["metrics_bytes"] if job.start_from else 0
@@ -244,8 +242,8 @@ def _rewind(job: Job, run: Run) -> Run:
 
 
 def _write_settings(job: Job, run: Run) -> None:
-    runs.write_text(run.path / "recipe.json", job.recipe.to_json())
-    runs.write_json(run.path / "run.json", job.settings.model_dump(mode="json"))  # last: with it, a folder is a run
+    files.write_text(run.path / "recipe.json", job.recipe.to_json())
+    files.write_json(run.path / "run.json", job.settings.model_dump(mode="json"))  # last: with it, a folder is a run
 
 
 def _best(run: Run) -> Path:
@@ -265,7 +263,7 @@ def _from_checkpoint(run: Run, path: Path | None = None) -> Generator:
         raise ValueError(f"{run.path} has no generator yet: no checkpoint is whole; go on with --resume {run.name}")
     network = recipes.generator(run.recipe)
     try:
-        network.load_state_dict(checkpoint.read_tensors(newest / "generator.safetensors"))
+        network.load_state_dict(files.read_tensors(newest / "generator.safetensors"))
     except RuntimeError:
         raise ValueError(f"{newest}: its networks do not fit the run's recipe") from None
     generator = sampling.snapshot(network, run.recipe)

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import checkpoint, cpu_speed, data, hardware, quality, recipes, recorder, signals
-from gansmith import run as runs
+from gansmith import cpu_speed, data, files, hardware, quality, recipes, runs, signals
+from gansmith.progress import Progress
 from gansmith.recipe import Recipe
-from gansmith.run import Run, Settings
+from gansmith.runs import Run, Settings, checkpoint, recorder
 from gansmith.training import loop
 from gansmith.training.loop import Plan
 
@@ -75,7 +75,7 @@ def prepare(
     gif: bool = False,
     conditional: bool | Literal["projection", "auxiliary"] = False,
     overrides: Mapping[str, Any] | None = None,
-    progress: data.Progress | None = None,
+    progress: Progress | None = None,
 ) -> Job:
     """Checks a training and estimates its time; writes nothing but the data cache.
 
@@ -188,7 +188,7 @@ def prepare_resume(
     precision: str | None = None,
     threads: int | None = None,
     fast: Literal["auto", "off"] | None = None,
-    progress: data.Progress | None = None,
+    progress: Progress | None = None,
 ) -> Job:
     """Checks that a run can go on from its newest whole checkpoint.
 
@@ -289,7 +289,7 @@ def _end(run: Run, start: int, steps: int | None, minutes: float | None) -> tupl
 def _differences(run: Run, choice: hardware.Choice) -> list[str]:
     """Warnings about what is not as it was when the run began, for its bytes depend on it."""
     path = run.path / "environment.json"
-    then = runs.read_json(path) if path.exists() else {}
+    then = files.read_json(path) if path.exists() else {}
     now = recorder.environment(choice)
     names = ("device", "precision", "threads", "layers", "torch", "processor", "gansmith")
     return [

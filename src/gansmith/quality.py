@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from gansmith import hardware, recipes, reference, sampling
-from gansmith import run as runs
-from gansmith.data import Dataset, Fit, Progress
+from gansmith import files, hardware, recipes, reference
+from gansmith import generator as sampling
+from gansmith.data import Dataset, Fit
 from gansmith.metrics import encoder as encoders
 from gansmith.metrics.encoder import Encoder
 from gansmith.metrics.frechet import Gaussian, frechet
+from gansmith.progress import Progress
 from gansmith.recipe import Recipe
-from gansmith.run import Run
+from gansmith.runs import Run
 from gansmith.training.loop import Probe
 from gansmith.training.step import Outcome, Players
 
@@ -179,15 +180,15 @@ def begin(run: Run, stick: Yardstick) -> None:
     """Notes in the run's folder what its quality curve means. A curve of another meaning is set aside."""
     path, curve = run.path / "quality.json", run.path / "quality.jsonl"
     value: dict[str, Any] = asdict(stick.protocol)
-    if path.exists() and runs.read_json(path) != value and curve.exists():
+    if path.exists() and files.read_json(path) != value and curve.exists():
         curve.rename(curve.with_name("quality.older.jsonl"))
-    runs.write_json(path, value)
+    files.write_json(path, value)
 
 
 def protocol(run: Run) -> Protocol | None:
     """What a run's quality curve means; None if it has none, or one that cannot be read."""
     try:
-        return Protocol(**runs.read_json(run.path / "quality.json"))
+        return Protocol(**files.read_json(run.path / "quality.json"))
     except (ValueError, TypeError):
         return None
 

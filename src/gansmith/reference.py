@@ -5,8 +5,6 @@ Cache entries are safetensors files with a SHA-256 over their content; one that 
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +15,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from gansmith import data
-from gansmith.data import Dataset, Fit, Progress
+from gansmith import data, files
+from gansmith.data import Dataset, Fit
+from gansmith.files import writing
 from gansmith.metrics.encoder import Encoded, Encoder
+from gansmith.progress import Progress
 
 FORMAT = 1
 BLOCK = 1024  # images decoded and encoded at a time
@@ -136,15 +136,8 @@ def remember(key: str, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, 
     about = json.dumps(values, sort_keys=True)
     metadata = {"values": about, "sha256": _digest(small, about)}
     try:
-        place = _place(key)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix="writing-")
-        os.close(handle)
-        try:
-            save_file(small, name, metadata=metadata)
-            Path(name).replace(place)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with writing(_place(key)) as fresh:
+            save_file(small, fresh, metadata=metadata)
     except (OSError, SafetensorError):
         return
 
@@ -165,7 +158,7 @@ def recall(key: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
 
 
 def _place(key: str) -> Path:
-    return data.cache_dir() / "references" / f"{key[:40]}.safetensors"
+    return files.cache_dir() / "references" / f"{key[:40]}.safetensors"
 
 
 def _smallest(array: NDArray[Any]) -> NDArray[Any]:

@@ -17,6 +17,8 @@ from PIL import ImageDraw, ImageFont
 from PIL.Image import Dither, Image, Quantize, Resampling, fromarray, new
 from PIL.Image import open as open_image
 
+from gansmith.files import write_bytes
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -175,7 +177,7 @@ def animation(frames: Sequence[Image], path: Path, *, seconds_per_frame: float =
     pictures[0].save(
         buffer, suffix[1:], save_all=True, append_images=pictures[1:], duration=durations, loop=0, **options
     )
-    _write(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def plot(
@@ -239,7 +241,7 @@ def plot(
     open_image(drawn_rgb).convert("RGB").quantize(96, method=Quantize.MEDIANCUT, dither=Dither.NONE).save(
         buffer, "png", optimize=True
     )
-    _write(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def blocks(images: Images, *, columns: int, colour: bool, width: int | None = None) -> str:
@@ -381,14 +383,3 @@ def _shades(upper: np.ndarray[Any, Any], lower: np.ndarray[Any, Any]) -> str:
     # Rec. 601 luma, lifted a little: thin strokes are averaged with what is around them.
     luma = (np.stack([upper, lower]).mean(axis=0) @ np.array([0.299, 0.587, 0.114])) / 256
     return "".join(SHADES[int(value**0.7 * len(SHADES))] for value in luma)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Beside it and renamed: a reader sees the old picture or the new one, never half of one."""
-    beside_it = path.with_name(f".writing-{path.name}")
-    try:
-        beside_it.write_bytes(content)
-        beside_it.replace(path)
-    except BaseException:
-        beside_it.unlink(missing_ok=True)
-        raise

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from gansmith.doctor.page import page_of_findings
+from gansmith.files import write_text
 from gansmith.report_parts import MEDIA_TYPES, duration, flat, img, source_hash, table
 from gansmith.report_quality import quality_page
-from gansmith.run import Run, rows, write_text
+from gansmith.runs import Run, rows
 
 __all__ = ["SECTIONS", "Evidence", "Section", "write_report"]
 

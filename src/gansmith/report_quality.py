@@ -6,7 +6,7 @@ from html import escape
 from gansmith import quality
 from gansmith.figures import FILE, GALLERY, Report, words
 from gansmith.report_parts import img
-from gansmith.run import Run
+from gansmith.runs import Run
 
 BAR = 100.0
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansmith import data, hardware, recipes, sampling
+from gansmith import data, generator, hardware, recipes
 from gansmith.eye import Eye, fit_eye, unit
 from gansmith.recipe import Recipe
 from gansmith.training import loop
@@ -100,7 +100,7 @@ def bank(
     reference = {**picture(real), "distance": _pairwise(features), "pixels": pixels, "entropy": _entropy(shares)}
     return Bank(
         recipe=recipe,
-        noise=sampling.latents(recipe.noise, seed=seed, count=BANK).to(device),
+        noise=generator.latents(recipe.noise, seed=seed, count=BANK).to(device),
         train=train,
         holdout=held,
         eye=eye,

@@ -13,7 +13,7 @@ import pytest
 from data_samples import noise
 from PIL import Image
 
-from gansmith import data
+from gansmith import data, files
 from gansmith.data import build, cache, terms
 from gansmith.data import dataset as datasets
 
@@ -31,13 +31,13 @@ def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GANSMITH_CACHE", str(tmp_path / "own"))
-    assert data.cache_dir() == tmp_path / "own"
+    assert files.cache_dir() == tmp_path / "own"
     monkeypatch.delenv("GANSMITH_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert data.cache_dir() == tmp_path / "xdg" / "gansmith"
+    assert files.cache_dir() == tmp_path / "xdg" / "gansmith"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert data.cache_dir() == tmp_path / "home" / ".cache" / "gansmith"
+    assert files.cache_dir() == tmp_path / "home" / ".cache" / "gansmith"
 
 
 def test_decoded_once(two_classes: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +261,7 @@ def test_progress_is_told_after_two_seconds(
         now[0] += 0.7
         return now[0]
 
-    monkeypatch.setattr(terms.time, "monotonic", slowly)
+    monkeypatch.setattr(progress.time, "monotonic", slowly)
     folder = make_folder("slow", {f"{i}.png": noise(i, 8, 8) for i in range(100)})
     data.load(folder, progress=lambda *event: told.append(event))
     decoding = [event for event in told if event[0] == "decoding slow"]

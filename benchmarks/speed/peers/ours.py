@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.speed.peers import Built
-from gansmith import data, hardware, recipes, sampling
+from gansmith import data, generator, hardware, recipes
 from gansmith.data.dataset import MemoryStore
 from gansmith.recipe import Recipe
 from gansmith.training import loop
@@ -36,11 +36,11 @@ def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "au
 
     def sample(count: int, precision: Literal["fp32", "bf16"] = "fp32") -> np.ndarray:
         if not trained:  # the copy that samples is made once, and its statistics are settled then
-            trained.append(sampling.snapshot(players.generator, recipe, settle_on=256))
+            trained.append(generator.snapshot(players.generator, recipe, settle_on=256))
         trained[0].precision = precision
         return trained[0].sample(count, seed=0).images
 
-    trained: list[sampling.Generator] = []
+    trained: list[generator.Generator] = []
     summary = recipes.summary(recipe)
     parameters = {
         "generator": sum(row.parameters for row in summary.generator),

@@ -1,12 +1,11 @@
 """Data sets: a name or a path -> uint8 images, decoded once into a memory-mapped cache."""
 
-from gansmith.data.cache import cache_dir
 from gansmith.data.dataset import Batches, Dataset, from_arrays
 from gansmith.data.inspection import Inspection, describe, inspect
 from gansmith.data.loading import load, test_count
 from gansmith.data.npz import read_arrays
 from gansmith.data.sources import names
-from gansmith.data.terms import Fit, Problem, Progress, Split
+from gansmith.data.terms import Fit, Problem, Split
 
 __all__ = [
     "Batches",
@@ -14,9 +13,7 @@ __all__ = [
     "Fit",
     "Inspection",
     "Problem",
-    "Progress",
     "Split",
-    "cache_dir",
     "describe",
     "from_arrays",
     "inspect",

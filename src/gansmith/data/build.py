@@ -18,7 +18,10 @@ from gansmith.data import cache
 from gansmith.data.arrays import Arrays
 from gansmith.data.folders import Files, Member
 from gansmith.data.images import Picture, UnusableError, decode, quiet_decoders, squared
-from gansmith.data.terms import Fit, Labels, Pixels, Problem, Progress, Split, Ticker, one_line, printable
+from gansmith.data.terms import Fit, Labels, Pixels, Problem, Split
+from gansmith.files import cache_dir
+from gansmith.progress import Progress, Ticker
+from gansmith.text import one_line, printable
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -157,7 +160,7 @@ def _build(
         if cache.entry_folder(key) != folder:
             shutil.rmtree(folder, ignore_errors=True)
     if entry is None:
-        raise ValueError(f"{cache.cache_dir()}: what was just written there cannot be read back; check that disk")
+        raise ValueError(f"{cache_dir()}: what was just written there cannot be read back; check that disk")
     return entry
 
 

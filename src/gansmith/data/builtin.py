@@ -15,9 +15,11 @@ import numpy as np
 
 from gansmith.data.arrays import BLOCK_BYTES, Arrays
 from gansmith.data.build import Source
-from gansmith.data.cache import cache_dir
 from gansmith.data.idx import opened
-from gansmith.data.terms import Labels, Pixels, Progress, Split, Ticker, one_line
+from gansmith.data.terms import Labels, Pixels, Split
+from gansmith.files import cache_dir
+from gansmith.progress import Progress, Ticker
+from gansmith.text import one_line
 
 NAMES = ("mnist", "fashion-mnist")
 CREDITS = {

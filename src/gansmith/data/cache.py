@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from gansmith.data.dataset import MappedStore, MemoryStore, Store, fingerprint_end
-from gansmith.data.terms import Labels, Pixels, Problem, one_line
+from gansmith.data.terms import Labels, Pixels, Problem
+from gansmith.files import cache_dir, write_text
+from gansmith.text import one_line
 
 FORMAT = 1
 HEADER_BYTES = 128
@@ -26,21 +28,6 @@ FULL_CHECK_BYTES = 64 << 20
 """Entries up to this size are hashed whole whenever they are opened (47 MB: 30 ms); of larger ones, 64 blocks are."""
 _BLOCK = 64 << 10
 _STALE_SECONDS = 24 * 3600
-
-
-def cache_dir() -> Path:
-    """Where decoded and downloaded data sets are kept; may be deleted at any time.
-
-    $GANSMITH_CACHE, else $XDG_CACHE_HOME/gansmith, else ~/.cache/gansmith.
-    """
-    if own := os.environ.get("GANSMITH_CACHE"):
-        return Path(own).expanduser().absolute()
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared).expanduser().absolute() / "gansmith"
-    try:
-        return Path.home() / ".cache" / "gansmith"
-    except RuntimeError:
-        return Path(tempfile.gettempdir()) / "gansmith"
 
 
 @dataclass(frozen=True)
@@ -142,7 +129,7 @@ class Writer:
             histogram=tuple(self._histogram.tolist()),
             **known,
         )
-        _write_text(folder / "meta.json", json.dumps(asdict(meta)))
+        write_text(folder / "meta.json", json.dumps(asdict(meta)))
         return meta
 
 
@@ -287,24 +274,9 @@ def recall(quick: str) -> str | None:
 def remember(quick: str, key: str) -> None:
     """Remember the content key for a quick key. Failing is harmless: the content is hashed again next time."""
     try:
-        (cache_dir() / "keys").mkdir(parents=True, exist_ok=True)
-        _write_text(cache_dir() / "keys" / quick, key)
+        write_text(cache_dir() / "keys" / quick, key)
     except OSError:
         return
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def cannot_write(error: OSError) -> ValueError:

@@ -14,7 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gansmith.data.terms import Labels, Pixels, Problem, Split, slug
+from gansmith.data.terms import Labels, Pixels, Problem, Split
+from gansmith.text import slug
 
 SAMPLE_FOR_STATISTICS = 10_000
 PREFETCH_FROM_BYTES = 1 << 30

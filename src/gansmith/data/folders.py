@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gansmith.data.images import MAX_FILE_BYTES, SUFFIXES, UnusableError
-from gansmith.data.terms import Problem, Split, many, one_line
+from gansmith.data.terms import Problem, Split
+from gansmith.text import amount, one_line
 
 MAX_MEMBERS = 2_000_000
 MAX_TOTAL_BYTES = 256 << 30
@@ -70,14 +71,14 @@ def arrange(names: list[str]) -> Arrangement:
     notes = []
     others = [name for name in names if PurePosixPath(name).suffix.lower() not in SUFFIXES]
     if others:
-        notes.append(f"not images: {many(len(others), 'file')}, passed over, such as {sorted(others)[0]}")
+        notes.append(f"not images: {amount(len(others), 'file')}, passed over, such as {sorted(others)[0]}")
     prefix = _wrapper(images)
     found = _splits(images, prefix)
     if "validation" in found and "test" not in found:
         found["test"] = found.pop("validation")
         notes.append("there is no test folder: the validation folder serves as the test split")
     elif "validation" in found:
-        notes.append(f"the validation folder ({many(len(found.pop('validation')[1]), 'image')}) is not used")
+        notes.append(f"the validation folder ({amount(len(found.pop('validation')[1]), 'image')}) is not used")
     classed = {split: _classes(part, inner) for split, (inner, part) in found.items()}
     classes = tuple(sorted({name for by_class, _ in classed.values() for name in by_class}, key=natural))
     classes = () if "" in classes else classes

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.data.arrays import Arrays, as_pixels, image_layout, index_labels, rows_per_block
-from gansmith.data.terms import MAX_IMAGE_PIXELS, Labels, Pixels, Split, one_line
+from gansmith.data.terms import MAX_IMAGE_PIXELS, Labels, Pixels, Split
+from gansmith.text import one_line
 
 UBYTE = 0x08
 _TYPES = {0x08: "unsigned bytes", 0x09: "signed bytes", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}

@@ -14,7 +14,9 @@ from gansmith.data.cache import Entry
 from gansmith.data.dataset import Dataset
 from gansmith.data.folders import Files
 from gansmith.data.loading import dataset_of, load
-from gansmith.data.terms import MINIMUM_IMAGES, Fit, Problem, Progress, Split, check_request, many
+from gansmith.data.terms import MINIMUM_IMAGES, Fit, Problem, Split, check_request
+from gansmith.progress import Progress
+from gansmith.text import amount
 
 SIZE_TO_LOOK_AT = 64
 """Where images differ in size and no size is asked for, they are looked at in this one."""
@@ -148,24 +150,24 @@ def _observations(
     count = meta.shape[0]
     notes = []
     if 0 < meta.coloured < count:
-        notes.append(f"in colour: {meta.coloured:,} of {many(count, 'image')}, so all are kept as RGB")
+        notes.append(f"in colour: {meta.coloured:,} of {amount(count, 'image')}, so all are kept as RGB")
     oblong = sum(number for width, height, number in meta.sizes if width != height)
     if oblong:
         notes.append(
-            f"not square: {many(oblong, 'image')}, {'cropped' if fit == 'crop' else 'padded'} about the centre"
+            f"not square: {amount(oblong, 'image')}, {'cropped' if fit == 'crop' else 'padded'} about the centre"
         )
     if size is not None:
         side = min if fit == "crop" else max
         small = sum(number for width, height, number in meta.sizes if side(width, height) < size)
         if small:
-            notes.append(f"smaller than {size} pixels: {many(small, 'image')}, enlarged")
+            notes.append(f"smaller than {size} pixels: {amount(small, 'image')}, enlarged")
     if meta.copies and not isinstance(found.content, Files):
-        notes.append(f"exact copies of others: {many(meta.copies, 'image')}, kept, as arrays are taken as they are")
+        notes.append(f"exact copies of others: {amount(meta.copies, 'image')}, kept, as arrays are taken as they are")
     if count and sum(meta.histogram[2:]) == 0:
         notes.append("no pixel is brighter than 1 of 255: values meant as 0 to 1 must be saved as floats")
     empty = [name for name, number in classes if number == 0]
     if empty:
-        notes.append(f"no usable image in this split: {many(len(empty), 'class')}, such as {empty[0]}")
+        notes.append(f"no usable image in this split: {amount(len(empty), 'class')}, such as {empty[0]}")
     return notes
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from gansmith.data.arrays import Arrays, as_pixels, image_layout, index_labels, rows_per_block, sides
 from gansmith.data.folders import open_zip
-from gansmith.data.terms import Labels, Pixels, Split, many, one_line
+from gansmith.data.terms import Labels, Pixels, Split
+from gansmith.text import amount, one_line
 
 KEYS: dict[Split, tuple[tuple[str, str], ...]] = {
     "train": (
@@ -82,7 +83,7 @@ def read_npz(path: Path, split: Split) -> tuple[Arrays, tuple[str, ...], tuple[s
                 notes.append(f"{labels} of shape {headers[labels].shape} gives several labels an image: not used")
     unused = [key for key in headers if key.lower() in ("val_images", "x_val", "x_valid")]
     if unused:
-        notes.append(f"{unused[0]} ({many(headers[unused[0]].shape[0], 'image')}) is not used")
+        notes.append(f"{unused[0]} ({amount(headers[unused[0]].shape[0], 'image')}) is not used")
     height, width = sides(header.shape, layout)
     arrays = Arrays(header.shape[0], height, width, lambda: _blocks(path, header), lambda: numbers)
     test = pairs["test"][0]

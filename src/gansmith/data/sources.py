@@ -8,7 +8,9 @@ from gansmith.data import builtin, derived, folders, idx, npz
 from gansmith.data.build import Source
 from gansmith.data.folders import Files
 from gansmith.data.images import SUFFIXES
-from gansmith.data.terms import Problem, Progress, Split, one_line, printable, slug
+from gansmith.data.terms import Problem, Split
+from gansmith.progress import Progress
+from gansmith.text import one_line, printable, slug
 
 KINDS_READ = "a folder of images, a .zip of one, an .npz archive or an IDX images file"
 

@@ -1,22 +1,19 @@
 """The small values that the data room's files share: splits, fits, problems with files, and progress."""
 
 import difflib
-import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith.text import printable
+
 Split = Literal["train", "test"]
 Fit = Literal["crop", "pad"]
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
-
-Progress = Callable[[str, int, int], None]
-"""Called as progress(what, done, total), at most ten times a second and only by work that takes over two seconds."""
 
 MIN_SIDE: Final = 8
 """Shortest side, in pixels, of an image that can be learned from; also the smallest `size`."""
@@ -45,17 +42,6 @@ class Problem:
         return f"{self.file}: {self.what}"
 
 
-def printable(name: str) -> str:
-    """A file name fit for one line of any console: control characters, and bytes that are no UTF-8, as escapes."""
-    safe = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in safe)
-
-
-def many(count: int, noun: str) -> str:
-    """ "1 image", "2 images", "12,000 images"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
-
-
 def class_of(name: str | int, classes: Sequence[str]) -> int:
     """The label that a class's name means, or its number, as text too if no name says it; ValueError in one line."""
     text = str(name).strip()
@@ -74,11 +60,6 @@ def class_of(name: str | int, classes: Sequence[str]) -> int:
     raise ValueError(f"no class is called {text!r}; {hint}")
 
 
-def slug(text: str) -> str:
-    """`text` as a safe file name: lower case letters, digits and single hyphens; "data" if nothing is left."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "data"
-
-
 def check_request(split: str, size: Any, fit: str, seed: Any) -> None:
     """Raise ValueError unless the four arguments that every loader takes make sense."""
     if split not in ("train", "test"):
@@ -89,27 +70,3 @@ def check_request(split: str, size: Any, fit: str, seed: Any) -> None:
         raise ValueError(f"size {size!r}: use a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ValueError(f"seed {seed!r}: use a whole number from 0 to 2**63 - 1")
-
-
-def one_line(error: BaseException) -> str:
-    """The message of `error` (or its class name) on one line, without a final full stop."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()).rstrip(".") or type(error).__name__
-
-
-class Ticker:
-    """Passes counts on to a Progress callback: nothing in the first two seconds, then every tenth of a second."""
-
-    def __init__(self, progress: Progress | None, what: str, total: int) -> None:
-        self._progress, self._what, self._total = progress, what, total
-        self._next = time.monotonic() + 2.0
-        self._shown = False
-
-    def __call__(self, done: int) -> None:
-        """Say that `done` of the total are done."""
-        if self._progress is None:
-            return
-        now = time.monotonic()
-        if now >= self._next or (self._shown and done >= self._total):
-            self._next, self._shown = now + 0.1, True
-            self._progress(self._what, done, self._total)

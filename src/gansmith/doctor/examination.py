@@ -13,7 +13,7 @@ from gansmith import data, signals
 from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.looks import Looks, looks
 from gansmith.doctor.rules import findings
-from gansmith.run import Run, find, rows
+from gansmith.runs import Run, find, rows
 
 LEAST = 3  # looks after warming up, below which nothing can be found
 

@@ -4,7 +4,7 @@ from html import escape
 
 from gansmith.doctor.examination import examine
 from gansmith.doctor.findings import Finding
-from gansmith.run import Run
+from gansmith.runs import Run
 
 
 def page_of_findings(run: Run) -> str:

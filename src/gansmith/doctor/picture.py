@@ -9,7 +9,7 @@ from PIL import Image
 
 from gansmith import render, signals
 from gansmith.doctor.examination import Examination
-from gansmith.run import write_bytes
+from gansmith.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

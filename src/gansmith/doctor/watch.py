@@ -6,7 +6,7 @@ from gansmith.doctor.examination import facts_of
 from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.looks import Row, looks
 from gansmith.doctor.rules import findings
-from gansmith.run import Run, rows
+from gansmith.runs import Run, rows
 from gansmith.training.loop import Event, Measured, Progress
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from gansmith.files import read_json, write_json
 from gansmith.recipe import Value, explain
-from gansmith.run import read_json, write_json
 
 FILE = "evaluation.json"
 GALLERY = "nearest-real.png"

@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gansmith.data.terms import Progress, Ticker
+from gansmith.generator import Generator
+from gansmith.generator import latents as draw
 from gansmith.latent import vectors
 from gansmith.latent.attributes import MEASURES, brightness
 from gansmith.latent.vectors import Images, Latents, Vectors, steady
 from gansmith.nn import ConditionalGenerator
+from gansmith.progress import Progress, Ticker
 from gansmith.recipe import Noise
-from gansmith.sampling import Generator
-from gansmith.sampling import latents as draw
 
 Method = Literal["pca", "sefa", "attributes", "classes"]
 Measures = Mapping[str, Callable[[Images], NDArray[np.floating[Any]]]]

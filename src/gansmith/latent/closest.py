@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.data.terms import Progress, Ticker
+from gansmith.generator import Generator
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Labels, Points, Vectors
 from gansmith.metrics import neighbours as pairs
-from gansmith.sampling import Generator
+from gansmith.progress import Progress, Ticker
 
 BLOCK = 1024
 MAX_COUNT = 50

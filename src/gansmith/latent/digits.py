@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from gansmith.data.images import MAX_FILE_BYTES, UnusableError, decode, quiet_decoders
-from gansmith.data.terms import one_line, printable
+from gansmith.generator import Generator
 from gansmith.latent.vectors import Images
-from gansmith.sampling import Generator
+from gansmith.text import one_line, printable
 
 BOX, SIDE = 20, 28
 WORKING_SIDE = 320

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gansmith.data.terms import Progress, Ticker, class_of
+from gansmith.data.terms import class_of
+from gansmith.generator import Generator
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.search import Slope, as_tensor, chosen_apart, probabilities, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.metrics.encoder import Encoder
-from gansmith.sampling import Generator
+from gansmith.progress import Progress, Ticker
 
 CONFIDENT = 0.9
 """Probability from which on the encoder is taken to be sure of a class."""

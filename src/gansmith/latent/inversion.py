@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gansmith.data.terms import Progress, Ticker
+from gansmith.generator import CHUNK, Generator
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.search import Slope, as_tensor, coarse, hasty, heavy, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.metrics.encoder import Encoder
-from gansmith.sampling import CHUNK, Generator
+from gansmith.progress import Progress, Ticker
 
 SEED = 0x1274E7
 """Of the samples that a search begins from, when no seed is given: a sequence of its own."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith.generator import Generator
 from gansmith.latent import classes, expression, vectors
 from gansmith.latent.expression import ClassMean, Group, Leaf, Node, Sum
 from gansmith.latent.vectors import Images, Vectors, join
-from gansmith.sampling import Generator
 
 MAX_SHOWN = 8
 """Members of a mean that stand in the picture beside it."""

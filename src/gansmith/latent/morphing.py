@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gansmith.generator import CHUNK, Generator
 from gansmith.latent import vectors as points_of
 from gansmith.latent.vectors import Images, Latents, Points, Vectors, steady
 from gansmith.nn import EMBEDDING, ConditionalGenerator
 from gansmith.recipe import Noise
-from gansmith.sampling import CHUNK, Generator
 
 Path = Literal["auto", "straight", "spherical"]
 Pace = Literal["even", "latent"]

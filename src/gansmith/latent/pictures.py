@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gansmith import render
+from gansmith.files import writing
 from gansmith.latent.closest import Neighbours, Real
 from gansmith.latent.truncation import Truncated
 from gansmith.latent.truth import Trade
@@ -43,14 +44,9 @@ def check_target(path: Path, suffixes: Sequence[str]) -> None:
 
 
 def save(path: Path, picture: render.Image) -> Path:
-    """Writes a picture beside its place and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".writing-{path.name}")
-    try:
+    """Writes a picture whole or not at all."""
+    with writing(path) as fresh:
         picture.convert("RGB" if path.suffix.lower() == ".jpg" else picture.mode).save(fresh)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
     return path
 
 
@@ -207,21 +203,16 @@ def render_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def _video(images: Images, path: Path, *, seconds: float) -> None:
     video = _video_library(path)
     sides = [side - side % 2 for side in images.shape[2:]]  # coders of 4:2:0 take even sides only
-    fresh = path.with_name(f".writing-{path.name}")
-    try:
-        with video.open(str(fresh), "w") as container:
-            codec = "libx264" if path.suffix.lower() == ".mp4" else "libvpx-vp9"
-            stream = container.add_stream(codec, rate=max(1, round(1 / seconds)))
-            stream.height, stream.width, stream.pix_fmt = *sides, "yuv420p"
-            for image in images:
-                rgb = np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))[: sides[0], : sides[1]]
-                for packet in stream.encode(video.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")):
-                    container.mux(packet)
-            for packet in stream.encode():
+    with writing(path) as fresh, video.open(str(fresh), "w") as container:
+        codec = "libx264" if path.suffix.lower() == ".mp4" else "libvpx-vp9"
+        stream = container.add_stream(codec, rate=max(1, round(1 / seconds)))
+        stream.height, stream.width, stream.pix_fmt = *sides, "yuv420p"
+        for image in images:
+            rgb = np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))[: sides[0], : sides[1]]
+            for packet in stream.encode(video.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")):
                 container.mux(packet)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+        for packet in stream.encode():
+            container.mux(packet)
 
 
 def _video_library(path: Path) -> Any:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith.generator import Generator
 from gansmith.latent.vectors import Images
-from gansmith.sampling import Generator
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gansmith import hardware, recipes
+from gansmith.generator import Generator
 from gansmith.latent.vectors import Labels, steady
 from gansmith.metrics.encoder import Encoder
 from gansmith.recipe import Noise
-from gansmith.sampling import Generator
 from gansmith.training.step import generate
 
 Matrix = NDArray[np.float64]

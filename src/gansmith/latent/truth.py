@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith import data, reference
-from gansmith import run as runs
-from gansmith.data import Dataset, Fit, Progress
+from gansmith import data, reference, runs
+from gansmith.data import Dataset, Fit
+from gansmith.generator import Generator
 from gansmith.latent.truncation import trade
 from gansmith.metrics.encoder import Encoder
 from gansmith.metrics.neighbours import RECALL_K, Cloud, Support, support
-from gansmith.sampling import Generator
+from gansmith.progress import Progress
 
 
 @dataclass(frozen=True)

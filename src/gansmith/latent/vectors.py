@@ -21,9 +21,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from gansmith import data, sampling
-from gansmith.run import remove
-from gansmith.sampling import Generator
+from gansmith import data
+from gansmith import generator as sampling
+from gansmith.files import writing
+from gansmith.generator import Generator
 
 Latents = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -79,7 +80,7 @@ def steady(generator: Generator) -> Generator:
     """The generator with each image made from its own latent alone.
 
     That is the generator itself but for recipes with statistics "batch", whose images depend on their neighbours: of
-    those a copy with settled statistics (see :func:`gansmith.sampling.settle`).
+    those a copy with settled statistics (see :func:`gansmith.generator.settle`).
     """
     if generator.recipe.statistics != "batch":
         return generator
@@ -162,7 +163,7 @@ def one(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
 
 
 def save(path: str | Path, vectors: Vectors, generator: Generator, **more: NDArray[Any]) -> Path:
-    """Writes vectors as .npz or .safetensors, beside its place first and then renamed.
+    """Writes vectors as .npz or .safetensors, whole or not at all.
 
     Args:
         path: the file; its suffix decides.
@@ -178,23 +179,16 @@ def save(path: str | Path, vectors: Vectors, generator: Generator, **more: NDArr
     if vectors.labels is not None:
         arrays["labels"] = vectors.labels
     arrays |= {name: np.ascontiguousarray(value) for name, value in more.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".writing-{path.name}")
     try:
-        if path.suffix.lower() == ".npz":
-            texts = {"generator": np.array(generator.digest), "names": np.array(vectors.names, np.str_)}
-            with fresh.open("wb") as file:
-                np.savez(file, **arrays, **texts)  # type: ignore[arg-type]  # its stub takes names for flags
-        else:
-            about = {"format": FORMAT, "generator": generator.digest, "names": json.dumps(vectors.names)}
-            save_file(arrays, fresh, metadata=about)
-        fresh.replace(path)
+        with writing(path) as fresh:
+            if path.suffix.lower() == ".npz":
+                texts = {"generator": np.array(generator.digest), "names": np.array(vectors.names, np.str_)}
+                np.savez(fresh, **arrays, **texts)  # type: ignore[arg-type]  # its stub takes names for flags
+            else:
+                about = {"format": FORMAT, "generator": generator.digest, "names": json.dumps(vectors.names)}
+                save_file(arrays, fresh, metadata=about)
     except SafetensorError as error:  # its words for a full disk
-        remove(fresh)
         raise OSError(errno.EIO, str(error)) from None
-    except BaseException:
-        remove(fresh)
-        raise
     return path
 
 

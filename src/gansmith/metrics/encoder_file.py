@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from gansmith.files import write_bytes
 from gansmith.metrics.encoder_network import Architecture, Network, blank
 
 KEY = "gansmith-encoder"
@@ -82,15 +83,9 @@ def digest(architecture: Architecture, tensors: dict[str, torch.Tensor]) -> str:
 
 
 def write(path: Path, card: Card, network: Network) -> Path:
-    """Writes the file beside its place and renames it. ValueError for another suffix; OSError if it cannot be."""
+    """Writes the file whole or not at all. ValueError for another suffix; OSError if it cannot be."""
     check_target(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".writing-{path.name}")
-    try:
-        fresh.write_bytes(save(stored(network), metadata={KEY: card.model_dump_json()}))
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    write_bytes(path, save(stored(network), metadata={KEY: card.model_dump_json()}))
     return path
 
 

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gansmith import recipes, sampling
-from gansmith.checkpoint import DivergenceError
+from gansmith import generator as sampling
+from gansmith import recipes
+from gansmith.errors import DivergenceError
 from gansmith.nn import set_fast
 from gansmith.recipe import Recipe
 from gansmith.training import optim

@@ -8,10 +8,11 @@ import numpy as np
 
 import gansmith
 from gansmith import reference, render
-from gansmith.data import Dataset, Progress
+from gansmith.data import Dataset
 from gansmith.data.build import SizeNeededError
-from gansmith.data.terms import Ticker
 from gansmith.figures import FILE, GALLERY, Figure, Protocol, Report, Share, Subject, words
+from gansmith.files import write_bytes
+from gansmith.generator import Generator
 from gansmith.metrics import encoder as encoders
 from gansmith.metrics import intervals, stacked
 from gansmith.metrics.classes import class_shares, predicted
@@ -20,9 +21,9 @@ from gansmith.metrics.evaluation import gallery, measuring, real_side, subjects
 from gansmith.metrics.evaluation.measuring import Eyes, Found, Real
 from gansmith.metrics.evaluation.real_side import Ticks
 from gansmith.metrics.evaluation.subjects import LEAST, Images, Made, Reference, Which
+from gansmith.progress import Progress, Ticker
 from gansmith.reference import Split
-from gansmith.run import Run, write_bytes
-from gansmith.sampling import Generator
+from gansmith.runs import Run
 
 SAMPLES = 10_000
 SEEDS = 3

@@ -7,14 +7,14 @@ import numpy as np
 
 import gansmith
 from gansmith import quality, reference
-from gansmith.data import Dataset, Progress
-from gansmith.data.terms import Ticker
+from gansmith.data import Dataset
 from gansmith.metrics import encoder as encoders
 from gansmith.metrics.bins import Bins
 from gansmith.metrics.encoder import Encoder
 from gansmith.metrics.evaluation import measuring
 from gansmith.metrics.evaluation.measuring import Eyes, Real
 from gansmith.metrics.neighbours import Cloud
+from gansmith.progress import Progress, Ticker
 from gansmith.reference import Part, Split
 
 WHOLE = 60_000

@@ -10,16 +10,16 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from gansmith import checkpoint, data, forge
-from gansmith import run as runs
-from gansmith.data import Dataset, Fit, Progress, sources
+from gansmith import data, forge, runs
+from gansmith.data import Dataset, Fit, sources
 from gansmith.data.folders import Files
 from gansmith.data.images import UnusableError, decode, quiet_decoders, squared
-from gansmith.data.terms import Ticker, one_line
 from gansmith.figures import Subject
+from gansmith.generator import Generator
+from gansmith.progress import Progress, Ticker
 from gansmith.reference import BLOCK
-from gansmith.run import Run
-from gansmith.sampling import Generator
+from gansmith.runs import Run, checkpoint
+from gansmith.text import one_line
 
 Which = Literal["newest", "best"]
 LEAST = 16  # images below which nothing is worth measuring

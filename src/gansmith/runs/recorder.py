@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gansmith import checkpoint, hardware, quality, render
-from gansmith.run import Run, rows, write_bytes
-from gansmith.sampling import Generator
+from gansmith.runs import checkpoint
+from gansmith import hardware
+from gansmith import quality
+from gansmith import render
+from gansmith.runs.run import Run
+from gansmith.runs.run import rows
+from gansmith.files import write_bytes
+from gansmith.generator import Generator
 from gansmith.training.loop import Event, Measured, Progress, Snapshot
 from gansmith.training.step import Players
 
@@ -142,9 +147,7 @@ def animate(run: Run) -> None:
             frames.append(render.caption(sheet, f"step {step:,}"))
     if frames:
         target = run.path / run.settings.animation
-        fresh = target.with_name(f".writing-{target.name}")
-        render.animation(frames, fresh)
-        fresh.replace(target)
+        render.animation(frames, target)
 
 
 def plot_quality(run: Run) -> None:

@@ -1,4 +1,7 @@
 """The run folder: its name, its files, its events. Everything a run leaves is found through a :class:`Run`."""
+from gansmith.files import read_json
+from gansmith.files import read_text
+from gansmith.files import write_text
 
 import json
 import math
@@ -210,26 +213,6 @@ def _numbers(out: Path, stem: str) -> Iterator[int]:
             yield int(tail)
 
 
-def read_text(path: Path) -> str:
-    """A run's text file. Raises ValueError when it is missing or unreadable."""
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise ValueError(f"{path}: cannot be read ({reason}); the run is incomplete") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A run's JSON file. Raises ValueError when it is missing or no JSON object."""
-    try:
-        value = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: is not JSON ({error}); the run is damaged") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: is not a JSON object; the run is damaged")
-    return value
-
-
 def _read_value(kind: type[V], path: Path) -> V:
     try:
         return kind.model_validate(read_json(path))
@@ -255,41 +238,3 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 def _is_measured(row: Mapping[str, Any]) -> bool:
     value = row.get("fd")
     return isinstance(row["step"], int) and isinstance(value, int | float) and math.isfinite(value)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes beside and renames: a reader, or a crash, sees the old file or the new one."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """As :func:`write_text`, for bytes."""
-    fresh = path.with_name(f".writing-{path.name}")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """As :func:`write_text`, indented JSON."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def clean(folder: Path) -> None:
-    """Removes what an interrupted write left behind."""
-    for path in folder.rglob(".writing-*"):
-        remove(path)
-
-
-def remove(path: Path) -> None:
-    """Removes a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from gansmith import recipes, render
-from gansmith.checkpoint import read_tensors, write_tensors
-from gansmith.data import Progress
-from gansmith.data.terms import Ticker, class_of
+from gansmith.data.terms import class_of
+from gansmith.files import read_json, read_tensors, write_tensors, write_text, writing
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
+from gansmith.progress import Progress, Ticker
 from gansmith.recipe import Noise, Recipe, parse
-from gansmith.run import read_json, remove, write_text
 from gansmith.training.step import generate
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
@@ -120,31 +119,22 @@ class Samples:
     def save(self, path: str | Path) -> Path:
         """Writes a sheet (.png, .webp, .jpg), arrays (.npz) or, without a suffix, a folder of PNG files.
 
-        Beside its place first, then renamed: a full disk or Ctrl-C leaves what was there.
+        A full disk or Ctrl-C leaves what was there.
         Raises ValueError as :func:`check_target` does, and OSError when the disk is full.
         """
         path = Path(path)
         check_target(path, len(self))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".writing-{path.name}")
-        try:
+        with writing(path) as fresh:
             if path.suffix == ".npz":
                 known: dict[str, Any] = {} if self.labels is None else {"labels": self.labels}
                 known |= {"generator": np.array(self.digest)} if self.digest else {}
-                with fresh.open("wb") as file:
-                    np.savez_compressed(file, images=self.images, latents=self.latents, **known)
+                np.savez_compressed(fresh, images=self.images, latents=self.latents, **known)
             elif path.suffix:
                 self.sheet().save(fresh)
             else:
                 fresh.mkdir()
                 for index, image in enumerate(self.images):
                     render.picture(image).save(fresh / f"{index:06d}.png", compress_level=1)
-                if path.exists():
-                    path.rmdir()
-            fresh.replace(path)
-        except BaseException:
-            remove(fresh)
-            raise
         return path
 
     def sheet(self) -> render.Image:
@@ -313,10 +303,7 @@ class Generator:
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes model.safetensors, config.json and a README card, as model hubs lay them out."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = folder / ".writing-model.safetensors"
-        write_tensors(fresh, self.network.state_dict())
-        fresh.replace(folder / "model.safetensors")
+        write_tensors(folder / "model.safetensors", self.network.state_dict())
         config = {
             "format": FORMAT,
             "library": "gansmith",

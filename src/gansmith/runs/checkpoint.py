@@ -4,6 +4,10 @@ A checkpoint is written beside its final place, flushed, and renamed. Its manife
 torn or altered one is noticed and the one before it used. The random state needs no saving: every step draws
 from a stream of its own (see :mod:`gansmith.training.loop`), and the position in the data follows from the step.
 """
+from gansmith.files import writing, write_json, remove, flush
+from gansmith.errors import DivergenceError
+from gansmith.files import read_tensors
+from gansmith.files import write_tensors
 
 import errno
 import hashlib
@@ -19,7 +23,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from gansmith.run import write_text
+from gansmith.files import write_text
 from gansmith.training import optim
 from gansmith.training.step import Players
 
@@ -27,10 +31,6 @@ FORMAT = 1
 KEEP = 2
 PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
 FILES = (*(f"{part}.safetensors" for part in PARTS), "state.json")
-
-
-class DivergenceError(ValueError):
-    """Training produced a value that is not finite."""
 
 
 def save(folder: Path, players: Players, about: dict[str, Any], *, keep: Collection[int] = ()) -> Path:
@@ -52,23 +52,14 @@ def save(folder: Path, players: Players, about: dict[str, Any], *, keep: Collect
         for name, value in tensors.items():
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
                 raise DivergenceError(f"step {players.step}: {part} {name} is no longer finite")
-    fresh = folder / f".writing-{final.name}"
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
-        fresh.mkdir(parents=True)
+    with writing(final) as fresh:
+        fresh.mkdir()
         for part, tensors in parts.items():
             write_tensors(fresh / f"{part}.safetensors", tensors)
-        write_text(fresh / "state.json", json.dumps({"format": FORMAT, "step": players.step, **about}, indent=2) + "\n")
-        write_text(fresh / "manifest.json", json.dumps(_hashes(fresh), indent=2) + "\n")
-        for path in fresh.iterdir():
-            _flush(path)
-        if final.exists():
-            shutil.rmtree(final)
-        fresh.rename(final)
-        _flush(folder)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+        write_json(fresh / "state.json", {"format": FORMAT, "step": players.step, **about})
+        write_json(fresh / "manifest.json", _hashes(fresh))
+        remove(final)
+    flush(folder)
     prune(folder, keep=keep)
     return final
 
@@ -131,23 +122,6 @@ def restore(path: Path, players: Players) -> None:
     players.step = int(state(path)["step"])
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """A safetensors file. Raises OSError when it cannot be written."""
-    try:
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(plain, path, metadata={"format": "pt"})
-    except SafetensorError as error:  # its words for a full disk
-        raise OSError(errno.EIO, str(error)) from None
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file. Raises ValueError when it is missing, torn or no such file."""
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
-
-
 def _parts(players: Players) -> dict[str, dict[str, torch.Tensor]]:
     states = (
         players.generator.state_dict(),
@@ -192,11 +166,3 @@ def _hashes(folder: Path) -> dict[str, str]:
         with (folder / name).open("rb") as file:
             result[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return result
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,0 +1,135 @@
+"""Files: written whole or not at all, read with one-line errors, and where the cache is."""
+
+import errno
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def cache_dir() -> Path:
+    """Where decoded and downloaded data sets are kept; may be deleted at any time.
+
+    $GANSMITH_CACHE, else $XDG_CACHE_HOME/gansmith, else ~/.cache/gansmith.
+    """
+    if own := os.environ.get("GANSMITH_CACHE"):
+        return Path(own).expanduser().absolute()
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared).expanduser().absolute() / "gansmith"
+    try:
+        return Path.home() / ".cache" / "gansmith"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "gansmith"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A new name beside ``path`` to write a file or folder to; it takes the place of ``path`` when the block ends.
+
+    A reader, a crash, a full disk or Ctrl-C sees what was there or what is new, never half of it. An existing folder
+    gives way only if it is empty. The name ends like ``path``, for libraries that choose a format by it, and is
+    another each time, so that two writers do not meet.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield fresh
+        flush(fresh)
+        if path.is_dir() and fresh.is_dir():
+            path.rmdir()
+        fresh.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            remove(fresh)
+        raise
+
+
+def flush(path: Path) -> None:
+    """Waits until a file, or the list of names of a folder, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all. Raises OSError when it cannot be."""
+    with writing(path) as fresh:
+        fresh.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """As :func:`write_bytes`, UTF-8 text."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """As :func:`write_text`, indented JSON."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_tensors(path: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
+    """Writes a safetensors file whole or not at all. Raises OSError when it cannot be."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        with writing(path) as fresh:
+            save_file(plain, fresh, metadata={"format": "pt"})
+    except SafetensorError as error:  # its words for a full disk
+        raise OSError(errno.EIO, str(error)) from None
+
+
+def read_text(path: Path) -> str:
+    """A run's text file. Raises ValueError when it is missing or unreadable."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise ValueError(f"{path}: cannot be read ({reason}); the run is incomplete") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A run's JSON file. Raises ValueError when it is missing or no JSON object."""
+    try:
+        value = json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: is not JSON ({error}); the run is damaged") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: is not a JSON object; the run is damaged")
+    return value
+
+
+def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
+    """The tensors of a safetensors file. Raises ValueError when it is missing, torn or no such file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+
+
+def clean(folder: Path) -> None:
+    """Removes what an interrupted write left behind."""
+    for path in folder.rglob(".writing-*"):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
