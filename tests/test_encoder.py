@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save
 from gansmith import data
 from gansmith.cli import main
 from gansmith.data import builtin as official
-from gansmith.metrics import encoder, encoder_file, encoder_training
-from gansmith.metrics.encoder_network import Architecture, Network, channels_last, converted, folded
+from gansmith.encoders import encoder, file, train
+from gansmith.encoders.network import Architecture, Network, channels_last, converted, folded
 
 SHIPPED = {
     "mnist": ("mnist@b0dc9d", "mnist-judge@c4770a"),
@@ -184,8 +184,8 @@ def trained() -> tuple[encoder.Encoder, np.ndarray]:
     digits = data.load("mnist")
     assert digits.labels is not None
     images, labels = digits.take(np.arange(400)), digits.labels[:400]
-    course = replace(encoder_training.course_for("mine", judge=True, count=300), widths=(8, 16, 16), images=2500)
-    result = encoder_training.train(
+    course = replace(train.course_for("mine", judge=True, count=300), widths=(8, 16, 16), images=2500)
+    result = train.train(
         images[:300], labels[:300], images[300:], labels[300:], name="mine", classes=digits.classes, course=course
     )
     return result, images[300:]
@@ -195,13 +195,11 @@ def test_training_is_repeatable_and_leaves_the_random_state(trained: Any, tmp_pa
     digits = data.load("mnist")
     assert digits.labels is not None
     images, labels = digits.take(np.arange(60)), digits.labels[:60]
-    course = encoder_training.Course(widths=(4, 8), images=240)
+    course = train.Course(widths=(4, 8), images=240)
     state = torch.get_rng_state()
 
     def digest(seed: int) -> str:
-        made = encoder_training.train(
-            images, labels, images, labels, name="a", classes=digits.classes, course=course, seed=seed
-        )
+        made = train.train(images, labels, images, labels, name="a", classes=digits.classes, course=course, seed=seed)
         return made.digest
 
     assert digest(1) == digest(1) != digest(2)
@@ -224,7 +222,7 @@ def test_a_file_keeps_all_of_it(trained: Any, tmp_path: Path) -> None:
 def forged(made: encoder.Encoder, **changes: Any) -> bytes:
     """The bytes of an encoder's file whose card or tensors were tampered with."""
     card = json.loads(made.card.model_dump_json())
-    tensors = encoder_file.stored(made.network)
+    tensors = file.stored(made.network)
     for name, value in changes.items():
         if name in card:
             card[name] = value
@@ -232,7 +230,7 @@ def forged(made: encoder.Encoder, **changes: Any) -> bytes:
             card["architecture"][name] = value
         else:
             tensors[name.replace("__", ".")] = value
-    return save(tensors, metadata={encoder_file.KEY: json.dumps(card)})
+    return save(tensors, metadata={file.KEY: json.dumps(card)})
 
 
 HOSTILE = {
@@ -273,7 +271,7 @@ def test_what_is_no_encoder_is_refused(trained: Any, tmp_path: Path, monkeypatch
             encoder.load(path)
     path.write_bytes(good)
     assert encoder.load(path).name == "mine"
-    monkeypatch.setattr(encoder_file, "MAX_BYTES", 100)
+    monkeypatch.setattr(file, "MAX_BYTES", 100)
     with pytest.raises(ValueError, match="is larger than"):
         encoder.load(path)
 

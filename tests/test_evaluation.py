@@ -16,8 +16,8 @@ from PIL import Image
 import gansmith as gs
 from gansmith import forge, generator, hardware, quality, reference, report_quality, runs
 from gansmith.cli import main
+from gansmith.encoders.encoder import Encoder
 from gansmith.figures import Figure, Protocol, Report, Subject, words
-from gansmith.metrics.encoder import Encoder
 from gansmith.metrics.evaluation import comparison, evaluating, gallery, real_side, subjects
 from gansmith.runs import checkpoint
 from gansmith.training import loop

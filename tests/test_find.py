@@ -10,11 +10,11 @@ from PIL import Image
 
 from decoder import conditional, decoder
 from gansmith import cli, latent
+from gansmith.encoders import encoder as encoders
 from gansmith.generator import Generator
 from gansmith.latent import finding, search
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.finding import Found, find
-from gansmith.metrics import encoder as encoders
 from gansmith.recipe import Noise
 
 

@@ -12,10 +12,10 @@ from PIL import Image, ImageFilter
 
 from decoder import conditional, decoder
 from gansmith import cli, data, hardware, latent
+from gansmith.encoders import encoder as encoders
 from gansmith.latent import digits, inversion, search
 from gansmith.latent.attributes import thickness
 from gansmith.latent.inversion import Inverted, invert
-from gansmith.metrics import encoder as encoders
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,10 +10,10 @@ from PIL import Image
 
 from gansmith import data, forge, generator, latent, recipes
 from gansmith.cli import main
+from gansmith.encoders.encoder import builtin, control
 from gansmith.generator import Generator
 from gansmith.latent import attributes, axes, classes, truth, vectors
-from gansmith.metrics.encoder import builtin, control
-from gansmith.metrics.neighbours import Cloud
+from gansmith.metrics.prdc import Cloud
 from gansmith.runs import Run
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gansmith.metrics.bins import Bins, jensen_shannon, ndb
 from gansmith.metrics.classes import class_shares, classifier_score, entropy, predicted, recognised
-from gansmith.metrics.intervals import bootstrap, of_share, over_seeds
-from gansmith.metrics.stacked import combined, floor, modes_and_kl
+from gansmith.metrics.confidence import bootstrap, of_share, over_seeds
+from gansmith.metrics.ndb import Bins, jensen_shannon, ndb
+from gansmith.metrics.stacked_mnist import combined, floor, modes_and_kl
 
 Array = NDArray[np.float64]
 
@@ -118,7 +118,7 @@ def test_k_means_keeps_all_bins_even_where_values_repeat() -> None:
 
 def test_k_means_moves_a_centre_that_lost_all_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     far_off = np.array([[-20.0], [20], [500], [600]])
-    monkeypatch.setattr("gansmith.metrics.bins._plus_plus", lambda *_: far_off)
+    monkeypatch.setattr("gansmith.metrics.ndb._plus_plus", lambda *_: far_off)
     values = np.random.default_rng(0).standard_normal((600, 1)) + np.repeat([[-20.0], [20.0]], 300, axis=0)
     assert Bins.of(values, bins=4).counts.min() > 0
 

@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from gansmith import data
-from gansmith.metrics.bins import ndb
 from gansmith.metrics.frechet import frechet, frechet_infinity
-from gansmith.metrics.kernel import kid
+from gansmith.metrics.kid import kid
 from gansmith.metrics.memorisation import memorisation
-from gansmith.metrics.neighbours import expected_coverage, support
+from gansmith.metrics.ndb import ndb
+from gansmith.metrics.prdc import expected_coverage, support
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gansmith.metrics.frechet import Gaussian, frechet, frechet_infinity
-from gansmith.metrics.kernel import kid
+from gansmith.metrics.kid import kid
 
 Array = NDArray[np.float64]
 

@@ -21,13 +21,13 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from gansmith.metrics.bins import Bins, jensen_shannon, ndb
 from gansmith.metrics.classes import class_shares, classifier_score, entropy
+from gansmith.metrics.confidence import bootstrap, of_share, over_seeds
 from gansmith.metrics.frechet import Gaussian, frechet
-from gansmith.metrics.intervals import bootstrap, of_share, over_seeds
-from gansmith.metrics.kernel import kid
+from gansmith.metrics.kid import kid
 from gansmith.metrics.memorisation import memorisation
-from gansmith.metrics.neighbours import nearest, support
+from gansmith.metrics.ndb import Bins, jensen_shannon, ndb
+from gansmith.metrics.prdc import nearest, support
 
 Array = NDArray[np.float64]
 

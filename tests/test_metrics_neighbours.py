@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gansmith.metrics import neighbours
+from gansmith.metrics import prdc
 from gansmith.metrics.memorisation import memorisation
-from gansmith.metrics.neighbours import (
+from gansmith.metrics.prdc import (
     Cloud,
     Support,
     density_coverage,
@@ -89,16 +89,16 @@ def test_float32_alone_would_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the error bound buys: believed blindly, the screening picks wrong neighbours among near copies."""
     real = normal(150, 4) * 1e-4 + 3
     real[0] = 100.0
-    monkeypatch.setattr(neighbours, "SPARE", 0)
+    monkeypatch.setattr(prdc, "SPARE", 0)
     expected = np.sort(np.square(real[:, None] - real[None]).sum(axis=2), axis=1)[:, 1:4]
     assert (Cloud.of(real, k=3).squares == expected).all()
-    real_init = neighbours._Pairs.__init__
+    real_init = prdc._Pairs.__init__
 
-    def trusting(self: neighbours._Pairs, *arguments: object) -> None:
+    def trusting(self: prdc._Pairs, *arguments: object) -> None:
         real_init(self, *arguments)  # type: ignore[arg-type]
         self.error = -math.inf
 
-    monkeypatch.setattr(neighbours._Pairs, "__init__", trusting)
+    monkeypatch.setattr(prdc._Pairs, "__init__", trusting)
     assert (Cloud.of(real, k=3).squares != expected).any()
 
 
@@ -120,7 +120,7 @@ def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     once, near = support(real, generated), nearest(generated, real, k=3)
     tied = support(grid, other_grid)
     for block in (1, 1000, 10**9):
-        monkeypatch.setattr(neighbours, "BLOCK", block)
+        monkeypatch.setattr(prdc, "BLOCK", block)
         assert support(real, generated) == once
         assert support(grid, other_grid) == tied
         again = nearest(generated, real, k=3)

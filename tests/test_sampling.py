@@ -11,7 +11,6 @@ from PIL import Image
 
 from gansmith import generator as sampling
 from gansmith import recipes
-from gansmith.data import terms
 from gansmith.generator import Generator, Samples, latents, settle
 
 

@@ -56,8 +56,8 @@ def train(
 
     from gansmith import hardware
     from gansmith.data import load
-    from gansmith.metrics import encoder_training as training
-    from gansmith.metrics.encoder_file import check_name, check_target
+    from gansmith.encoders import train as training
+    from gansmith.encoders.file import check_name, check_target
 
     check_target(out)
     if name is not None:
@@ -93,7 +93,7 @@ def train(
 def _split(found: Any, test: Callable[[], Any], seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """(images, labels) to learn from and to be tested on."""
     from gansmith import data
-    from gansmith.metrics import encoder_training as training
+    from gansmith.encoders import train as training
 
     if data.test_count(found.source):
         held = test()
@@ -108,7 +108,7 @@ def _arrays(dataset: Any, chosen: Any, seed: int) -> tuple[Any, Any]:
     """Images, as large as an encoder takes them, and labels of a data set, or of those chosen."""
     import numpy as np
 
-    from gansmith.metrics.encoder_network import fitted
+    from gansmith.encoders.network import fitted
 
     rows = np.arange(len(dataset)) if chosen is None else np.flatnonzero(chosen)
     if len(rows) > MOST_IMAGES:
@@ -133,7 +133,7 @@ def show(
         test: data, of the encoder's classes, whose test split (all, if there is none) it is to name.
         judge: the second classifier of that name instead.
     """
-    from gansmith.metrics import encoder as encoders
+    from gansmith.encoders import encoder as encoders
 
     if encoder is None:
         rows = [_facts(find(each)) for each in encoders.names() for find in (encoders.builtin, encoders.judge)]

@@ -48,8 +48,8 @@ def find(
         device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import forge, latent, render
+    from gansmith.encoders import encoder as encoders
     from gansmith.latent import pictures, vectors
-    from gansmith.metrics import encoder as encoders
 
     pictures.check_target(out, pictures.SHEETS)
     if save is not None:

@@ -9,8 +9,8 @@ import numpy as np
 from gansmith import files, hardware, recipes, reference
 from gansmith import generator as sampling
 from gansmith.data import Dataset, Fit
-from gansmith.metrics import encoder as encoders
-from gansmith.metrics.encoder import Encoder
+from gansmith.encoders import encoder as encoders
+from gansmith.encoders.encoder import Encoder
 from gansmith.metrics.frechet import Gaussian, frechet
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe

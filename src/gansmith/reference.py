@@ -17,8 +17,8 @@ from safetensors.numpy import save_file
 
 from gansmith import data, files
 from gansmith.data import Dataset, Fit
+from gansmith.encoders.encoder import Encoded, Encoder
 from gansmith.files import writing
-from gansmith.metrics.encoder import Encoded, Encoder
 from gansmith.progress import Progress
 
 FORMAT = 1

@@ -13,7 +13,7 @@ import pytest
 from data_samples import noise
 from PIL import Image
 
-from gansmith import data, files
+from gansmith import data, files, progress
 from gansmith.data import build, cache, terms
 from gansmith.data import dataset as datasets
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.data.terms import class_of
+from gansmith.encoders.encoder import Encoder, for_data
 from gansmith.generator import Generator
 from gansmith.latent.vectors import Images, Vectors, seeded
-from gansmith.metrics.encoder import Encoder, for_data
 
 
 def encoder_of(generator: Generator) -> Encoder:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gansmith.generator import Generator
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Labels, Points, Vectors
-from gansmith.metrics import neighbours as pairs
+from gansmith.metrics import prdc as pairs
 from gansmith.progress import Progress, Ticker
 
 BLOCK = 1024

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gansmith.encoders.encoder import Encoder
 from gansmith.generator import CHUNK, Generator
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.search import Slope, as_tensor, coarse, hasty, heavy, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
-from gansmith.metrics.encoder import Encoder
 from gansmith.progress import Progress, Ticker
 
 SEED = 0x1274E7

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gansmith import hardware, recipes
+from gansmith.encoders.encoder import Encoder
 from gansmith.generator import Generator
 from gansmith.latent.vectors import Labels, steady
-from gansmith.metrics.encoder import Encoder
 from gansmith.recipe import Noise
 from gansmith.training.step import generate
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from gansmith.generator import Generator, labels
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Points, Vectors, steady
-from gansmith.metrics.neighbours import Cloud, Support, support
+from gansmith.metrics.prdc import Cloud, Support, support
 from gansmith.progress import Progress, Ticker
 
 PSIS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)

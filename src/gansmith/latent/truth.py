@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from gansmith import data, reference, runs
 from gansmith.data import Dataset, Fit
+from gansmith.encoders.encoder import Encoder
 from gansmith.generator import Generator
 from gansmith.latent.truncation import trade
-from gansmith.metrics.encoder import Encoder
-from gansmith.metrics.neighbours import RECALL_K, Cloud, Support, support
+from gansmith.metrics.prdc import RECALL_K, Cloud, Support, support
 from gansmith.progress import Progress
 
 

@@ -1,1 +1,1 @@
-"""Measuring: encoders turn images into features, and pure functions turn features into figures."""
+"""Metrics: pure functions from arrays of features to numbers, in float64, each with its paper."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gansmith.metrics.checks import Array, Labels, checked, parts
+from gansmith.metrics.validate import Array, Labels, checked, parts
 
 CONFIDENCE = 0.8
 """From which probability on a classifier counts as recognising an image."""

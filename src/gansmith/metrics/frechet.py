@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gansmith.metrics.checks import CHUNK, Array, checked, parts, same_width
+from gansmith.metrics.validate import CHUNK, Array, checked, parts, same_width
 
 METRIC = "Frechet distance"
 

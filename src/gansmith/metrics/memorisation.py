@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gansmith.metrics.checks import Array, Labels, checked, same_width
-from gansmith.metrics.intervals import Interval, of_share
-from gansmith.metrics.neighbours import nearest
+from gansmith.metrics.confidence import Interval, of_share
+from gansmith.metrics.prdc import nearest
+from gansmith.metrics.validate import Array, Labels, checked, same_width
 
 METRIC = "memorisation"
 

@@ -10,13 +10,13 @@ import gansmith
 from gansmith import reference, render
 from gansmith.data import Dataset
 from gansmith.data.build import SizeNeededError
+from gansmith.encoders import encoder as encoders
+from gansmith.encoders.encoder import Encoder
 from gansmith.figures import FILE, GALLERY, Figure, Protocol, Report, Share, Subject, words
 from gansmith.files import write_bytes
 from gansmith.generator import Generator
-from gansmith.metrics import encoder as encoders
-from gansmith.metrics import intervals, stacked
+from gansmith.metrics import confidence, stacked_mnist
 from gansmith.metrics.classes import class_shares, predicted
-from gansmith.metrics.encoder import Encoder
 from gansmith.metrics.evaluation import gallery, measuring, real_side, subjects
 from gansmith.metrics.evaluation.measuring import Eyes, Found, Real
 from gansmith.metrics.evaluation.real_side import Ticks
@@ -107,7 +107,7 @@ def measure(
     sets = _sets(given, split.count, seed, seeds)
     found = [_found(blocks, eyes, real, split, number, progress) for number, blocks in enumerate(sets)]
     if train.name == "stacked-mnist":
-        _add_modes(found[0][0], floors, given, train, samples or stacked.SAMPLES, seed, progress)
+        _add_modes(found[0][0], floors, given, train, samples or stacked_mnist.SAMPLES, seed, progress)
     notes = [
         *_notes(given, split, samples or SAMPLES, eyes),
         *dict.fromkeys(note for each, _ in found for note in each.told()),
@@ -241,10 +241,10 @@ def _figures(found: Sequence[Found], floors: dict[str, list[float]], eyes: Eyes,
             continue
         low = high = None
         if len(values) > 1:
-            interval = intervals.over_seeds(values)
+            interval = confidence.over_seeds(values)
             low, high = interval.low, interval.high
         elif metric.share:
-            interval = intervals.of_share(values[0] * split.count, split.count)
+            interval = confidence.of_share(values[0] * split.count, split.count)
             low, high = interval.low, interval.high
         floor = floors.get(metric.key)
         figure = Figure(
@@ -303,7 +303,7 @@ def _add_modes(
     ticks = Ticks(Ticker(progress, "counting modes", count))
     found.values |= measuring.modes(ticks.through(blocks), encoders.builtin("mnist"))
     assert train.labels is not None
-    floor = stacked.floor(count, truth=class_shares(train.labels, stacked.MODES))
+    floor = stacked_mnist.floor(count, truth=class_shares(train.labels, stacked_mnist.MODES))
     floors |= {"modes": [floor.modes], "kl": [floor.kl]}
     found.spreads |= {"modes": floor.modes_spread, "kl": floor.kl_spread}
     found.notes.append(

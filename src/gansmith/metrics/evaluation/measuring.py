@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.metrics import stacked
-from gansmith.metrics.bins import Bins, ndb
+from gansmith.encoders.encoder import Encoded, Encoder
+from gansmith.metrics import stacked_mnist
 from gansmith.metrics.classes import class_shares, classifier_score, entropy, predicted, recognised
-from gansmith.metrics.encoder import Encoded, Encoder
 from gansmith.metrics.frechet import Gaussian, frechet, frechet_infinity
-from gansmith.metrics.kernel import kid
+from gansmith.metrics.kid import kid
 from gansmith.metrics.memorisation import memorisation
-from gansmith.metrics.neighbours import Cloud, nearest, support
+from gansmith.metrics.ndb import Bins, ndb
+from gansmith.metrics.prdc import Cloud, nearest, support
 from gansmith.reference import join
 
 Array = NDArray[np.float64]
@@ -176,7 +176,7 @@ def modes(blocks: Iterator[np.ndarray], digits: Encoder) -> dict[str, float]:
         scores = digits.encode(np.ascontiguousarray(block).reshape(count * channels, 1, height, width)).logits
         assert scores is not None
         labels.append(scores.argmax(1).reshape(count, channels))
-    found = stacked.modes_and_kl(np.concatenate(labels))
+    found = stacked_mnist.modes_and_kl(np.concatenate(labels))
     return {"modes": float(found.modes), "kl": found.kl}
 
 

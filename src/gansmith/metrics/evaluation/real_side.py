@@ -8,12 +8,12 @@ import numpy as np
 import gansmith
 from gansmith import quality, reference
 from gansmith.data import Dataset
-from gansmith.metrics import encoder as encoders
-from gansmith.metrics.bins import Bins
-from gansmith.metrics.encoder import Encoder
+from gansmith.encoders import encoder as encoders
+from gansmith.encoders.encoder import Encoder
 from gansmith.metrics.evaluation import measuring
 from gansmith.metrics.evaluation.measuring import Eyes, Real
-from gansmith.metrics.neighbours import Cloud
+from gansmith.metrics.ndb import Bins
+from gansmith.metrics.prdc import Cloud
 from gansmith.progress import Progress, Ticker
 from gansmith.reference import Part, Split
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from gansmith.encoders.network import Architecture, Network, blank
 from gansmith.files import write_bytes
-from gansmith.metrics.encoder_network import Architecture, Network, blank
 
 KEY = "gansmith-encoder"
 MAX_BYTES = 64 << 20

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gansmith.metrics.checks import Array, checked, same_width
+from gansmith.metrics.validate import Array, checked, same_width
 
 METRIC = "KID"
 SIZE = 1000

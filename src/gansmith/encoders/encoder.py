@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gansmith.metrics import encoder_file
-from gansmith.metrics.encoder_file import Card
-from gansmith.metrics.encoder_network import (
+from gansmith.encoders import file
+from gansmith.encoders.file import Card
+from gansmith.encoders.network import (
     MIN_SIDE,
     Architecture,
     Network,
@@ -30,7 +30,7 @@ __all__ = ["CHUNK", "Encoded", "Encoder", "builtin", "control", "for_data", "jud
 
 CHUNK = 128
 """Images computed at once, always: equal shapes make equal bits, so no feature depends on the request."""
-SHIPPED = Path(__file__).parent / "encoders"
+SHIPPED = Path(__file__).parent / "weights"
 _NAMES = ("mnist", "fashion-mnist")
 _CONTROL_KEY = 0xC0117201
 
@@ -106,7 +106,7 @@ class Encoder:
 
         Computed in float32 and handed out as float64. An image's features depend on that image alone: not on its
         neighbours, nor on how many are asked for at once. Images of another shape than the encoder's are converted
-        as :func:`gansmith.metrics.encoder_network.converted` says. ``progress(what, done, total)`` hears after each
+        as :func:`gansmith.encoders.network.converted` says. ``progress(what, done, total)`` hears after each
         chunk. ValueError for anything that is no such array.
         """
         images = _checked(images)
@@ -129,7 +129,7 @@ class Encoder:
 
     def save(self, path: str | Path) -> Path:
         """Writes one .safetensors file, whole or not at all. ValueError for another suffix; OSError if it cannot."""
-        return encoder_file.write(Path(path), self.card, self.network)
+        return file.write(Path(path), self.card, self.network)
 
 
 def _checked(images: np.ndarray) -> np.ndarray:
@@ -158,7 +158,7 @@ def judge(name: str) -> Encoder:
 
 def load(path: str | Path) -> Encoder:
     """An encoder's .safetensors file, such as `gansmith encoder train` writes. ValueError in one line for all else."""
-    return Encoder(*encoder_file.read(Path(path)))
+    return Encoder(*file.read(Path(path)))
 
 
 @cache

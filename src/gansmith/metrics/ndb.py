@@ -7,8 +7,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gansmith.metrics.checks import Array, Labels, checked, parts, same_width
 from gansmith.metrics.classes import xlogx
+from gansmith.metrics.validate import Array, Labels, checked, parts, same_width
 
 METRIC = "NDB"
 BINS = 100

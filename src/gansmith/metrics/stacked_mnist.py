@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gansmith.metrics.checks import Array, Labels
 from gansmith.metrics.classes import class_shares, xlogx
+from gansmith.metrics.validate import Array, Labels
 
 MODES = 1000
 SAMPLES = 26_000

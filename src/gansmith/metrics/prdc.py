@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from gansmith.metrics.checks import Array, Labels, checked, parts, same_width
+from gansmith.metrics.validate import Array, Labels, checked, parts, same_width
 
 Screened = NDArray[np.floating[Any]]
 

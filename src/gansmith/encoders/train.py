@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansmith.metrics.encoder import Encoder, Progress
-from gansmith.metrics.encoder_file import Card, Test, stored
-from gansmith.metrics.encoder_network import (
+from gansmith.encoders.encoder import Encoder, Progress
+from gansmith.encoders.file import Card, Test, stored
+from gansmith.encoders.network import (
     MIN_SIDE,
     MOST_CLASSES,
     Architecture,
