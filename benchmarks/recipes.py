@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.table import fill, grid
-from gansmith import forge, runs
-from gansmith.figures import Report
-from gansmith.metrics import evaluation
-from gansmith.metrics.evaluation import evaluating, subjects
+from gansmith import evaluation, forge, runs
+from gansmith.evaluation import inputs, pipeline
+from gansmith.evaluation.report import Report
 from gansmith.runs import Run
 
 ROOT = Path(__file__).parents[1]
@@ -147,13 +146,13 @@ def measured(case: Case, root: Path) -> dict[str, Any]:
 
 def evaluated(run: Run) -> Report:
     """Its evaluation, made if the run's folder has none of its newest step."""
-    made = subjects.resolve(run)
-    assert isinstance(made, subjects.Made)
-    asked: dict[str, Any] = {"data": None, "samples": None, "seed": 0, "seeds": evaluating.SEEDS, "encoder": None}
-    kept = evaluating.kept(run, made, **asked)
+    made = inputs.resolve(run)
+    assert isinstance(made, inputs.Made)
+    asked: dict[str, Any] = {"data": None, "samples": None, "seed": 0, "seeds": pipeline.SEEDS, "encoder": None}
+    kept = pipeline.kept(run, made, **asked)
     if kept is None:
         fresh = evaluation.measure(made, **asked)
-        evaluating.save(run, fresh)
+        pipeline.save(run, fresh)
         kept = fresh.report
     return kept
 

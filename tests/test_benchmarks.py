@@ -16,10 +16,9 @@ from benchmarks.speed import __main__ as benchmark
 from benchmarks.speed import peers, table
 from benchmarks.speed.group import interpreter
 from benchmarks.speed.measure import PUBLISHED, Plan, published_gflop
-from gansmith import recipes
+from gansmith import evaluation, recipes
 from gansmith.doctor.rules import RULES
-from gansmith.metrics import evaluation
-from gansmith.metrics.evaluation import evaluating
+from gansmith.evaluation import pipeline
 from gansmith.training import loop
 
 ROOT = Path(__file__).parents[1]
@@ -146,7 +145,7 @@ def test_recipes_are_trained_once_measured_and_tabled(tmp_path: Path, monkeypatc
     monkeypatch.setattr(headline, "HEADLINE", tiny[:1])
     monkeypatch.setattr(headline, "PATHS", tiny[1:])
     monkeypatch.setattr(headline, "TWINS", [("tiny", "tiny-plain")])
-    monkeypatch.setattr(evaluating, "SAMPLES", 200)
+    monkeypatch.setattr(pipeline, "SAMPLES", 200)
     page, results = tmp_path / "page.md", tmp_path / "found.json"
     page.write_text("<!-- recipes: begin -->\n<!-- recipes: end -->\n<!-- layers: begin -->\n<!-- layers: end -->\n")
 
@@ -170,7 +169,7 @@ def test_recipes_are_trained_once_measured_and_tabled(tmp_path: Path, monkeypatc
     assert f"| {statistics.fmean(distances):.0f} ± {statistics.stdev(distances):.0f} |" in line
     assert "| plain |" in page.read_text()
     kept = results.read_text()
-    monkeypatch.setattr(evaluating, "measure", None)  # what was evaluated is not evaluated again
+    monkeypatch.setattr(pipeline, "measure", None)  # what was evaluated is not evaluated again
     monkeypatch.setattr(evaluation, "measure", None)
     run("tables")
     assert results.read_text() == kept

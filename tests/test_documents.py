@@ -157,7 +157,7 @@ def supply(folder: Path) -> None:
 def test_what_a_document_says_works(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gansmith.hardware.available_cores", lambda: 1)  # other tests run beside this one
-    monkeypatch.setattr("gansmith.metrics.evaluation.real_side.WHOLE", 500)
+    monkeypatch.setattr("gansmith.evaluation.floors.WHOLE", 500)
     supply(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks((ROOT / name).read_text()):

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 import gansmith as gs
-from gansmith import forge, generator, hardware, quality, reference, report_quality, runs
+from gansmith import forge, generator, hardware, report_quality, runs
 from gansmith.cli import main
 from gansmith.encoders.encoder import Encoder
-from gansmith.figures import Figure, Protocol, Report, Subject, words
-from gansmith.metrics.evaluation import comparison, evaluating, gallery, real_side, subjects
+from gansmith.evaluation import comparison, floors, gallery, inputs, online, pipeline, reference, wording
+from gansmith.evaluation.report import Figure, Protocol, Report, Subject
 from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.loop import Event, Measured, Progress
@@ -32,9 +32,9 @@ COUNT = 500
 def small() -> Iterator[None]:
     """Fewer images where the size of a set is not what is tested."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(real_side, "WHOLE", 3000)
-        patch.setattr(quality, "SAMPLES", COUNT)
-        patch.setattr(quality, "AGAINST", 1000)
+        patch.setattr(floors, "WHOLE", 3000)
+        patch.setattr(online, "SAMPLES", COUNT)
+        patch.setattr(online, "AGAINST", 1000)
         yield
 
 
@@ -83,7 +83,7 @@ def test_real_images_score_about_the_floor(folder: Path) -> None:
         figure = report[key]
         assert figure.floor is not None
         assert figure.value == pytest.approx(figure.floor, rel=0.9 if key == "fd" else 0.2), key
-    assert report["fd"].words in {words.AS_REAL, "very close to real"}
+    assert report["fd"].words in {wording.AS_REAL, "very close to real"}
     assert report["closer"].words == report["authentic"].words == "no sign of copying"
     assert report.protocol.generated == report.protocol.real == COUNT
     assert report.protocol.against == "mnist-small test"
@@ -102,7 +102,7 @@ def test_copies_of_the_training_images_are_noticed(folder: Path) -> None:
     report = measured(folder / "copies.npz")
     assert report["authentic"].value == 0
     assert report["authentic"].words == "copies training images"
-    assert report["fd"].words in {words.AS_REAL, "very close to real"}  # which is why it is not enough to look at
+    assert report["fd"].words in {wording.AS_REAL, "very close to real"}  # which is why it is not enough to look at
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_images_of_another_kind_are_measured_with_a_note(folder: Path, tmp_path:
     told = " ".join(report.notes)
     assert "RGB and mnist-small is grey" in told
     assert "resized to 28x28" in told
-    assert report["fd"].words in {words.FAR, words.VERY}
+    assert report["fd"].words in {wording.FAR, wording.VERY}
     assert report["closer"].words == "says nothing: too far from real"
 
 
@@ -177,7 +177,7 @@ def test_images_of_another_kind_are_measured_with_a_note(folder: Path, tmp_path:
 def test_constant_images_are_measured_as_far_as_they_can_be(folder: Path, value: int) -> None:
     report = gs.evaluate(np.full((150, 1, 28, 28), value, np.uint8), data=folder / "mnist-small.npz", samples=150)
     assert report["precision"].value == report["recall"].value == 0
-    assert report["fd"].words in {words.FAR, words.VERY}
+    assert report["fd"].words in {wording.FAR, wording.VERY}
     assert any("nearly missing" in note for note in report.notes)
 
 
@@ -391,7 +391,7 @@ def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[gs.
 def test_three_hundred_steps_bring_the_images_far_nearer_to_real(trained: tuple[gs.Run, list[Event]]) -> None:
     run, events = trained
     dataset = gs.data.load(run.data.source)
-    stick = quality.yardstick(dataset)
+    stick = online.yardstick(dataset)
     blank = loop.new_players(run.recipe, seed=0, device=gs.load(run).device)
     untrained = stick.distance(made_by(blank, run))
     curve = run.quality()
@@ -400,7 +400,7 @@ def test_three_hundred_steps_bring_the_images_far_nearer_to_real(trained: tuple[
     assert [event.values["fd"] for event in events if isinstance(event, Measured) and event.kind == "quality"] == [
         row["fd"] for row in curve
     ]
-    told = quality.protocol(run)
+    told = online.protocol(run)
     assert told is not None
     assert told.floor < curve[-1]["fd"]
     assert (told.samples, told.real, told.against) == (COUNT, 1000, "mnist-small test")
@@ -440,7 +440,7 @@ def test_compare_uses_the_evaluations_that_are_there(
     assert main(["compare", "one", "two", *flags]) == 0
     told = capsys.readouterr().out
     assert told.rstrip().endswith(comparison.NO_DIFFERENCE)
-    monkeypatch.setattr(evaluating, "measure", None)
+    monkeypatch.setattr(pipeline, "measure", None)
     assert main(["compare", "one", "two", *flags]) == 0
     assert capsys.readouterr().out == told
 
@@ -452,7 +452,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *distances: float) -> None:
     def look(stick: Any, recipe: Any, every: int) -> loop.Probe:
         return loop.Probe("quality", every, lambda players, outcome: {"fd": steps.get(players.step, 99.0)})
 
-    monkeypatch.setattr(quality, "probe", look)
+    monkeypatch.setattr(online, "probe", look)
 
 
 def steps_kept(run: gs.Run) -> list[int]:
@@ -467,11 +467,11 @@ def test_the_best_checkpoint_is_kept_and_loaded(folder: Path, tmp_path: Path, mo
     assert gs.load(run, which="best").about["steps"] == 40
     assert gs.load(run).about["steps"] == 100
     assert not np.array_equal(gs.load(run).sample(4).images, gs.load(run, which="best").sample(4).images)
-    assert quality.better(run) == (40, 2.0, 7.0)
+    assert online.better(run) == (40, 2.0, 7.0)
     assert main(["sample", str(run.path), "--best", "-n", "4", "-o", str(tmp_path / "best.npz")]) == 0
     with np.load(tmp_path / "best.npz") as saved:
         assert np.array_equal(saved["images"], gs.load(run, which="best").sample(4).images)
-    assert subjects.resolve(run, which="best").subject.step == 40
+    assert inputs.resolve(run, which="best").subject.step == 40
     further = forge.execute(forge.prepare_resume(run.path, steps=140))
     assert steps_kept(further) == [40, 120, 140]
     weights = checkpoint.at(run.checkpoints, 40) / "generator.safetensors"
@@ -552,17 +552,17 @@ def test_measuring_is_thinned_to_the_time_that_it_may_take(
     seconds: float, wanted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = gs.recipes.get("mlp")
-    monkeypatch.setattr(quality, "cost", lambda recipe, device: seconds)
-    monkeypatch.setattr(hardware, "nominal_seconds", lambda gflop, device, precision: 0.1 - quality.LEAST_STEP)
-    found = quality.interval(recipe, device="cpu", precision="fp32", steps=1000, checkpoint_every=50)
+    monkeypatch.setattr(online, "cost", lambda recipe, device: seconds)
+    monkeypatch.setattr(hardware, "nominal_seconds", lambda gflop, device, precision: 0.1 - online.LEAST_STEP)
+    found = online.interval(recipe, device="cpu", precision="fp32", steps=1000, checkpoint_every=50)
     assert found == wanted  # 1,000 steps take 100 s, of which measuring may take 4
-    assert found == 0 or seconds * 1000 / found <= quality.SHARE * 100
-    assert quality.interval(recipe, device="cpu", precision="fp32", steps=2, checkpoint_every=1) == 0
+    assert found == 0 or seconds * 1000 / found <= online.SHARE * 100
+    assert online.interval(recipe, device="cpu", precision="fp32", steps=2, checkpoint_every=1) == 0
 
 
 @pytest.mark.parametrize("name", gs.recipes.names())
 def test_a_long_training_is_measured_several_times(name: str) -> None:
-    every = quality.interval(gs.recipes.get(name), device="cpu", precision="bf16", steps=20_000, checkpoint_every=1000)
+    every = online.interval(gs.recipes.get(name), device="cpu", precision="bf16", steps=20_000, checkpoint_every=1000)
     assert 0 < every <= 10_000
 
 

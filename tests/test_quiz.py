@@ -13,7 +13,7 @@ import pytest
 import gansmith as gs
 from decoder import decoder
 from gansmith import cli, data, runs
-from gansmith.latent import quiz as quizzes
+from gansmith.evaluation import human as quizzes
 
 
 @pytest.fixture(scope="module")

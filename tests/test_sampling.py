@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gansmith import generator as sampling
-from gansmith import recipes
+from gansmith import progress, recipes
 from gansmith.generator import Generator, Samples, latents, settle
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gansmith import data, latent, recipes
     from gansmith.doctor.examination import Examination, examine
-    from gansmith.figures import Report
+    from gansmith.evaluation import compare, evaluate
+    from gansmith.evaluation.report import Report
     from gansmith.forge import load, resume, train
     from gansmith.generator import Generator, Samples
-    from gansmith.metrics.evaluation import compare, evaluate
     from gansmith.recipe import Network, Noise, Optimizer, Recipe
     from gansmith.runs import Run
 
@@ -27,11 +27,11 @@ _HOMES = {
     "Noise": "gansmith.recipe",
     "Optimizer": "gansmith.recipe",
     "Recipe": "gansmith.recipe",
-    "Report": "gansmith.figures",
+    "Report": "gansmith.evaluation.report",
     "Run": "gansmith.runs.run",
     "Samples": "gansmith.generator",
-    "compare": "gansmith.metrics.evaluation",
-    "evaluate": "gansmith.metrics.evaluation",
+    "compare": "gansmith.evaluation",
+    "evaluate": "gansmith.evaluation",
     "examine": "gansmith.doctor.examination",
     "load": "gansmith.forge",
     "resume": "gansmith.forge",

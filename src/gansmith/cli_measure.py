@@ -46,17 +46,16 @@ def evaluate(
         out: also write the results (.json) or the gallery of nearest training images (.png) here.
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith.figures import words
-    from gansmith.metrics import evaluation
-    from gansmith.metrics.evaluation import subjects
+    from gansmith import evaluation
+    from gansmith.evaluation import inputs
 
     _check(out, max_fd)
-    what = subjects.resolve(source, which="best" if best else "newest", device=device)
+    what = inputs.resolve(source, which="best" if best else "newest", device=device)
     measured = evaluation.measure(
         what, data=data, samples=samples, seed=seed, seeds=seeds, encoder=encoder, progress=progress
     )
     report = measured.report
-    run = what.run if isinstance(what, subjects.Made) else None
+    run = what.run if isinstance(what, inputs.Made) else None
     if run is not None and data is None:
         _keep(run, measured)
     if out is not None and out.suffix == ".json":
@@ -67,7 +66,7 @@ def evaluate(
     if json:
         document({**report.model_dump(mode="json"), "max_fd": max_fd, "passed": passed})
     else:
-        say(_told(report, words))
+        say(_told(report))
         if run is not None and data is None:
             say(f"\ngallery: {run.path / 'nearest-real.png'}; results: {run.path / 'evaluation.json'}")
         if out is not None:
@@ -87,12 +86,14 @@ def _check(out: Path | None, max_fd: float | None) -> None:
         raise ValueError(f"--max-fd {max_fd}: give 0 or more")
 
 
-def _told(report: Any, words: Any) -> str:
+def _told(report: Any) -> str:
     """A report for people: headline, table, classes, notes, protocol."""
-    parts = [words.headline(report), "", table(words.HEADERS, words.rows(report))]
+    from gansmith.evaluation import wording
+
+    parts = [wording.headline(report), "", table(wording.HEADERS, wording.rows(report))]
     if report.classes and len(report.classes) <= 40:
         head = ["class", "real", "generated", "generated; │ marks real"]
-        parts += ["", table(head, words.class_rows(report))]
+        parts += ["", table(head, wording.class_rows(report))]
     if report.notes:
         parts += ["", *(f"note: {note}" for note in report.notes)]
     return "\n".join([*parts, "", f"protocol: {report.protocol.line}"])
@@ -129,7 +130,7 @@ def compare(
         best: compare the checkpoints whose quality measured best while training.
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith.metrics import evaluation
+    from gansmith import evaluation
 
     flags = {"data": data, "samples": samples, "seed": seed, "seeds": seeds, "encoder": encoder}
     reports = [_report(each, flags, best=best, device=device) for each in (run, other, *more)]
@@ -142,15 +143,15 @@ def compare(
 
 def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> Any:
     """The evaluation of one thing: from its file, from its run's folder if it fits, or made now."""
-    from gansmith.metrics import evaluation
-    from gansmith.metrics.evaluation import evaluating, subjects
+    from gansmith import evaluation
+    from gansmith.evaluation import inputs, pipeline
 
     if source.endswith(".json"):
         return evaluation.Report.read(source)
-    what = subjects.resolve(source, which="best" if best else "newest", device=device)
-    run = what.run if isinstance(what, subjects.Made) else None
-    if isinstance(what, subjects.Made) and run is not None:
-        kept = evaluating.kept(run, what, **flags)
+    what = inputs.resolve(source, which="best" if best else "newest", device=device)
+    run = what.run if isinstance(what, inputs.Made) else None
+    if isinstance(what, inputs.Made) and run is not None:
+        kept = pipeline.kept(run, what, **flags)
         if kept is not None:
             return kept
     say(f"evaluating {source} ...", aside=True)
@@ -162,7 +163,7 @@ def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> A
 
 def _keep(run: Any, measured: Any) -> None:
     """An evaluation goes into the run's folder, and into its report if that is written already."""
-    from gansmith.metrics import evaluation
+    from gansmith import evaluation
     from gansmith.report import write_report
 
     evaluation.save(run, measured)
@@ -171,7 +172,7 @@ def _keep(run: Any, measured: Any) -> None:
 
 
 def _side_by_side(found: Any, first: Any) -> str:
-    from gansmith.figures import words
+    from gansmith.evaluation import wording
 
     letters = [chr(ord("A") + index) if index < 26 else f"#{index}" for index in range(len(found.groups))]
     names = {group.name: letter for group, letter in zip(found.groups, letters, strict=True)}
@@ -180,10 +181,10 @@ def _side_by_side(found: Any, first: Any) -> str:
         [
             line.figure.name,
             *(
-                f"{words.number(value, line.figure.key)} ± {words.number(noise, line.figure.key)}"
+                f"{wording.number(value, line.figure.key)} ± {wording.number(noise, line.figure.key)}"
                 for value, noise in zip(line.values, line.noise, strict=True)
             ),
-            words.number(line.figure.floor, line.figure.key),
+            wording.number(line.figure.floor, line.figure.key),
             _lettered(line.verdict, names),
         ]
         for line in found.lines

@@ -42,8 +42,8 @@ def quiz(
         device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import forge
+    from gansmith.evaluation import human as quizzes
     from gansmith.latent import pictures
-    from gansmith.latent import quiz as quizzes
 
     if sheet is not None:
         pictures.check_target(sheet, pictures.SHEETS)
@@ -90,7 +90,7 @@ def _write(asked: Any, path: Path, *, json: bool) -> None:
 
 def _judged(where: str, asked: Any, answers: list[bool], about: dict[str, Any], *, json: bool) -> None:
     """Scores the answers, keeps the score, and says it."""
-    from gansmith.latent import quiz as quizzes
+    from gansmith.evaluation import human as quizzes
 
     result = quizzes.score(asked, answers)
     row = {

@@ -263,9 +263,9 @@ def _closing(run: Any) -> str:
 
 def _best(run: Any, where: str) -> str:
     """A line where an earlier checkpoint measured notably better than the newest."""
-    from gansmith import quality
+    from gansmith.evaluation import online
 
-    better = quality.better(run)
+    better = online.better(run)
     if better is None:
         return ""
     step, best, newest = better

@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import data, errors, files, hardware, quality, recipes, runs, signals
+from gansmith import data, errors, files, hardware, recipes, runs, signals
 from gansmith import generator as sampling
 from gansmith.data import on_device
 from gansmith.doctor import picture as doctor_picture
 from gansmith.doctor.examination import examine
+from gansmith.evaluation import online
 from gansmith.generator import Generator
 from gansmith.job import Job, prepare, prepare_resume
 from gansmith.report import write_report
@@ -158,7 +159,7 @@ def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Obser
         )
         files.write_json(sanity, {"discriminator_accuracy": check})
     if job.measuring.stick is not None:
-        quality.begin(run, job.measuring.stick)
+        online.begin(run, job.measuring.stick)
     notes = recorder.Recorder(run, start_step=players.step, batch_size=job.recipe.batch_size)
     try:
         return loop.train(
@@ -181,7 +182,7 @@ def _probes(job: Job, device: torch.device) -> list[loop.Probe]:
     """What looks at the players while they train."""
     probes = []
     if job.measuring.stick is not None:
-        probes.append(quality.probe(job.measuring.stick, job.recipe, job.measuring.every))
+        probes.append(online.probe(job.measuring.stick, job.recipe, job.measuring.every))
     if job.settings.signals_every:
         probes.append(
             signals.probe(

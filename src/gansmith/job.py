@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import cpu_speed, data, files, hardware, quality, recipes, runs, signals
+from gansmith import cpu_speed, data, files, hardware, recipes, runs, signals
+from gansmith.evaluation import online
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
 from gansmith.runs import Run, Settings, checkpoint, recorder
@@ -38,7 +39,7 @@ class Job:
     start_step: int = 0
     start_from: Path | None = None
     warnings: tuple[str, ...] = ()
-    measuring: quality.Measuring = quality.NEVER
+    measuring: online.Measuring = online.NEVER
 
     @property
     def steps(self) -> int | None:
@@ -129,7 +130,7 @@ def prepare(
     per_step = _time_step(value, choice)
     expected = value.steps if minutes is None else max(1, int(minutes * 60 / per_step))
     saved = _interval("checkpoint-every", checkpoint_every, round(expected / SHEETS))
-    measuring = quality.choose(
+    measuring = online.choose(
         dataset,
         value,
         choice,
@@ -250,7 +251,7 @@ def prepare_resume(
         start_step=at["step"],
         start_from=newest,
         warnings=tuple(warnings),
-        measuring=quality.again(settings.evaluate_every, dataset, fit=about.fit, progress=progress),
+        measuring=online.again(settings.evaluate_every, dataset, fit=about.fit, progress=progress),
     )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from gansmith import quality
-from gansmith.figures import FILE, GALLERY, Report, words
+from gansmith.evaluation import online, wording
+from gansmith.evaluation.report import FILE, GALLERY, Report
 from gansmith.report_parts import img
 from gansmith.runs import Run
 
@@ -17,7 +17,7 @@ def quality_page(run: Run) -> str:
 
 
 def _curve(run: Run) -> Iterator[str]:
-    measured, told = run.quality(), quality.protocol(run)
+    measured, told = run.quality(), online.protocol(run)
     if not measured or told is None:
         return
     step, distance = int(measured[-1]["step"]), float(measured[-1]["fd"])
@@ -25,7 +25,7 @@ def _curve(run: Run) -> Iterator[str]:
     image = img(run.path / "quality.png", f"Plot of {told.metric} over the steps. {ended}", css="plot")
     best = run.best()
     kept = "" if best is None else f"The best checkpoint is kept: step {best[0]:,} with {best[1]:.3g}. "
-    better = quality.better(run)
+    better = online.better(run)
     if better is not None:
         kept += "It is notably better than the newest; <code>--best</code> takes it."
     read = (
@@ -45,8 +45,8 @@ def _evaluation(run: Run) -> Iterator[str]:
         report = Report.read(run.path / FILE)
     except ValueError:
         return
-    yield f'<h3>Evaluated</h3>\n<p class="quiet">{escape(words.headline(report))}.</p>'
-    yield f'<div class="scroll">{_table(words.HEADERS, words.rows(report))}</div>'
+    yield f'<h3>Evaluated</h3>\n<p class="quiet">{escape(wording.headline(report))}.</p>'
+    yield f'<div class="scroll">{_table(wording.HEADERS, wording.rows(report))}</div>'
     if report.classes and len(report.classes) <= 40:
         yield _classes(report)
     yield from (f'<p class="quiet">{escape(note)}</p>' for note in report.notes)

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith import data, reference, runs
+from gansmith import data, runs
 from gansmith.data import Dataset, Fit
 from gansmith.encoders.encoder import Encoder
+from gansmith.evaluation import reference
 from gansmith.generator import Generator
 from gansmith.latent.truncation import trade
 from gansmith.metrics.prdc import RECALL_K, Cloud, Support, support

@@ -10,7 +10,7 @@ from PIL import Image
 
 from gansmith.runs import checkpoint
 from gansmith import hardware
-from gansmith import quality
+from gansmith.evaluation import online
 from gansmith import render
 from gansmith.runs.run import Run
 from gansmith.runs.run import rows
@@ -152,7 +152,7 @@ def animate(run: Run) -> None:
 
 def plot_quality(run: Run) -> None:
     """The Frechet distance over the steps, if it was measured, with that of real images."""
-    measured, told = run.quality(), quality.protocol(run)
+    measured, told = run.quality(), online.protocol(run)
     if not measured or told is None:
         return
     curve = [row["step"] for row in measured], [row["fd"] for row in measured]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gansmith.figures import Better, Figure, Report, Share, Subject
+from gansmith.evaluation.report import Better, Figure, Report, Share, Subject
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith import reference, render
+from gansmith import render
 from gansmith.data import Dataset
-from gansmith.metrics.evaluation.subjects import Images, Made
+from gansmith.evaluation import reference
+from gansmith.evaluation.inputs import Images, Made
 
 ROWS = 8
 NEIGHBOURS = 7

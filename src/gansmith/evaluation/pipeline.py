@@ -7,22 +7,23 @@ from pathlib import Path
 import numpy as np
 
 import gansmith
-from gansmith import reference, render
+from gansmith import render
 from gansmith.data import Dataset
 from gansmith.data.build import SizeNeededError
 from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoder
-from gansmith.figures import FILE, GALLERY, Figure, Protocol, Report, Share, Subject, words
+from gansmith.evaluation import floors as real_side
+from gansmith.evaluation import gallery, inputs, reference, scores, wording
+from gansmith.evaluation.floors import Ticks
+from gansmith.evaluation.inputs import LEAST, Images, Made, Reference, Which
+from gansmith.evaluation.reference import Split
+from gansmith.evaluation.report import FILE, GALLERY, Figure, Protocol, Report, Share, Subject
+from gansmith.evaluation.scores import Eyes, Found, Real
 from gansmith.files import write_bytes
 from gansmith.generator import Generator
 from gansmith.metrics import confidence, stacked_mnist
 from gansmith.metrics.classes import class_shares, predicted
-from gansmith.metrics.evaluation import gallery, measuring, real_side, subjects
-from gansmith.metrics.evaluation.measuring import Eyes, Found, Real
-from gansmith.metrics.evaluation.real_side import Ticks
-from gansmith.metrics.evaluation.subjects import LEAST, Images, Made, Reference, Which
 from gansmith.progress import Progress, Ticker
-from gansmith.reference import Split
 from gansmith.runs import Run
 
 SAMPLES = 10_000
@@ -69,7 +70,7 @@ def evaluate(
         ValueError: one line: no such thing, unknown data, fewer than 16 images, or images that cannot be measured.
     """
     return measure(
-        subjects.resolve(source, which=which, out=out, device=device),
+        inputs.resolve(source, which=which, out=out, device=device),
         data=data,
         samples=samples,
         seed=seed,
@@ -101,7 +102,9 @@ def measure(
         wanted = min(wanted, len(given.images))
     split = reference.divide(train, test, wanted)
     if min(split.count, len(split.real)) < LEAST:
-        raise ValueError(f"{words.named(given.subject)}: {split.count} images cannot be measured; give {LEAST} or more")
+        raise ValueError(
+            f"{wording.named(given.subject)}: {split.count} images cannot be measured; give {LEAST} or more"
+        )
     eyes = real_side.eyes_for(train, encoder)
     real, floors = real_side.prepare(split, eyes, progress)
     sets = _sets(given, split.count, seed, seeds)
@@ -125,14 +128,14 @@ def measure(
         sets=len(split.others),
         gansmith=gansmith.__version__,
     )
-    figures = words.told(list(_figures([each for each, _ in found], floors, eyes, split)))
+    figures = wording.told(list(_figures([each for each, _ in found], floors, eyes, split)))
     classes = _classes(eyes, real, found[0][1])
     report = Report(
         subject=given.subject,
         protocol=protocol,
         figures=tuple(figures),
         classes=classes,
-        notes=(*notes, *words.class_notes(classes)),
+        notes=(*notes, *wording.class_notes(classes)),
     )
     return Measured(report, gallery.draw(given, found[0][0].closest, train, split.count, seed))
 
@@ -197,7 +200,7 @@ def _real_images(
     try:
         return reference.load(data, size=None, progress=progress)
     except SizeNeededError:
-        size = int(what.shape[2]) if isinstance(what, np.ndarray) else subjects.size_of(what, progress)
+        size = int(what.shape[2]) if isinstance(what, np.ndarray) else inputs.size_of(what, progress)
         if size is None:
             raise
         return reference.load(data, size=size, progress=progress)
@@ -207,8 +210,8 @@ def _given(what: Made | Path | np.ndarray, like: Dataset, progress: Progress | N
     if isinstance(what, Made):
         return what
     if isinstance(what, Path):
-        return subjects.read(what, like, progress)
-    return subjects.fitted(what, like, Subject(name="images", kind="images"))
+        return inputs.read(what, like, progress)
+    return inputs.fitted(what, like, Subject(name="images", kind="images"))
 
 
 def _sets(given: Made | Images, count: int, seed: int, seeds: int) -> list[Iterator[np.ndarray]]:
@@ -227,15 +230,15 @@ def _blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[np.ndarray]:
 
 def _found(
     blocks: Iterator[np.ndarray], eyes: Eyes, real: Real, split: Split, number: int, progress: Progress | None
-) -> tuple[Found, measuring.Seen]:
+) -> tuple[Found, scores.Seen]:
     ticks = Ticks(Ticker(progress, f"making and encoding images, set {number + 1}", split.count))
     seen = eyes.see(ticks.through(blocks), full=number == 0)
-    return measuring.measure(seen, real, full=number == 0, neighbours=number == 0), seen
+    return scores.measure(seen, real, full=number == 0, neighbours=number == 0), seen
 
 
 def _figures(found: Sequence[Found], floors: dict[str, list[float]], eyes: Eyes, split: Split) -> Iterator[Figure]:
     first = found[0]
-    for metric in words.METRICS:
+    for metric in wording.METRICS:
         values = tuple(each.values[metric.key] for each in found if metric.key in each.values)
         if not values:
             continue
@@ -274,7 +277,7 @@ def _spread(floor: list[float] | None, known: float | None, count: int) -> float
     return known
 
 
-def _classes(eyes: Eyes, real: Real, seen: measuring.Seen) -> tuple[Share, ...]:
+def _classes(eyes: Eyes, real: Real, seen: scores.Seen) -> tuple[Share, ...]:
     if seen.logits is None or real.seen.logits is None:
         return ()
     count = len(eyes.encoder.classes)
@@ -301,7 +304,7 @@ def _add_modes(
     else:
         blocks = given.blocks(count, seed)
     ticks = Ticks(Ticker(progress, "counting modes", count))
-    found.values |= measuring.modes(ticks.through(blocks), encoders.builtin("mnist"))
+    found.values |= scores.modes(ticks.through(blocks), encoders.builtin("mnist"))
     assert train.labels is not None
     floor = stacked_mnist.floor(count, truth=class_shares(train.labels, stacked_mnist.MODES))
     floors |= {"modes": [floor.modes], "kl": [floor.kl]}

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gansmith.figures import Figure, Report, deviation, words
+from gansmith.evaluation import wording
+from gansmith.evaluation.report import Figure, Report, deviation
 
 NO_DIFFERENCE = "no difference can be told"
 RANKED = ("fd", "fd_control", "kid", "precision", "recall", "density", "coverage", "recognised", "modes", "kl")
@@ -72,7 +73,7 @@ def compare(reports: Sequence[Report]) -> Comparison:
                 f"{_difference(first, other)}"
             )
     groups = _groups(reports)
-    keys = [each.key for each in words.METRICS if all(each.key in report for report in reports)]
+    keys = [each.key for each in wording.METRICS if all(each.key in report for report in reports)]
     lines = tuple(_line(first[key], groups) for key in keys)
     return Comparison(groups, lines, tuple(_notes(groups, lines)))
 

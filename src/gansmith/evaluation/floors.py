@@ -6,23 +6,22 @@ from pathlib import Path
 import numpy as np
 
 import gansmith
-from gansmith import quality, reference
 from gansmith.data import Dataset
 from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoder
-from gansmith.metrics.evaluation import measuring
-from gansmith.metrics.evaluation.measuring import Eyes, Real
+from gansmith.evaluation import online, reference, scores
+from gansmith.evaluation.reference import Part, Split
+from gansmith.evaluation.scores import Eyes, Real
 from gansmith.metrics.ndb import Bins
 from gansmith.metrics.prdc import Cloud
 from gansmith.progress import Progress, Ticker
-from gansmith.reference import Part, Split
 
 WHOLE = 60_000
 
 
 def eyes_for(train: Dataset, asked: str | Path | Encoder | None) -> Eyes:
     """The encoder, and beside a shipped one its judge; beside a trained one, the control that no one trained."""
-    own = quality.encoder_of(train)
+    own = online.encoder_of(train)
     if isinstance(asked, Encoder):
         own = asked
     elif asked is not None:
@@ -42,12 +41,12 @@ def prepare(split: Split, eyes: Eyes, progress: Progress | None) -> tuple[Real, 
         gansmith=gansmith.__version__,
         networks=networks,
         fingerprints=[split.real.dataset.fingerprint, split.others[0].dataset.fingerprint],
-        counts=[len(split.real), split.count, len(split.others), WHOLE, measuring.COPIES_OF],
+        counts=[len(split.real), split.count, len(split.others), WHOLE, scores.COPIES_OF],
     )
     kept = reference.recall(key)
     if kept is not None:
         arrays, floors = kept
-        seen = measuring.from_arrays(arrays, "real")
+        seen = scores.from_arrays(arrays, "real")
         bins = Bins(arrays["centres"], arrays["counts"]) if "centres" in arrays else None
         cloud = Cloud(seen.features, arrays["squares"]) if "squares" in arrays else None
         whole = _whole(split, eyes, arrays["train"], progress)
@@ -61,9 +60,9 @@ def prepare(split: Split, eyes: Eyes, progress: Progress | None) -> tuple[Real, 
     train = others[0].features
     whole = _whole(split, eyes, train, progress)
     cloud = _cloud(seen.features)
-    real = Real(seen, train, whole, measuring.bins_of(train), split.held_out, cloud)
+    real = Real(seen, train, whole, scores.bins_of(train), split.held_out, cloud)
     floors = _floors(real, others)
-    arrays = {**measuring.as_arrays(seen, "real"), "train": train}
+    arrays = {**scores.as_arrays(seen, "real"), "train": train}
     if real.bins is not None:
         arrays |= {"centres": real.bins.centres, "counts": real.bins.counts}
     if cloud is not None:
@@ -113,12 +112,12 @@ def _cloud(features: np.ndarray) -> Cloud | None:
         return None
 
 
-def _floors(real: Real, others: Sequence[measuring.Seen]) -> dict[str, list[float]]:
+def _floors(real: Real, others: Sequence[scores.Seen]) -> dict[str, list[float]]:
     """Of each figure, its values for sets of real images; the first set is the training images of ``real``."""
     floors: dict[str, list[float]] = {}
     whole = min(1, len(others) - 1)
     for number, seen in enumerate(others):
-        found = measuring.measure(seen, real, full=number == whole, itself=number == 0)
+        found = scores.measure(seen, real, full=number == whole, itself=number == 0)
         for key, value in found.values.items():
             floors.setdefault(key, []).append(value)
         if found.authentic_floor is not None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.encoders.encoder import Encoded, Encoder
+from gansmith.evaluation.reference import join
 from gansmith.metrics import stacked_mnist
 from gansmith.metrics.classes import class_shares, classifier_score, entropy, predicted, recognised
 from gansmith.metrics.frechet import Gaussian, frechet, frechet_infinity
@@ -15,7 +16,6 @@ from gansmith.metrics.kid import kid
 from gansmith.metrics.memorisation import memorisation
 from gansmith.metrics.ndb import Bins, ndb
 from gansmith.metrics.prdc import Cloud, nearest, support
-from gansmith.reference import join
 
 Array = NDArray[np.float64]
 COPIES_OF = 1000  # generated images, and held-out ones, whose nearest of all training images are looked for

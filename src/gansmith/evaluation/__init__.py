@@ -1,8 +1,8 @@
 """Evaluation: generated images, real images and a protocol -> figures with their floors, side by side if need be."""
 
-from gansmith.figures import Figure, Protocol, Report, Share, Subject
-from gansmith.metrics.evaluation.comparison import Comparison, compare
-from gansmith.metrics.evaluation.evaluating import Measured, evaluate, measure, save
+from gansmith.evaluation.comparison import Comparison, compare
+from gansmith.evaluation.pipeline import Measured, evaluate, measure, save
+from gansmith.evaluation.report import Figure, Protocol, Report, Share, Subject
 
 __all__ = [
     "Comparison",

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from gansmith import files, hardware, recipes, reference
+from gansmith import files, hardware, recipes
 from gansmith import generator as sampling
 from gansmith.data import Dataset, Fit
 from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoder
+from gansmith.evaluation import reference
 from gansmith.metrics.frechet import Gaussian, frechet
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe

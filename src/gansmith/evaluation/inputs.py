@@ -14,10 +14,10 @@ from gansmith import data, forge, runs
 from gansmith.data import Dataset, Fit, sources
 from gansmith.data.folders import Files
 from gansmith.data.images import UnusableError, decode, quiet_decoders, squared
-from gansmith.figures import Subject
+from gansmith.evaluation.reference import BLOCK
+from gansmith.evaluation.report import Subject
 from gansmith.generator import Generator
 from gansmith.progress import Progress, Ticker
-from gansmith.reference import BLOCK
 from gansmith.runs import Run, checkpoint
 from gansmith.text import one_line
 
