@@ -15,13 +15,13 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import data, doctor, forge, recipes, render, runs, signals
+from gansmith import data, doctor, forge, recipes, render, runs
 from gansmith.cli import app, main
-from gansmith.doctor import Facts, Finding
+from gansmith.doctor import Facts, Finding, signals
 from gansmith.doctor.examination import _cells, examine
 from gansmith.doctor.findings import last_span
+from gansmith.doctor.random_features import fit_eye
 from gansmith.doctor.rules import RULES
-from gansmith.eye import fit_eye
 from gansmith.runs import checkpoint
 from gansmith.terminal import Panel
 from gansmith.training import loop

@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 import gansmith as gs
-from gansmith import forge, generator, hardware, report_quality, runs
+from gansmith import forge, generator, hardware, runs
 from gansmith.cli import main
 from gansmith.encoders.encoder import Encoder
 from gansmith.evaluation import comparison, floors, gallery, inputs, online, pipeline, reference, wording
 from gansmith.evaluation.report import Figure, Protocol, Report, Subject
+from gansmith.report import quality
 from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.loop import Event, Measured, Progress
@@ -422,9 +423,9 @@ def test_the_report_shows_the_curve_and_the_evaluation(trained: tuple[gs.Run, li
     assert "FD-mnist@" in page
     assert "Copied?" in page
     assert Report.read(run.path / "evaluation.json").subject.step == 300
-    assert "<svg" in report_quality.quality_page(run)
+    assert "<svg" in quality.quality_page(run)
     (run.path / "evaluation.json").write_text("{")
-    assert "Evaluated" not in report_quality.quality_page(run)
+    assert "Evaluated" not in quality.quality_page(run)
 
 
 def test_compare_uses_the_evaluations_that_are_there(

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gansmith import render, report
-from gansmith.report import write_report
+from gansmith import render
+from gansmith.report import page as report
+from gansmith.report.page import write_report
 
 STEPS = [0, 100, 200, 300]
 METRICS = {

@@ -308,7 +308,7 @@ def report(run: str, /, *, json: Json = False) -> None:
     Args:
         run: a run's folder, its name under runs/, or last.
     """
-    from gansmith.report import write_report
+    from gansmith.report.page import write_report
     from gansmith.runs import find
 
     path = write_report(find(run).path)

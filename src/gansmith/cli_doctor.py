@@ -25,7 +25,7 @@ def doctor(run: str, /, *, strict: Switch = False, json: Switch = False) -> int:
         json: print one JSON document.
     """
     from gansmith.doctor.examination import examine
-    from gansmith.doctor.picture import draw
+    from gansmith.doctor.plot import draw
 
     found = examine(run)
     picture = draw(found)

@@ -164,7 +164,7 @@ def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> A
 def _keep(run: Any, measured: Any) -> None:
     """An evaluation goes into the run's folder, and into its report if that is written already."""
     from gansmith import evaluation
-    from gansmith.report import write_report
+    from gansmith.report.page import write_report
 
     evaluation.save(run, measured)
     if (run.path / "report.html").exists():

@@ -14,15 +14,16 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import data, errors, files, hardware, recipes, runs, signals
+from gansmith import data, errors, files, hardware, recipes, runs
 from gansmith import generator as sampling
 from gansmith.data import on_device
-from gansmith.doctor import picture as doctor_picture
+from gansmith.doctor import plot as doctor_picture
+from gansmith.doctor import signals
 from gansmith.doctor.examination import examine
 from gansmith.evaluation import online
 from gansmith.generator import Generator
 from gansmith.job import Job, prepare, prepare_resume
-from gansmith.report import write_report
+from gansmith.report.page import write_report
 from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.training import loop
 from gansmith.training.loop import Observer

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import torch
 
-from gansmith import cpu_speed, data, files, hardware, recipes, runs, signals
+from gansmith import cpu_speed, data, files, hardware, recipes, runs
+from gansmith.doctor import signals
 from gansmith.evaluation import online
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe

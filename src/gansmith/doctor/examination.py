@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gansmith import data, signals
+from gansmith import data
+from gansmith.doctor import signals
 from gansmith.doctor.findings import Facts, Finding
-from gansmith.doctor.looks import Looks, looks
 from gansmith.doctor.rules import findings
+from gansmith.doctor.table import Looks, looks
 from gansmith.runs import Run, find, rows
 
 LEAST = 3  # looks after warming up, below which nothing can be found

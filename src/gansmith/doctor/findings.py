@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.doctor.looks import Looks
+from gansmith.doctor.table import Looks
 from gansmith.recipe import Recipe
 
 Mask = NDArray[np.bool_]

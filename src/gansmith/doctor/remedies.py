@@ -8,7 +8,7 @@ import numpy as np
 
 from gansmith import recipes
 from gansmith.doctor.findings import Facts
-from gansmith.doctor.looks import Looks
+from gansmith.doctor.table import Looks
 from gansmith.recipe import Recipe
 
 WITHOUT_HOPE = "deconv"  # collapses as published, and with every other setting tried

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from gansmith.doctor.examination import facts_of
 from gansmith.doctor.findings import Facts, Finding
-from gansmith.doctor.looks import Row, looks
 from gansmith.doctor.rules import findings
+from gansmith.doctor.table import Row, looks
 from gansmith.runs import Run, rows
 from gansmith.training.loop import Event, Measured, Progress
 

@@ -18,8 +18,8 @@ WINDOWS = 60  # looks made of metrics alone, at most
 class Looks:
     """Columns by name, one value a look, in order of steps; what was not measured is NaN.
 
-    Beside the signals (:data:`gansmith.signals.MEANINGS`), since the look before: the means of the metrics, `restless`
-    (how far the discriminator's accuracy got from 0.5 at most) and `swing` (standard deviation of its loss).
+    Beside the signals (:data:`gansmith.doctor.signals.MEANINGS`), since the look before: the means of the metrics,
+    `restless` (how far the discriminator's accuracy got from 0.5 at most) and `swing` (standard deviation of its loss).
     """
 
     steps: Column

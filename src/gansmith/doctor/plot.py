@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from gansmith import render, signals
+from gansmith import render
+from gansmith.doctor import signals
 from gansmith.doctor.examination import Examination
 from gansmith.files import write_bytes
 

@@ -5,7 +5,7 @@ from html import escape
 
 from gansmith.evaluation import online, wording
 from gansmith.evaluation.report import FILE, GALLERY, Report
-from gansmith.report_parts import img
+from gansmith.report.html import img
 from gansmith.runs import Run
 
 BAR = 100.0

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from gansmith.doctor.findings import Facts, Mask
-from gansmith.doctor.looks import Column, Looks
+from gansmith.doctor.table import Column, Looks
 
 
 def trend(looks: Looks, name: str) -> Column:

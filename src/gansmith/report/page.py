@@ -14,10 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gansmith.doctor.page import page_of_findings
 from gansmith.files import write_text
-from gansmith.report_parts import MEDIA_TYPES, duration, flat, img, source_hash, table
-from gansmith.report_quality import quality_page
+from gansmith.report.diagnosis import page_of_findings
+from gansmith.report.html import MEDIA_TYPES, duration, flat, img, source_hash, table
+from gansmith.report.quality import quality_page
 from gansmith.runs import Run, rows
 
 __all__ = ["SECTIONS", "Evidence", "Section", "write_report"]
@@ -83,8 +83,8 @@ def gather(folder: Path) -> Evidence:
 
 def page(evidence: Evidence) -> str:
     """The whole document."""
-    beside = resources.files("gansmith")
-    css, script = (beside.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
+    beside = resources.files("gansmith.report")
+    css, script = (beside.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
     policy = (
         f"default-src 'none'; img-src data:; style-src {source_hash(css)}; script-src {source_hash(script)}; "
         "base-uri 'none'; form-action 'none'"

@@ -5,8 +5,8 @@ turns), 256 training images and, where the data have a test split, 256 test imag
 images are training images, and nothing is said about memorising. All is computed in inference mode (with the batch's
 statistics where the recipe samples so), draws nothing, and leaves the players as they were.
 
-Images are seen through an :mod:`gansmith.eye`, fitted on the run's own data, of whatever kind; the same eye looks at
-real images, and only ratios to them count.
+Images are seen through random features (:mod:`gansmith.doctor.random_features`), fitted on the run's own data, of
+whatever kind; real images are seen through the same ones, and only ratios to them count.
 """
 
 import functools
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansmith import data, generator, hardware, recipes
-from gansmith.eye import Eye, fit_eye, unit
+from gansmith.doctor.random_features import Eye, fit_eye, unit
 from gansmith.recipe import Recipe
 from gansmith.training import loop
 from gansmith.training.step import Outcome, Players, generate, judge
