@@ -15,7 +15,7 @@ from PIL import Image
 import gansmith as gs
 from gansmith import data, render
 from gansmith.cli import main
-from gansmith.latent import pictures
+from gansmith.latent import figures
 from gansmith.runs import every, find
 
 IMAGES = Path(__file__).parent / "images"
@@ -73,7 +73,7 @@ def recipes(root: str) -> Path:
             rows.append(("real Fashion-MNIST", data.load("fashion-mnist", split="test").take(np.arange(SHOWN))))
         title = f"{run.recipe.name}\n{run.metrics()[-1]['step']:,} steps"
         rows.append((title, gs.load(run).sample(SHOWN, seed=0).images))
-    return pictures.save(IMAGES / "recipes.png", pictures.rows(*zip(*rows, strict=True)))
+    return figures.save(IMAGES / "recipes.png", figures.rows(*zip(*rows, strict=True)))
 
 
 def conditional(where: str) -> Path:
@@ -82,7 +82,7 @@ def conditional(where: str) -> Path:
     classes = generator.recipe.classes
     z = generator.latents(6, seed=0).repeat_interleave(classes, dim=0)
     sheet = render.sheet(generator.images(z, list(range(classes)) * 6), columns=classes)
-    return pictures.save(IMAGES / "conditional-classes.png", sheet)
+    return figures.save(IMAGES / "conditional-classes.png", sheet)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import torch
 import gansmith as gs
 from gansmith import cli, data, forge, recipes, runs
 from gansmith import generator as sampling
-from gansmith.data.terms import class_of
+from gansmith.data.types import class_of
 from gansmith.generator import Generator
 from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe, from_json

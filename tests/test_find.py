@@ -12,7 +12,7 @@ from decoder import conditional, decoder
 from gansmith import cli, latent
 from gansmith.encoders import encoder as encoders
 from gansmith.generator import Generator
-from gansmith.latent import finding, search
+from gansmith.latent import finding, optimise
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.finding import Found, find
 from gansmith.recipe import Noise
@@ -29,7 +29,7 @@ def test_hits_are_of_the_class_and_made_by_their_latents(threes: Found) -> None:
     for eye in (encoders.builtin("mnist"), encoders.judge("mnist")):  # the judge took no part in the search
         assert (eye.encode(images).labels == 3).mean() >= 0.9
     logits = encoders.builtin("mnist").encode(images).logits
-    assert threes.confidence == pytest.approx(search.probabilities(logits)[:, 3])
+    assert threes.confidence == pytest.approx(optimise.probabilities(logits)[:, 3])
     assert (threes.confidence >= finding.CONFIDENT).all()
     assert list(threes.confidence) == sorted(threes.confidence, reverse=True)
     for name, row in zip(threes.vectors.names, threes.latents, strict=True):  # a name is the index of the sample
@@ -45,7 +45,7 @@ def test_the_hit_rate_is_that_of_random_samples(threes: Found) -> None:
 def test_hits_differ_more_than_the_surest_do() -> None:
     samples = decoder().sample(2048, seed=1).images
     seen = encoders.builtin("mnist").encode(samples)
-    surest = seen.features[np.argsort(-search.probabilities(seen.logits)[:, 3])[:10]]
+    surest = seen.features[np.argsort(-optimise.probabilities(seen.logits)[:, 3])[:10]]
     found = encoders.builtin("mnist").encode(find(decoder(), 3, 10, seed=1).images).features
     assert nearest_pair(found) > 1.3 * nearest_pair(surest)
 
@@ -63,7 +63,7 @@ def test_the_same_seed_finds_the_same(threes: Found) -> None:
 
 def test_copies_are_not_taken_twice() -> None:
     features = np.repeat(np.array([[0.0, 0], [3, 0], [1, 0]]), 4, axis=0)
-    assert search.chosen_apart(features, 10).tolist() == [0, 4, 8]
+    assert optimise.chosen_apart(features, 10).tolist() == [0, 4, 8]
 
 
 @pytest.mark.parametrize(("look", "measure", "more"), [("thick", "thickness", True), ("left", "slant", False)])
@@ -102,14 +102,14 @@ def test_gradients_find_what_samples_do_not(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_latents_stay_where_noise_is() -> None:
     z = 9 * torch.randn(50, 40)
-    box = search.within(Noise(size=40, distribution="uniform", center=1.0, scale=0.5), z)
+    box = optimise.within(Noise(size=40, distribution="uniform", center=1.0, scale=0.5), z)
     assert box.min() >= 0.5
     assert box.max() <= 1.5
-    lengths = (search.within(Noise(size=40, center=1.0, scale=0.5), z) - 1).norm(dim=1) / 0.5
+    lengths = (optimise.within(Noise(size=40, center=1.0, scale=0.5), z) - 1).norm(dim=1) / 0.5
     assert (abs(lengths - 40**0.5) < 1.42).all()
     inside = torch.randn(50, 40)
     inside *= 40**0.5 / inside.norm(dim=1, keepdim=True)
-    assert torch.allclose(search.within(Noise(size=40), inside), inside)
+    assert torch.allclose(optimise.within(Noise(size=40), inside), inside)
 
 
 def test_a_conditional_generator_is_told() -> None:

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from decoder import conditional, decoder
 from gansmith import cli, data, hardware, latent
 from gansmith.encoders import encoder as encoders
-from gansmith.latent import digits, inversion, search
+from gansmith.latent import inversion, optimise, photo
 from gansmith.latent.attributes import thickness
 from gansmith.latent.inversion import Inverted, invert
 
@@ -70,7 +70,7 @@ def test_a_floor_is_the_median_of_inverting_one_by_one(inverted: Inverted) -> No
 
 
 def test_coarse_products_find_as_much(inverted: Inverted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "HEAVY", 0.0)
+    monkeypatch.setattr(optimise, "HEAVY", 0.0)
     monkeypatch.setattr(hardware, "bf16_support", lambda device: (True, "wherever it is emulated too"))
     found = invert(decoder(), real(4))
     assert not np.array_equal(found.latents, inverted.latents[:4])  # bf16 was at work
@@ -134,7 +134,7 @@ def test_photographed_digits_are_normalised_as_mnist_was(kind: str, tmp_path: Pa
     found = []
     for index, digit in enumerate(real(12)):
         (tmp_path / "p.jpg").write_bytes(photograph(digit, index, light=kind == "light", turned=kind == "turned"))
-        found.append(digits.normalised(digits.read(tmp_path / "p.jpg")))
+        found.append(photo.normalised(photo.read(tmp_path / "p.jpg")))
     images = np.stack(found)
     assert (encoders.builtin("mnist").encode(images).labels == labels(12)).mean() >= 11 / 12
     alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(images, real(12), strict=True)]
@@ -149,32 +149,32 @@ def test_photographed_digits_are_normalised_as_mnist_was(kind: str, tmp_path: Pa
 
 def test_thin_strokes_are_thickened(tmp_path: Path) -> None:
     (tmp_path / "p.jpg").write_bytes(photograph(real(1)[0], 0, ink=0.93))
-    image = digits.normalised(digits.read(tmp_path / "p.jpg"))
+    image = photo.normalised(photo.read(tmp_path / "p.jpg"))
     assert thickness(image[None])[0] > 1.5
     assert encoders.builtin("mnist").encode(image[None]).labels[0] == 7
 
 
 def test_what_is_normal_is_left_alone_and_what_is_empty_refused() -> None:
     for digit in real(20):
-        assert np.array_equal(digits.normalised(digit), digit)
+        assert np.array_equal(photo.normalised(digit), digit)
     for blank in (np.full((3, 50, 60), 200, np.uint8), np.zeros((1, 9, 9), np.uint8)):
         with pytest.raises(ValueError, match="nothing stands out"):
-            digits.normalised(blank)
+            photo.normalised(blank)
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="nothing stands out"):
-        digits.normalised((rng.normal(200, 4, (1, 80, 80))).astype(np.uint8))
+        photo.normalised((rng.normal(200, 4, (1, 80, 80))).astype(np.uint8))
 
 
 def test_other_pictures_are_only_fitted() -> None:
     wide = np.zeros((3, 40, 80), np.uint8)
     wide[0, :, 20:60] = 255
-    square = digits.fitted(wide, channels=3, size=20)
+    square = photo.fitted(wide, channels=3, size=20)
     assert square.shape == (3, 20, 20)
     assert square[0].min() == 255
-    assert digits.fitted(wide, channels=1, size=20).shape == (1, 20, 20)
-    assert digits.wants_digits(decoder())
+    assert photo.fitted(wide, channels=1, size=20).shape == (1, 20, 20)
+    assert photo.wants_digits(decoder())
     colour = decoder().recipe.override(channels=3)
-    assert not digits.wants_digits(type(decoder())(decoder().network, colour, (), {"data": "mnist"}))
+    assert not photo.wants_digits(type(decoder())(decoder().network, colour, (), {"data": "mnist"}))
 
 
 def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
         ("", "no such picture"),
     ):
         with pytest.raises(ValueError, match=message) as caught:
-            digits.read(tmp_path / name)
+            photo.read(tmp_path / name)
         assert "\n" not in str(caught.value)
 
 

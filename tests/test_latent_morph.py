@@ -12,7 +12,7 @@ from PIL import Image
 from gansmith import generator as sampling
 from gansmith import latent, recipes
 from gansmith.generator import Generator
-from gansmith.latent import axes, classes, pictures
+from gansmith.latent import classes, direction_finding, figures
 from gansmith.latent.morphing import interpolate
 from gansmith.recipe import Noise
 
@@ -206,19 +206,19 @@ def test_absurd_morphs_get_a_line(points: str, options: dict[str, int], told: st
 def test_a_walk_along_a_direction_passes_its_point() -> None:
     base = latent.points(G, "5")
     step = np.eye(100, dtype=np.float32)[7]
-    walk = axes.walk(G, base, step, np.array([-2, 0, 2]))
+    walk = direction_finding.walk(G, base, step, np.array([-2, 0, 2]))
     assert np.array_equal(walk.latents[1:2], base.latents)
     assert walk.latents[2] - walk.latents[0] == pytest.approx(4 * step)
 
 
 def test_strips_and_films(tmp_path: Path) -> None:
     morph = latent.morph(G, "1,2,3", between=4, loop=True)
-    strip = pictures.strip(morph.images, captions=morph.captions, keys=morph.keys, loop=True)
+    strip = figures.strip(morph.images, captions=morph.captions, keys=morph.keys, loop=True)
     assert strip.width > strip.height
     uneven = latent.morph(G, "1,2,3", frames=30)
-    pictures.strip(uneven.images, captions=uneven.captions, keys=uneven.keys, loop=False)
+    figures.strip(uneven.images, captions=uneven.captions, keys=uneven.keys, loop=False)
     for name in ("x.webp", "x.gif"):
-        pictures.film(morph.images, tmp_path / name, seconds=0.05)
+        figures.film(morph.images, tmp_path / name, seconds=0.05)
         with Image.open(tmp_path / name) as film:
             assert film.n_frames == 15
             assert film.size == (224, 224)
@@ -227,6 +227,6 @@ def test_strips_and_films(tmp_path: Path) -> None:
 def test_videos_need_a_library_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(ValueError, match="PyAV"):
-        pictures.film(G.sample(2).images, tmp_path / "x.mp4", seconds=0.05)
+        figures.film(G.sample(2).images, tmp_path / "x.mp4", seconds=0.05)
     with pytest.raises(ValueError, match="cannot write"):
-        pictures.film(G.sample(2).images, tmp_path / "x.avi", seconds=0.05)
+        figures.film(G.sample(2).images, tmp_path / "x.avi", seconds=0.05)

@@ -11,8 +11,9 @@ from PIL import Image
 from gansmith import data, forge, generator, latent, recipes
 from gansmith.cli import main
 from gansmith.encoders.encoder import builtin, control
+from gansmith.evaluation import real as truth
 from gansmith.generator import Generator
-from gansmith.latent import attributes, axes, classes, truth, vectors
+from gansmith.latent import attributes, classes, direction_finding, vectors
 from gansmith.metrics.prdc import Cloud
 from gansmith.runs import Run
 
@@ -73,8 +74,8 @@ def untrained(name: str, **changes: object) -> Generator:
 @pytest.mark.parametrize("method", ["pca", "sefa", "attributes"])
 @pytest.mark.parametrize("name", [*recipes.names(), "conditional"])
 def test_every_recipe_has_directions(name: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(axes, "SAMPLES", 128)
-    monkeypatch.setattr(axes, "PROBES", 4)
+    monkeypatch.setattr(direction_finding, "SAMPLES", 128)
+    monkeypatch.setattr(direction_finding, "PROBES", 4)
     g = untrained("mlp-bn", conditional="projection", classes=3) if name == "conditional" else untrained(name)
     found = latent.directions(g, method=method, count=4)
     noise = g.recipe.noise
@@ -98,7 +99,7 @@ def linear() -> Generator:
 
 @pytest.mark.parametrize("method", ["_ganspace", "_sefa"])
 def test_a_known_first_layer_gives_its_own_axes(method: str) -> None:
-    found = getattr(axes, method)(linear())
+    found = getattr(direction_finding, method)(linear())
     units = np.abs(found / np.linalg.norm(found, axis=1, keepdims=True))
     assert units.argmax(axis=1).tolist() == [2, 0, 3, 1]
     assert units.max(axis=1) == pytest.approx(np.ones(4), abs=0.02)
@@ -109,7 +110,7 @@ def test_found_directions_change_more_than_random_ones(trained: Generator, metho
     found = latent.directions(trained, method=method, count=4)
     others = np.random.default_rng(0).normal(size=(8, 100))
     others /= np.linalg.norm(others, axis=1, keepdims=True)
-    effects, _ = axes._effects(trained, others.astype(np.float32), seed=0)
+    effects, _ = direction_finding._effects(trained, others.astype(np.float32), seed=0)
     assert found.effects.min() > 1.5 * effects.mean()
 
 
@@ -145,20 +146,20 @@ def test_directions_are_kept_with_their_generator(trained: Generator, tmp_path: 
     found = latent.directions(trained, count=3)
     for name in ("d.npz", "d.safetensors"):
         path = found.save(tmp_path / name, trained)
-        kept, effects = axes.read(path, trained)
+        kept, effects = direction_finding.read(path, trained)
         assert np.array_equal(kept, found.vectors)
         assert effects == pytest.approx(found.effects, rel=1e-6)
-        assert np.array_equal(axes.direction(f"{path}#2", trained), found.vectors[2])
-        assert np.array_equal(axes.direction(str(path), trained), found.vectors[0])
+        assert np.array_equal(direction_finding.direction(f"{path}#2", trained), found.vectors[2])
+        assert np.array_equal(direction_finding.direction(str(path), trained), found.vectors[0])
         with pytest.raises(ValueError, match=r"no direction 3; .* holds 3"):
-            axes.direction(f"{path}#3", trained)
+            direction_finding.direction(f"{path}#3", trained)
         with pytest.raises(ValueError, match="holds directions; use them with --direction"):
             latent.points(trained, str(path))
         with pytest.raises(ValueError, match="another generator's"):
-            axes.read(path, untrained("mlp"))
+            direction_finding.read(path, untrained("mlp"))
     points = vectors.save(tmp_path / "v.npz", latent.points(trained, 3), trained)
     with pytest.raises(ValueError, match="holds no directions"):
-        axes.read(points, trained)
+        direction_finding.read(points, trained)
 
 
 def test_attributes_measure_what_they_say() -> None:

@@ -49,9 +49,9 @@ def find(
     """
     from gansmith import forge, latent, render
     from gansmith.encoders import encoder as encoders
-    from gansmith.latent import pictures, vectors
+    from gansmith.latent import figures, vectors
 
-    pictures.check_target(out, pictures.SHEETS)
+    figures.check_target(out, figures.SHEETS)
     if save is not None:
         vectors.check_target(save)
     looks = tuple(word.strip() for word in look.split(",")) if look else ()
@@ -64,7 +64,7 @@ def find(
     if hits.confidence is not None:
         captions = [f"{name}: {value:.0%}" for name, value in zip(captions, hits.confidence, strict=True)]
     columns = min(len(hits), 10)
-    pictures.save(out, render.sheet(hits.images, columns=columns, captions=captions, scale=3 if columns > 5 else None))
+    figures.save(out, render.sheet(hits.images, columns=columns, captions=captions, scale=3 if columns > 5 else None))
     if save is not None:
         vectors.save(save, hits.vectors, generator)
     if json:
@@ -138,24 +138,24 @@ def invert(
     import numpy as np
 
     from gansmith import forge, latent
-    from gansmith.latent import digits, inversion, pictures, vectors
+    from gansmith.latent import figures, inversion, photo, vectors
 
     vectors.check_target(out)
     files = [picture, *more]
     drawn = sheet or out.with_name(f"{out.stem}-found.png")
     if drawn.resolve() in {Path(file).resolve() for file in files}:
         raise ValueError(f"{drawn}: is one of the pictures, and would be overwritten; name another with --sheet")
-    pictures.check_target(drawn, pictures.SHEETS)
+    figures.check_target(drawn, figures.SHEETS)
     if not 0 <= floor <= 100:
         raise ValueError(f"--floor {floor}: give 0 to 100 images")
-    given = [digits.read(file) for file in files]
+    given = [photo.read(file) for file in files]
     generator = forge.load(run, device=device)
     recipe = generator.recipe
-    shown = np.stack([digits.fitted(each, channels=recipe.channels, size=recipe.size) for each in given])
-    normal = digits.wants_digits(generator) and not as_is
+    shown = np.stack([photo.fitted(each, channels=recipe.channels, size=recipe.size) for each in given])
+    normal = photo.wants_digits(generator) and not as_is
     targets = shown
     if normal:
-        targets = np.stack([_named(file, digits.normalised, each) for file, each in zip(files, given, strict=True)])
+        targets = np.stack([_named(file, photo.normalised, each) for file, each in zip(files, given, strict=True)])
     told = None if label is None else [generator.label(label)] * len(files)
     begun = time.perf_counter()
     found = latent.invert(
@@ -186,11 +186,11 @@ def _draw(path: Path, files: list[str], columns: dict[str, Any], errors: Any) ->
     """Each picture's row: as given, as it was looked for, and as it was found."""
     import numpy as np
 
-    from gansmith.latent import pictures
+    from gansmith.latent import figures
 
     rows = [np.stack([part[index] for part in columns.values()]) for index in range(len(files))]
     titles = [f"{Path(file).name[:24]}\nerror {error:.1f}" for file, error in zip(files, errors, strict=True)]
-    pictures.save(path, pictures.rows(titles, rows, captions=list(columns)))
+    figures.save(path, figures.rows(titles, rows, captions=list(columns)))
 
 
 def run_of(where: str) -> Any:

@@ -59,14 +59,14 @@ def morph(
         device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import forge, latent
-    from gansmith.latent import pictures, vectors
+    from gansmith.latent import figures, vectors
 
-    pictures.check_target(out, (*pictures.SHEETS, *pictures.FILMS))
+    figures.check_target(out, (*figures.SHEETS, *figures.FILMS))
     if save is not None:
         vectors.check_target(save)
     if not 1 <= fps <= 100:
         raise ValueError(f"--fps {fps:g}: give 1 to 100 frames a second")
-    moving = out.suffix.lower() in pictures.FILMS
+    moving = out.suffix.lower() in figures.FILMS
     generator = vectors.steady(forge.load(run, device=device, which="best" if best else "newest"))
     points = _path_points(generator, seeds, labels, direction, reach, seed)
     if frames is None and between is None:
@@ -75,9 +75,9 @@ def morph(
     kind = "straight" if direction and path == "auto" else path
     found = latent.morph(generator, points, frames=frames, between=between, loop=loop, path=kind, pace=pace)
     if moving:
-        pictures.film(found.images, out, seconds=1 / fps, hold=0.0 if loop else 0.8)
+        figures.film(found.images, out, seconds=1 / fps, hold=0.0 if loop else 0.8)
     else:
-        pictures.save(out, pictures.strip(found.images, captions=found.captions, keys=found.keys, loop=loop))
+        figures.save(out, figures.strip(found.images, captions=found.captions, keys=found.keys, loop=loop))
     if save is not None:
         vectors.save(save, found.vectors, generator)
     if json:
@@ -93,7 +93,7 @@ def _path_points(
     """The key points that the flags of :func:`morph` name; None for the constant vectors."""
     import numpy as np
 
-    from gansmith.latent import axes, classes, vectors
+    from gansmith.latent import classes, direction_finding, vectors
 
     if direction is not None:
         if labels is not None:
@@ -101,7 +101,9 @@ def _path_points(
         if not 0 < reach <= 100:
             raise ValueError(f"--reach {reach:g}: give a number above 0, up to 100")
         base = vectors.one(generator, seeds or "0", seed=seed)
-        return axes.walk(generator, base, axes.direction(direction, generator), np.array([-reach, reach]))
+        return direction_finding.walk(
+            generator, base, direction_finding.direction(direction, generator), np.array([-reach, reach])
+        )
     if labels is not None:
         names = [name.strip() for name in labels.split(",")]
         if not generator.recipe.classes:
@@ -144,15 +146,15 @@ def mix(
     """
     from gansmith import forge, latent
     from gansmith.latent import expression as reader
-    from gansmith.latent import pictures, vectors
+    from gansmith.latent import figures, vectors
 
-    pictures.check_target(out, pictures.SHEETS)
+    figures.check_target(out, figures.SHEETS)
     if save is not None:
         vectors.check_target(save)
     reader.parse(expression)  # before anything is loaded
     generator = vectors.steady(forge.load(run, device=device, which="best" if best else "newest"))
     found = latent.mix(generator, expression, seed=seed, label=label, rescale=rescale)
-    pictures.save(out, pictures.terms(found.images, found.vectors.names))
+    figures.save(out, figures.terms(found.images, found.vectors.names))
     if save is not None:
         vectors.save(save, found.result, generator)
     if json:
@@ -195,9 +197,9 @@ def directions(
     import numpy as np
 
     from gansmith import forge, latent
-    from gansmith.latent import axes, classes, pictures, vectors
+    from gansmith.latent import classes, direction_finding, figures, vectors
 
-    pictures.check_target(out, pictures.SHEETS)
+    figures.check_target(out, figures.SHEETS)
     if save is not None:
         vectors.check_target(save)
     if not 2 <= steps <= 25 or not 0 < reach <= 100:
@@ -212,13 +214,11 @@ def directions(
     rows, titles = [], []
     for index, step in enumerate(found.vectors):
         for base in range(len(bases)):
-            walk = axes.walk(generator, bases[base : base + 1], step, offsets)
+            walk = direction_finding.walk(generator, bases[base : base + 1], step, offsets)
             rows.append(vectors.images(generator, walk))
             title = f"#{index} {found.names[index]}\n{found.effects[index]:.1f} levels"
             titles.append(title if not base else "")
-    pictures.save(
-        out, pictures.rows(titles, rows, captions=[f"{offset:+.2g}" if offset else "0" for offset in offsets])
-    )
+    figures.save(out, figures.rows(titles, rows, captions=[f"{offset:+.2g}" if offset else "0" for offset in offsets]))
     if save is not None:
         found.save(save, generator)
     listed = [

@@ -43,10 +43,10 @@ def quiz(
     """
     from gansmith import forge
     from gansmith.evaluation import human as quizzes
-    from gansmith.latent import pictures
+    from gansmith.latent import figures
 
     if sheet is not None:
-        pictures.check_target(sheet, pictures.SHEETS)
+        figures.check_target(sheet, figures.SHEETS)
     if len(player) > 80 or not player.isprintable():
         raise ValueError("--player: give a name of up to 80 letters")
     generator = forge.load(run, device=device)
@@ -74,13 +74,13 @@ def quiz(
 def _write(asked: Any, path: Path, *, json: bool) -> None:
     """The sheet, and its key beside it."""
     from gansmith import render
-    from gansmith.latent import pictures
+    from gansmith.latent import figures
 
     numbers = [str(index + 1) for index in range(len(asked))]
     key = path.with_name(f"{path.stem}-key{path.suffix}")
     marked = [index for index, forged in enumerate(asked.forged) if forged]
-    pictures.save(path, render.sheet(asked.images, captions=numbers))
-    pictures.save(key, render.sheet(asked.images, captions=numbers, marked=marked))
+    figures.save(path, render.sheet(asked.images, captions=numbers))
+    figures.save(key, render.sheet(asked.images, captions=numbers, marked=marked))
     if json:
         forged = [bool(value) for value in asked.forged]
         document({"sheet": path, "key": key, "rounds": len(asked), "seed": asked.seed, "forged": forged})

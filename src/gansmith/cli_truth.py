@@ -46,9 +46,10 @@ def truncate(
         device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import forge, latent
-    from gansmith.latent import classes, pictures, truncation, truth, vectors
+    from gansmith.evaluation import real as truth
+    from gansmith.latent import classes, figures, truncation, vectors
 
-    pictures.check_target(out, pictures.SHEETS)
+    figures.check_target(out, figures.SHEETS)
     psis = _numbers(psi, "--psi")
     truncation.check(psis)
     if not (samples == 0 or 50 <= samples <= 50_000):
@@ -60,7 +61,7 @@ def truncate(
         dataset, fit = truth.dataset_of(generator, run, data, progress=progress)
         encoder = classes.encoder_of(generator)
         trade = truth.measured(generator, dataset, fit, encoder, psis, samples=samples, seed=seed, progress=progress)
-    pictures.save(out, pictures.trade(found, trade))
+    figures.save(out, figures.trade(found, trade))
     rows = _trade_rows(psis, trade)
     floor = None if trade is None else _support(trade.floor)
     if json:
@@ -105,10 +106,11 @@ def neighbours(
         device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import forge, latent
-    from gansmith.latent import classes, closest, pictures, truth, vectors
+    from gansmith.evaluation import real as truth
+    from gansmith.latent import classes, figures, nearest_training, vectors
 
-    pictures.check_target(out, pictures.SHEETS)
-    closest.check(count)
+    figures.check_target(out, figures.SHEETS)
+    nearest_training.check(count)
     generator = vectors.steady(forge.load(run, device=device, which="best" if best else "newest"))
     points = _some(generator, seeds, number, seed)
     real, _ = truth.dataset_of(generator, run, data, progress=progress)
@@ -122,7 +124,7 @@ def neighbours(
         features=truth.features(real, encoder, progress=progress),
         progress=progress,
     )
-    pictures.save(out, pictures.nearest(found, real))
+    figures.save(out, figures.nearest(found, real))
     rows = [_near_row(found, real, index) for index in range(len(points))]
     if json:
         document({"path": out, "samples": rows, "encoder": encoder.full_name, "data": real.name, "seed": seed})

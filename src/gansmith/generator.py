@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith import recipes, render
-from gansmith.data.terms import class_of
+from gansmith.data.types import class_of
 from gansmith.files import read_json, read_tensors, write_tensors, write_text, writing
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator

@@ -14,7 +14,7 @@ from data_samples import noise
 from PIL import Image
 
 from gansmith import data, files, progress
-from gansmith.data import build, cache, terms
+from gansmith.data import build, cache, types
 from gansmith.data import dataset as datasets
 
 
@@ -219,7 +219,7 @@ def test_pixels_are_streamed(make_folder: Callable[..., Path], monkeypatch: pyte
         ahead[0] = max(ahead[0], decoded[0] - written[0])
         return decode(*args)  # type: ignore[arg-type]
 
-    def counting_append(self: cache.Writer, pixels: terms.Pixels) -> None:
+    def counting_append(self: cache.Writer, pixels: types.Pixels) -> None:
         written[0] += len(pixels)
         time.sleep(0.0005)  # a slow disk
         append(self, pixels)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gansmith.data import images
 from gansmith.data.images import UnusableError, decode
-from gansmith.data.terms import Fit
+from gansmith.data.types import Fit
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -5,7 +5,7 @@ from gansmith.data.inspection import Inspection, describe, inspect
 from gansmith.data.loading import load, test_count
 from gansmith.data.npz import read_arrays
 from gansmith.data.sources import names
-from gansmith.data.terms import Fit, Problem, Split
+from gansmith.data.types import Fit, Problem, Split
 
 __all__ = [
     "Batches",

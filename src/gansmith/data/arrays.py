@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.data.terms import MAX_IMAGE_PIXELS, MIN_SIDE, Labels, Pixels
+from gansmith.data.types import MAX_IMAGE_PIXELS, MIN_SIDE, Labels, Pixels
 
 Layout = Literal["NHW", "NHWC", "NCHW"]
 BLOCK_BYTES = 4 << 20

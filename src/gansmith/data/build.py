@@ -18,7 +18,7 @@ from gansmith.data import cache
 from gansmith.data.arrays import Arrays
 from gansmith.data.folders import Files, Member
 from gansmith.data.images import Picture, UnusableError, decode, quiet_decoders, squared
-from gansmith.data.terms import Fit, Labels, Pixels, Problem, Split
+from gansmith.data.types import Fit, Labels, Pixels, Problem, Split
 from gansmith.files import cache_dir
 from gansmith.progress import Progress, Ticker
 from gansmith.text import one_line, printable

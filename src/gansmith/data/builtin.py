@@ -16,7 +16,7 @@ import numpy as np
 from gansmith.data.arrays import BLOCK_BYTES, Arrays
 from gansmith.data.build import Source
 from gansmith.data.idx import opened
-from gansmith.data.terms import Labels, Pixels, Split
+from gansmith.data.types import Labels, Pixels, Split
 from gansmith.files import cache_dir
 from gansmith.progress import Progress, Ticker
 from gansmith.text import one_line

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gansmith.data.dataset import MappedStore, MemoryStore, Store, fingerprint_end
-from gansmith.data.terms import Labels, Pixels, Problem
+from gansmith.data.types import Labels, Pixels, Problem
 from gansmith.files import cache_dir, write_text
 from gansmith.text import one_line
 

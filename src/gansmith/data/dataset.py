@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gansmith.data.terms import Labels, Pixels, Problem, Split
+from gansmith.data.types import Labels, Pixels, Problem, Split
 from gansmith.text import slug
 
 SAMPLE_FOR_STATISTICS = 10_000

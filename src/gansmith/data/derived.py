@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.data.dataset import Dataset, Store
-from gansmith.data.terms import Labels, Pixels
+from gansmith.data.types import Labels, Pixels
 
 NAMES = ("colour-mnist", "stacked-mnist")
 STACKED_COUNTS = {"train": 128_000, "test": 26_000}

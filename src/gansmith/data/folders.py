@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gansmith.data.images import MAX_FILE_BYTES, SUFFIXES, UnusableError
-from gansmith.data.terms import Problem, Split
+from gansmith.data.types import Problem, Split
 from gansmith.text import amount, one_line
 
 MAX_MEMBERS = 2_000_000

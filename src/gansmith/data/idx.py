@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.data.arrays import Arrays, as_pixels, image_layout, index_labels, rows_per_block
-from gansmith.data.terms import MAX_IMAGE_PIXELS, Labels, Pixels, Split
+from gansmith.data.types import MAX_IMAGE_PIXELS, Labels, Pixels, Split
 from gansmith.text import one_line
 
 UBYTE = 0x08

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from gansmith.data.terms import MAX_IMAGE_PIXELS, MIN_SIDE, Fit, Kind, Pixels
+from gansmith.data.types import MAX_IMAGE_PIXELS, MIN_SIDE, Fit, Kind, Pixels
 from gansmith.text import one_line
 
 SUFFIXES = frozenset(

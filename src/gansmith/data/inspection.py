@@ -14,7 +14,7 @@ from gansmith.data.cache import Entry
 from gansmith.data.dataset import Dataset
 from gansmith.data.folders import Files
 from gansmith.data.loading import dataset_of, load
-from gansmith.data.terms import MINIMUM_IMAGES, Fit, Problem, Split, check_request
+from gansmith.data.types import MINIMUM_IMAGES, Fit, Problem, Split, check_request
 from gansmith.progress import Progress
 from gansmith.text import amount
 

@@ -8,7 +8,7 @@ from gansmith.data import derived, sources
 from gansmith.data.build import Source, entry_of
 from gansmith.data.cache import Entry
 from gansmith.data.dataset import Dataset, statistics
-from gansmith.data.terms import MINIMUM_IMAGES, Fit, Split, check_request
+from gansmith.data.types import MINIMUM_IMAGES, Fit, Split, check_request
 from gansmith.progress import Progress
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gansmith.data.arrays import Arrays, as_pixels, image_layout, index_labels, rows_per_block, sides
 from gansmith.data.folders import open_zip
-from gansmith.data.terms import Labels, Pixels, Split
+from gansmith.data.types import Labels, Pixels, Split
 from gansmith.text import amount, one_line
 
 KEYS: dict[Split, tuple[tuple[str, str], ...]] = {

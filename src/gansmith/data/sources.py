@@ -8,7 +8,7 @@ from gansmith.data import builtin, derived, folders, idx, npz
 from gansmith.data.build import Source
 from gansmith.data.folders import Files
 from gansmith.data.images import SUFFIXES
-from gansmith.data.terms import Problem, Split
+from gansmith.data.types import Problem, Split
 from gansmith.progress import Progress
 from gansmith.text import one_line, printable, slug
 

@@ -1,11 +1,11 @@
 """Exploring what the noise means: pure functions, a generator and vectors in, vectors and images out."""
 
-from gansmith.latent.axes import Directions, directions
-from gansmith.latent.closest import Neighbours, neighbours
+from gansmith.latent.direction_finding import Directions, directions
 from gansmith.latent.finding import Found, find
 from gansmith.latent.inversion import Inverted, invert
 from gansmith.latent.mixing import Mixed, mix
 from gansmith.latent.morphing import Morph, constants, morph
+from gansmith.latent.nearest_training import Neighbours, neighbours
 from gansmith.latent.truncation import Truncated, trade, truncate
 from gansmith.latent.vectors import Points, Vectors, images, points, read, save, steady
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.data.terms import class_of
+from gansmith.data.types import class_of
 from gansmith.encoders.encoder import Encoder, for_data
 from gansmith.generator import Generator
 from gansmith.latent.vectors import Images, Vectors, seeded

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gansmith.data.terms import class_of
+from gansmith.data.types import class_of
 from gansmith.encoders.encoder import Encoder
 from gansmith.generator import Generator
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.classes import encoder_of
-from gansmith.latent.search import Slope, as_tensor, chosen_apart, probabilities, within
+from gansmith.latent.optimise import Slope, as_tensor, chosen_apart, probabilities, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.progress import Progress, Ticker
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from gansmith.encoders.encoder import Encoder
 from gansmith.generator import CHUNK, Generator
 from gansmith.latent.classes import encoder_of
-from gansmith.latent.search import Slope, as_tensor, coarse, hasty, heavy, within
+from gansmith.latent.optimise import Slope, as_tensor, coarse, hasty, heavy, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.progress import Progress, Ticker
 
