@@ -29,9 +29,10 @@ import numpy as np
 import torch
 
 from benchmarks.doctor_cases import CASES, Case
-from gansmith import data, doctor, forge, runs
+from gansmith import data, doctor, runs
 from gansmith.doctor.examination import examine
 from gansmith.errors import DivergenceError
+from gansmith.experiment import execute
 from gansmith.training import loop
 from gansmith.training.step import Players
 
@@ -83,7 +84,7 @@ def train(case: Case, seed: int, out: Path) -> runs.Run:
         return done
     shutil.rmtree(folder, ignore_errors=True)
     with changed(case.change):
-        job = forge.prepare(
+        job = execute.prepare(
             archive(out, case.source) if case.source in {"few", "ones"} else case.source,
             recipe=case.recipe,
             steps=case.steps,
@@ -97,9 +98,9 @@ def train(case: Case, seed: int, out: Path) -> runs.Run:
             signals_every=LOOK_EVERY,
             evaluate_every=0,
         )
-        with mock.patch.object(forge, "finish", lambda run, dataset, state: run.mark(state)):  # no pictures
+        with mock.patch.object(execute, "finish", lambda run, dataset, state: run.mark(state)):  # no pictures
             try:
-                return forge.execute(job)
+                return execute.execute(job)
             except DivergenceError:
                 return next(iter(runs.every(folder)))
 

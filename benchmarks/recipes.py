@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.table import fill, grid
-from gansmith import evaluation, forge, runs
+from gansmith import evaluation, runs
 from gansmith.evaluation import inputs, pipeline
 from gansmith.evaluation.report import Report
+from gansmith.experiment import execute
 from gansmith.runs import Run
 
 ROOT = Path(__file__).parents[1]
@@ -95,12 +96,12 @@ def train(case: Case, seed: int, root: Path, *, threads: int | None) -> Run:
     """A run of this case and seed at its full length: what is there already goes on."""
     begun, run = time.perf_counter(), existing(case, seed, root)
     if run is None:
-        run = forge.train(
+        run = execute.train(
             case.source, recipe=case.recipe, steps=case.steps, seed=seed, threads=threads, fast=case.fast,
             overrides=case.overrides, out=root / case.name,
         )  # fmt: skip
     elif step_of(run) < case.steps:
-        run = forge.resume(run.path, steps=case.steps)
+        run = execute.resume(run.path, steps=case.steps)
     print(
         f"{case.name}, seed {seed}: {step_of(run):,} steps ({(time.perf_counter() - begun) / 60:.1f} minutes)",
         flush=True,

@@ -15,13 +15,14 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import data, doctor, forge, recipes, render, runs
+from gansmith import data, doctor, recipes, render, runs
 from gansmith.cli import app, main
 from gansmith.doctor import Facts, Finding, signals
 from gansmith.doctor.examination import _cells, examine
 from gansmith.doctor.findings import last_span
 from gansmith.doctor.random_features import fit_eye
 from gansmith.doctor.rules import RULES
+from gansmith.experiment import execute
 from gansmith.runs import checkpoint
 from gansmith.terminal import Panel
 from gansmith.training import loop
@@ -257,10 +258,10 @@ def test_one_remedy_never_repeats_what_is_there() -> None:
     assert overpowered.remedy(Facts(smoothed), table, 20) == "--discriminator.dropout 0.4"
 
 
-def job(out: Path, recipe: str = "mlp", steps: int = 60, **more: Any) -> forge.Job:
+def job(out: Path, recipe: str = "mlp", steps: int = 60, **more: Any) -> execute.Job:
     settings: dict[str, Any] = {"sheet_every": 20, "log_every": 5, "checkpoint_every": 20, "signals_every": 10}
     overrides = {**TINY, **more.pop("overrides", {})}
-    return forge.prepare(
+    return execute.prepare(
         "mnist",
         recipe=recipe,
         steps=steps,
@@ -283,8 +284,8 @@ def weights(run: runs.Run) -> dict[str, str]:
 def test_looking_changes_no_bit_of_training(tmp_path: Path, recipe: str) -> None:
     """Batch norm by moving averages and by batch, and dropout."""
     small = {"generator.width": 0.1, "discriminator.width": 0.1}
-    seen = forge.execute(job(tmp_path / "seen", recipe, steps=6, signals_every=1, overrides=small))
-    unseen = forge.execute(job(tmp_path / "unseen", recipe, steps=6, signals_every=0, overrides=small))
+    seen = execute.execute(job(tmp_path / "seen", recipe, steps=6, signals_every=1, overrides=small))
+    unseen = execute.execute(job(tmp_path / "unseen", recipe, steps=6, signals_every=0, overrides=small))
     assert weights(seen) == weights(unseen)
     assert (seen.path / "metrics.jsonl").read_bytes() == (unseen.path / "metrics.jsonl").read_bytes()
     assert len(list(runs.rows(seen.path / "signals.jsonl"))) == 6
@@ -316,8 +317,8 @@ def test_a_stopped_and_resumed_run_has_the_same_signals(tmp_path: Path) -> None:
         if isinstance(event, Progress) and event.step == 37:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    whole = forge.execute(job(tmp_path / "whole", "mlp-bn"))
-    cut = forge.execute(job(tmp_path / "cut", "mlp-bn"), observers=[interrupt])
+    whole = execute.execute(job(tmp_path / "whole", "mlp-bn"))
+    cut = execute.execute(job(tmp_path / "cut", "mlp-bn"), observers=[interrupt])
     assert cut.state == "interrupted"
     resumed = gs.resume(cut.path)
     assert (resumed.path / "signals.jsonl").read_bytes() == (whole.path / "signals.jsonl").read_bytes()
@@ -327,7 +328,7 @@ def test_a_stopped_and_resumed_run_has_the_same_signals(tmp_path: Path) -> None:
 
 
 def test_a_run_from_before_there_were_signals_goes_on_without(tmp_path: Path) -> None:
-    run = forge.execute(job(tmp_path, steps=20))
+    run = execute.execute(job(tmp_path, steps=20))
     settings = json.loads((run.path / "run.json").read_text())
     del settings["signals_every"]
     (run.path / "run.json").write_text(json.dumps(settings))
@@ -400,7 +401,7 @@ def test_an_older_run_is_judged_by_its_sheets(ill_run: tuple[Path, str], tmp_pat
 
 
 def test_a_short_run_is_not_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = forge.execute(job(tmp_path, steps=5))
+    run = execute.execute(job(tmp_path, steps=5))
     assert main(["doctor", str(run.path), "--strict"]) == 0
     assert "not known" in capsys.readouterr().out
 

@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 import gansmith as gs
-from gansmith import forge, generator, hardware, runs
+from gansmith import generator, hardware, runs
 from gansmith.cli import main
 from gansmith.encoders.encoder import Encoder
 from gansmith.evaluation import comparison, floors, gallery, inputs, online, pipeline, reference, wording
 from gansmith.evaluation.report import Figure, Protocol, Report, Subject
+from gansmith.experiment import execute
 from gansmith.report import quality
 from gansmith.runs import checkpoint
 from gansmith.training import loop
@@ -70,9 +71,9 @@ def measured(path: Path, **more: Any) -> Report:
     return gs.evaluate(path, **{"data": path.parent / "mnist-small.npz", "samples": COUNT, **more})
 
 
-def job(out: Path, folder: Path, *, recipe: str = "mlp", steps: int = 90, **more: Any) -> forge.Job:
+def job(out: Path, folder: Path, *, recipe: str = "mlp", steps: int = 90, **more: Any) -> execute.Job:
     source = folder / "mnist-small.npz"
-    return forge.prepare(source, recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
+    return execute.prepare(source, recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
 
 
 # What an evaluation says
@@ -109,7 +110,7 @@ def test_copies_of_the_training_images_are_noticed(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def unmeasured(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
     """A run of 4 steps."""
-    return forge.execute(job(tmp_path_factory.mktemp("unmeasured"), folder, steps=4, evaluate_every=0))
+    return execute.execute(job(tmp_path_factory.mktemp("unmeasured"), folder, steps=4, evaluate_every=0))
 
 
 def test_the_interval_is_over_latent_seeds(unmeasured: gs.Run, folder: Path) -> None:
@@ -462,7 +463,7 @@ def steps_kept(run: gs.Run) -> list[int]:
 
 def test_the_best_checkpoint_is_kept_and_loaded(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, 9.0, 2.0, 5.0, 4.0, 7.0)
-    run = forge.execute(job(tmp_path, folder, steps=100))
+    run = execute.execute(job(tmp_path, folder, steps=100))
     assert steps_kept(run) == [40, 80, 100]
     assert run.best() == (40, 2.0)
     assert gs.load(run, which="best").about["steps"] == 40
@@ -473,7 +474,7 @@ def test_the_best_checkpoint_is_kept_and_loaded(folder: Path, tmp_path: Path, mo
     with np.load(tmp_path / "best.npz") as saved:
         assert np.array_equal(saved["images"], gs.load(run, which="best").sample(4).images)
     assert inputs.resolve(run, which="best").subject.step == 40
-    further = forge.execute(forge.prepare_resume(run.path, steps=140))
+    further = execute.execute(execute.prepare_resume(run.path, steps=140))
     assert steps_kept(further) == [40, 120, 140]
     weights = checkpoint.at(run.checkpoints, 40) / "generator.safetensors"
     weights.write_bytes(b"")
@@ -483,7 +484,7 @@ def test_the_best_checkpoint_is_kept_and_loaded(folder: Path, tmp_path: Path, mo
 
 def test_a_better_one_takes_its_place(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, 5.0, 6.0, 4.0, 4.5)
-    assert steps_kept(forge.execute(job(tmp_path, folder, steps=80))) == [60, 80]
+    assert steps_kept(execute.execute(job(tmp_path, folder, steps=80))) == [60, 80]
 
 
 def test_without_measurements_there_is_no_best(unmeasured: gs.Run) -> None:
@@ -504,7 +505,7 @@ def digest(run: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
     """A run of 60 steps, measured at 20, 40 and 60."""
-    return forge.execute(job(tmp_path_factory.mktemp("whole"), folder, recipe="mlp-bn", steps=60))
+    return execute.execute(job(tmp_path_factory.mktemp("whole"), folder, recipe="mlp-bn", steps=60))
 
 
 def test_a_measured_run_resumes_in_the_same_bytes(whole: gs.Run, folder: Path, tmp_path: Path) -> None:
@@ -513,12 +514,12 @@ def test_a_measured_run_resumes_in_the_same_bytes(whole: gs.Run, folder: Path, t
         if isinstance(event, Progress) and event.step == 27:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    broken = forge.execute(job(tmp_path / "broken", folder, recipe="mlp-bn", steps=60), observers=[interrupt])
+    broken = execute.execute(job(tmp_path / "broken", folder, recipe="mlp-bn", steps=60), observers=[interrupt])
     assert broken.state == "interrupted"
     finished = gs.resume(broken.path)
     assert [row["step"] for row in finished.quality()] == [20, 40, 60]
     assert digest(finished.path) == digest(whole.path)
-    unmeasured = forge.execute(job(tmp_path / "plain", folder, recipe="mlp-bn", steps=60, evaluate_every=0))
+    unmeasured = execute.execute(job(tmp_path / "plain", folder, recipe="mlp-bn", steps=60, evaluate_every=0))
     for name in ("metrics.jsonl", "generator/model.safetensors"):  # measuring leaves training as it is
         assert (unmeasured.path / name).read_bytes() == (whole.path / name).read_bytes()
 
@@ -535,7 +536,7 @@ def test_a_curve_of_another_meaning_is_set_aside(whole: gs.Run, tmp_path: Path) 
     run = gs.Run(Path(shutil.copytree(whole.path, tmp_path / whole.name)))
     told = json.loads((run.path / "quality.json").read_text())
     (run.path / "quality.json").write_text(json.dumps({**told, "metric": "FD-mnist@000000"}))
-    further = forge.execute(forge.prepare_resume(run.path, steps=80))
+    further = execute.execute(execute.prepare_resume(run.path, steps=80))
     assert [row["step"] for row in further.quality()] == [80]
     assert (run.path / "quality.older.jsonl").exists()
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import cpu_speed, forge, hardware, runs
+from gansmith import cpu_speed, hardware, runs
+from gansmith.experiment import execute
 from gansmith.hardware import Speeds
 
 QUICK = Speeds(fp32=100, bf16=200, convolution_plain=2, convolution_fast=1)
@@ -95,14 +96,14 @@ def test_a_choice_has_its_layers() -> None:
 
 
 def test_fast_off_is_kept_said_and_nearly_the_same_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forge, "finish", lambda *a: None)  # no pictures
+    monkeypatch.setattr(execute, "finish", lambda *a: None)  # no pictures
     options = {"recipe": "deconv", "precision": "fp32", "threads": 1, "out": tmp_path, "sanity_steps": 1}
     options |= {"overrides": {"generator.width": 0.1}, **WITHOUT}
     plain, fast = (gs.train("mnist", steps=2, fast=fast, **options) for fast in ("off", "auto"))
     assert (plain.settings.fast, fast.settings.fast) == ("off", "auto")
     assert json.loads((plain.path / "environment.json").read_text())["layers"] == "plain"
-    assert not forge.prepare_resume(plain.path, steps=4).choice.fast
-    assert forge.prepare_resume(plain.path, steps=4, fast="auto").choice.fast
+    assert not execute.prepare_resume(plain.path, steps=4).choice.fast
+    assert execute.prepare_resume(plain.path, steps=4, fast="auto").choice.fast
     a, b = (gs.load(run).sample(8).images.astype(int) for run in (plain, fast))
     assert np.abs(a - b).max() <= 2
     first, second = (run.metrics()[-1]["generator_loss"] for run in (plain, fast))
@@ -112,16 +113,16 @@ def test_fast_off_is_kept_said_and_nearly_the_same_training(tmp_path: Path, monk
 def test_networks_are_plain_where_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gansmith.nn import transpose
 
-    job = forge.prepare(
+    job = execute.prepare(
         "mnist", recipe="deconv", steps=1, fast="off", precision="fp32", threads=1, out=tmp_path, **WITHOUT
     )
     monkeypatch.setattr(transpose, "_forward", lambda *a: pytest.fail("a fast layer ran"))
-    monkeypatch.setattr(forge, "finish", lambda *a: None)  # sampling takes the fast layers
-    forge.execute(job)
+    monkeypatch.setattr(execute, "finish", lambda *a: None)  # sampling takes the fast layers
+    execute.execute(job)
 
 
 def test_runs_from_before_the_switch_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forge, "finish", lambda *a: None)
+    monkeypatch.setattr(execute, "finish", lambda *a: None)
     run = gs.train("mnist", recipe="mlp", steps=1, threads=1, out=tmp_path, **WITHOUT)
     settings = json.loads((run.path / "run.json").read_text())
     del settings["fast"]

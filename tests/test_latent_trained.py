@@ -8,14 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from gansmith import data, forge, generator, latent, recipes
+from gansmith import data, generator, latent, recipes
 from gansmith.cli import main
 from gansmith.encoders.encoder import builtin, control
 from gansmith.evaluation import real as truth
+from gansmith.experiment import execute
 from gansmith.generator import Generator
 from gansmith.latent import attributes, classes, direction_finding, vectors
 from gansmith.metrics.prdc import Cloud
-from gansmith.runs import Run
+from gansmith.runs import Run, load
 
 
 def decoder() -> Generator:
@@ -46,7 +47,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(exported: Path) -> Generator:
-    return forge.load(exported)
+    return load.load(exported)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that has hardly begun, on those 300."""
     out = tmp_path_factory.mktemp("runs")
-    return forge.train(digits, recipe="mlp", steps=2, out=out, threads=1, evaluate_every=0, signals_every=0)
+    return execute.train(digits, recipe="mlp", steps=2, out=out, threads=1, evaluate_every=0, signals_every=0)
 
 
 def untrained(name: str, **changes: object) -> Generator:
@@ -331,7 +332,7 @@ def test_an_exported_generator_needs_its_data_named_only_where_they_are_unknown(
     exported: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    g = forge.load(exported)
+    g = load.load(exported)
     assert truth.dataset_of(g, exported)[0].name == "mnist"
     g.about["data"] = "my-own"
     g.save_pretrained(tmp_path / "g")

@@ -17,8 +17,9 @@ import torch
 from safetensors import SafetensorError
 
 import gansmith as gs
-from gansmith import forge, recipes, runs
+from gansmith import recipes, runs
 from gansmith.errors import DivergenceError
+from gansmith.experiment import execute
 from gansmith.recipe import Recipe
 from gansmith.runs import checkpoint
 from gansmith.training import loop
@@ -36,8 +37,8 @@ def digest(run: Path) -> dict[str, str]:
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def job(out: Path, *, recipe: str = "mlp", steps: int = 90, **more: object) -> forge.Job:
-    return forge.prepare("mnist", recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
+def job(out: Path, *, recipe: str = "mlp", steps: int = 90, **more: object) -> execute.Job:
+    return execute.prepare("mnist", recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
 
 
 COMMAND = """
@@ -91,13 +92,13 @@ def test_killed_and_resumed_runs_end_in_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_stopping_at_an_odd_step_changes_nothing(tmp_path: Path) -> None:
-    whole = forge.execute(job(tmp_path / "whole"))
+    whole = execute.execute(job(tmp_path / "whole"))
 
     def interrupt(event: Event) -> None:
         if isinstance(event, Progress) and event.step == 47:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    broken = forge.execute(job(tmp_path / "broken"), observers=[interrupt])
+    broken = execute.execute(job(tmp_path / "broken"), observers=[interrupt])
     assert broken.state == "interrupted"
     assert checkpoint.state(checkpoint.newest(broken.checkpoints, []))["step"] == 47
     assert gs.load(broken).sample(3).images.shape == (3, 1, 28, 28)
@@ -108,15 +109,15 @@ def test_stopping_at_an_odd_step_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_run_and_another_does_not(tmp_path: Path) -> None:
     first, again, other = (
-        forge.execute(job(tmp_path / str(n), seed=seed, steps=20)) for n, seed in enumerate((1, 1, 2))
+        execute.execute(job(tmp_path / str(n), seed=seed, steps=20)) for n, seed in enumerate((1, 1, 2))
     )
     assert digest(first.path) == digest(again.path)
     assert first.metrics() != other.metrics()
 
 
 def test_damaged_checkpoints_are_passed_over(tmp_path: Path) -> None:
-    whole = forge.execute(job(tmp_path / "whole"))
-    run = forge.execute(job(tmp_path / "run"))
+    whole = execute.execute(job(tmp_path / "whole"))
+    run = execute.execute(job(tmp_path / "run"))
     newest = checkpoint.newest(run.checkpoints, [])
     weights = newest / "generator.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
@@ -124,19 +125,19 @@ def test_damaged_checkpoints_are_passed_over(tmp_path: Path) -> None:
     assert checkpoint.newest(run.checkpoints, complaints) != newest
     assert "generator.safetensors is altered" in complaints[0]
     weights.unlink()
-    resumed = forge.prepare_resume(run.path)
+    resumed = execute.prepare_resume(run.path)
     assert resumed.start_step == 80
     assert "generator.safetensors is missing" in resumed.warnings[0]
-    assert digest(forge.execute(resumed).path) == digest(whole.path)
+    assert digest(execute.execute(resumed).path) == digest(whole.path)
 
 
 def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path: Path) -> None:
-    run = forge.execute(job(tmp_path, steps=20))
+    run = execute.execute(job(tmp_path, steps=20))
     for path in run.checkpoints.iterdir():
         (path / "generator.safetensors").write_bytes(b"")
     before = digest(run.path)
     with pytest.raises(ValueError, match="no checkpoint is whole"):
-        forge.prepare_resume(run.path)
+        execute.prepare_resume(run.path)
     assert digest(run.path) == before
 
 
@@ -151,7 +152,7 @@ def test_a_full_disk_costs_one_line_and_no_checkpoint(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(ValueError, match=r"No space left on device.*step-000020"):
-        forge.execute(job(tmp_path))
+        execute.execute(job(tmp_path))
     (run,) = runs.every(tmp_path)
     assert [path.name for path in run.checkpoints.iterdir()] == ["step-000020"]
     monkeypatch.undo()
@@ -174,7 +175,7 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(
 
     monkeypatch.setattr(loop, "new_players", remember)
     with pytest.raises(DivergenceError, match=r"step 48.*last good checkpoint is .*step-000040"):
-        forge.execute(job(tmp_path), observers=[poison])
+        execute.execute(job(tmp_path), observers=[poison])
     (run,) = runs.every(tmp_path)
     assert run.state == "diverged"
 
@@ -188,10 +189,10 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
 
 
 def test_going_on_beyond_the_end(tmp_path: Path) -> None:
-    long = forge.execute(job(tmp_path / "long", steps=120))
-    run = forge.execute(job(tmp_path / "short", steps=80))
+    long = execute.execute(job(tmp_path / "long", steps=120))
+    run = execute.execute(job(tmp_path / "short", steps=80))
     with pytest.raises(ValueError, match="is finished at step 80"):
-        forge.prepare_resume(run.path)
+        execute.prepare_resume(run.path)
     further = gs.resume(run.path, steps=120)
     assert (further.path / "metrics.jsonl").read_bytes() == (long.path / "metrics.jsonl").read_bytes()
     newest = checkpoint.newest(further.checkpoints, [])
@@ -203,25 +204,25 @@ def test_going_on_beyond_the_end(tmp_path: Path) -> None:
 def test_changed_data_and_other_versions_are_refused(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
     np.savez(tmp_path / "mine.npz", images=images)
-    first = forge.prepare(
+    first = execute.prepare(
         tmp_path / "mine.npz", recipe="mlp", steps=5, out=tmp_path / "r", overrides={**TINY, "size": 8}
     )
-    run = forge.execute(first)
+    run = execute.execute(first)
     np.savez(tmp_path / "mine.npz", images=255 - images)
     with pytest.raises(ValueError, match="the data changed"):
-        forge.prepare_resume(run.path, steps=10)
+        execute.prepare_resume(run.path, steps=10)
     settings = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps({**settings, "format": 99}))
     with pytest.raises(ValueError, match=r"format 99; this gansmith reads format 1"):
-        forge.prepare_resume(run.path)
+        execute.prepare_resume(run.path)
 
 
 def test_lost_metrics_cost_a_warning_not_the_run(tmp_path: Path) -> None:
-    run = forge.execute(job(tmp_path, steps=40))
+    run = execute.execute(job(tmp_path, steps=40))
     (run.path / "metrics.jsonl").unlink()
-    resumed = forge.prepare_resume(run.path, steps=60)
+    resumed = execute.prepare_resume(run.path, steps=60)
     assert "metrics.jsonl lacks rows up to step 40" in resumed.warnings[0]
-    assert [row["step"] for row in forge.execute(resumed).metrics()] == [45, 50, 55, 60]
+    assert [row["step"] for row in execute.execute(resumed).metrics()] == [45, 50, 55, 60]
 
 
 def interrupt_at(step: int) -> loop.Observer:
@@ -235,14 +236,14 @@ def interrupt_at(step: int) -> loop.Observer:
 
 
 def test_an_interrupt_before_the_first_step_is_saved_too(tmp_path: Path) -> None:
-    whole = forge.execute(job(tmp_path / "whole", steps=40))
-    run = forge.execute(job(tmp_path / "run", steps=40), observers=[interrupt_at(0)])
+    whole = execute.execute(job(tmp_path / "whole", steps=40))
+    run = execute.execute(job(tmp_path / "run", steps=40), observers=[interrupt_at(0)])
     assert run.state == "interrupted"
     assert digest(gs.resume(run.path).path) == digest(whole.path)
 
 
 def test_the_same_command_again_points_at_the_unfinished_run(tmp_path: Path) -> None:
-    run = forge.execute(job(tmp_path, steps=40), observers=[interrupt_at(25)])
+    run = execute.execute(job(tmp_path, steps=40), observers=[interrupt_at(25)])
     (hint,) = job(tmp_path, steps=40).warnings
     assert f"--resume {run.name}" in hint
     assert not job(tmp_path, steps=40, seed=1).warnings
@@ -259,53 +260,53 @@ def test_an_interrupt_at_the_very_end_is_the_end(tmp_path: Path) -> None:
         if isinstance(event, Progress) and event.step == 20:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    assert forge.execute(ready, observers=[interrupt]).finished
+    assert execute.execute(ready, observers=[interrupt]).finished
 
 
 def test_a_run_killed_before_its_first_row_goes_on(tmp_path: Path) -> None:
-    whole = forge.execute(job(tmp_path / "whole", steps=20, sanity_steps=3))
-    run = forge._create(job(tmp_path / "run", steps=20, sanity_steps=3))
+    whole = execute.execute(job(tmp_path / "whole", steps=20, sanity_steps=3))
+    run = execute._create(job(tmp_path / "run", steps=20, sanity_steps=3))
     assert digest(gs.resume(run.path).path) == digest(whole.path)
 
 
 def test_the_last_end_that_was_asked_for_holds(tmp_path: Path) -> None:
-    timed = forge.execute(
-        forge.prepare("mnist", recipe="mlp", minutes=0.002, out=tmp_path / "a", overrides=TINY, **EVERY)
+    timed = execute.execute(
+        execute.prepare("mnist", recipe="mlp", minutes=0.002, out=tmp_path / "a", overrides=TINY, **EVERY)
     )
     end = checkpoint.state(checkpoint.newest(timed.checkpoints, []))["step"] + 60
-    cut = forge.execute(forge.prepare_resume(timed.path, steps=end), observers=[interrupt_at(end - 30)])
+    cut = execute.execute(execute.prepare_resume(timed.path, steps=end), observers=[interrupt_at(end - 30)])
     assert cut.state == "interrupted"
     done = gs.resume(cut.path)
     assert (done.finished, done.metrics()[-1]["step"]) == (True, end)
     assert (done.settings.steps, done.settings.minutes, done.recipe.steps) == (end, None, end)
-    longer = forge.prepare_resume(done.path, minutes=1)
+    longer = execute.prepare_resume(done.path, minutes=1)
     assert longer.settings.steps is None
     assert longer.settings.minutes > 1
     with pytest.raises(ValueError, match="at step"):
-        forge.prepare_resume(cut.path, steps=1)
+        execute.prepare_resume(cut.path, steps=1)
 
 
 def test_the_generator_of_a_run_that_goes_on_is_its_newest(tmp_path: Path) -> None:
-    run = forge.execute(job(tmp_path, steps=20))
+    run = execute.execute(job(tmp_path, steps=20))
     before = gs.load(run).sample(4).images
-    cut = forge.execute(forge.prepare_resume(run.path, steps=60), observers=[interrupt_at(45)])
+    cut = execute.execute(execute.prepare_resume(run.path, steps=60), observers=[interrupt_at(45)])
     assert gs.load(cut).about["steps"] == 45
     assert not np.array_equal(gs.load(cut).sample(4).images, before)
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
-    run = forge.execute(job(tmp_path, steps=20))
-    ready = forge.prepare_resume(run.path, steps=40)
+    run = execute.execute(job(tmp_path, steps=20))
+    ready = execute.prepare_resume(run.path, steps=40)
     before = digest(run.path)
-    with forge._alone(run), pytest.raises(ValueError, match="trained by another process"):
-        forge.execute(ready)
+    with execute._alone(run), pytest.raises(ValueError, match="trained by another process"):
+        execute.execute(ready)
     assert digest(run.path) == before
 
 
 @pytest.fixture(scope="module")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 30 steps with two checkpoints, to be copied and spoilt."""
-    return forge.execute(job(tmp_path_factory.mktemp("small"), steps=30)).path
+    return execute.execute(job(tmp_path_factory.mktemp("small"), steps=30)).path
 
 
 @pytest.mark.parametrize(
@@ -334,7 +335,7 @@ def test_a_hostile_run_is_refused_in_a_line_and_left_alone(
     (run / file).write_text(content)
     before = digest(run)
     with pytest.raises(ValueError, match=r"run\.json|data\.json|recipe|format") as caught:
-        forge.prepare_resume(run, steps=40)
+        execute.prepare_resume(run, steps=40)
     assert "\n" not in str(caught.value)
     assert digest(run) == before
 
@@ -362,5 +363,5 @@ def test_a_checkpoint_that_makes_no_sense_is_damaged(small_run: Path, tmp_path: 
 def test_training_leaves_the_callers_random_state_alone(tmp_path: Path) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    forge.execute(job(tmp_path, steps=5))
+    execute.execute(job(tmp_path, steps=5))
     assert torch.equal(before, torch.get_rng_state())

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 import gansmith as gs
-from gansmith import forge, recipes
+from gansmith import recipes
+from gansmith.experiment import execute
 from gansmith.training import loop
 from gansmith.training.loop import Event, Plan, Progress, Saved, Snapshot
 
@@ -116,7 +117,7 @@ def test_the_discriminator_alone_learns_to_tell_real_from_untrained() -> None:
 
 
 def test_colour_data_train_in_colour(tmp_path: Path) -> None:
-    run = forge.train(
+    run = execute.train(
         "colour-mnist", recipe="mlp", steps=3, out=tmp_path, overrides={"batch_size": 8, "generator.width": 0.25}
     )
     assert run.recipe.channels == 3

@@ -8,17 +8,19 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gansmith._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from gansmith import data, latent, recipes
     from gansmith.doctor.examination import Examination, examine
     from gansmith.evaluation import compare, evaluate
     from gansmith.evaluation.report import Report
-    from gansmith.forge import load, resume, train
+    from gansmith.experiment.execute import resume, train
     from gansmith.generator import Generator, Samples
     from gansmith.recipe import Network, Noise, Optimizer, Recipe
     from gansmith.runs import Run
+    from gansmith.runs.load import load
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "Examination": "gansmith.doctor.examination",
@@ -28,14 +30,14 @@ _HOMES = {
     "Optimizer": "gansmith.recipe",
     "Recipe": "gansmith.recipe",
     "Report": "gansmith.evaluation.report",
-    "Run": "gansmith.runs.run",
+    "Run": "gansmith.runs",
     "Samples": "gansmith.generator",
     "compare": "gansmith.evaluation",
     "evaluate": "gansmith.evaluation",
     "examine": "gansmith.doctor.examination",
-    "load": "gansmith.forge",
-    "resume": "gansmith.forge",
-    "train": "gansmith.forge",
+    "load": "gansmith.runs.load",
+    "resume": "gansmith.experiment.execute",
+    "train": "gansmith.experiment.execute",
 }
 _MODULES = ("data", "latent", "recipes")
 

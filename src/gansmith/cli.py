@@ -12,6 +12,8 @@ from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCl
 
 from gansmith import files
 from gansmith.cli_output import colours, document, finite, pairs, progress, say, table
+from gansmith.experiment import environment
+from gansmith.runs import load
 from gansmith.text import amount
 
 __all__ = ["app", "main"]
@@ -21,9 +23,9 @@ Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print on
 
 def version() -> str:
     """The package's version."""
-    import gansmith
+    from gansmith._version import __version__
 
-    return gansmith.__version__
+    return __version__
 
 
 app = App(
@@ -248,11 +250,10 @@ def sample(
         device: auto, cpu, cuda or cuda:1.
         precision: bf16 is faster where the hardware multiplies it, and changes pixels by some grey levels.
     """
-    from gansmith import forge
     from gansmith.generator import check_target
 
     check_target(Path(out), number)
-    generator = forge.load(run, device=device, which="best" if best else "newest")
+    generator = load.load(run, device=device, which="best" if best else "newest")
     generator.precision = precision
     samples = generator.sample(number, seed=seed, label=None if label is None else label.split(","), progress=progress)
     path = samples.save(out)
@@ -328,10 +329,9 @@ def info(*, device: str = "auto", json: Json = False) -> None:
     from dataclasses import asdict
 
     from gansmith import cpu_speed, data, hardware
-    from gansmith.runs import recorder
 
     choice = hardware.choose(device, gflop=float("inf"), measure=cpu_speed.speeds)
-    facts = recorder.environment(choice)
+    facts = environment.environment(choice)
     measured = cpu_speed.speeds(choice.threads)
     facts |= {"data by name": ", ".join(data.names()), "data cache": files.cache_dir()}
     if json:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from gansmith.cli_output import document, finite, pairs, progress, say
 from gansmith.files import read_json, write_json
+from gansmith.runs import load
 from gansmith.text import amount
 
 __all__ = ["find", "invert", "real_images", "run_of"]
@@ -47,7 +48,7 @@ def find(
         save: also write their vectors (.npz or .safetensors).
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith import forge, latent, render
+    from gansmith import latent, render
     from gansmith.encoders import encoder as encoders
     from gansmith.latent import figures, vectors
 
@@ -56,7 +57,7 @@ def find(
         vectors.check_target(save)
     looks = tuple(word.strip() for word in look.split(",")) if look else ()
     eye = encoders.load(encoder) if encoder is not None else None
-    generator = forge.load(run, device=device)
+    generator = load.load(run, device=device)
     begun = time.perf_counter()
     hits = latent.find(generator, label, number, seed, look=looks, encoder=eye, refine=refine, progress=progress)
     seconds = time.perf_counter() - begun
@@ -137,7 +138,7 @@ def invert(
     """
     import numpy as np
 
-    from gansmith import forge, latent
+    from gansmith import latent
     from gansmith.latent import figures, inversion, photo, vectors
 
     vectors.check_target(out)
@@ -149,7 +150,7 @@ def invert(
     if not 0 <= floor <= 100:
         raise ValueError(f"--floor {floor}: give 0 to 100 images")
     given = [photo.read(file) for file in files]
-    generator = forge.load(run, device=device)
+    generator = load.load(run, device=device)
     recipe = generator.recipe
     shown = np.stack([photo.fitted(each, channels=recipe.channels, size=recipe.size) for each in given])
     normal = photo.wants_digits(generator) and not as_is

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gansmith.cli_output import document, finite, progress, say, table
+from gansmith.runs import load
 from gansmith.text import amount
 
 __all__ = ["directions", "mix", "morph"]
@@ -58,7 +59,7 @@ def morph(
         best: take the checkpoint whose quality measured best while training, instead of the newest.
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith import forge, latent
+    from gansmith import latent
     from gansmith.latent import figures, vectors
 
     figures.check_target(out, (*figures.SHEETS, *figures.FILMS))
@@ -67,7 +68,7 @@ def morph(
     if not 1 <= fps <= 100:
         raise ValueError(f"--fps {fps:g}: give 1 to 100 frames a second")
     moving = out.suffix.lower() in figures.FILMS
-    generator = vectors.steady(forge.load(run, device=device, which="best" if best else "newest"))
+    generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
     points = _path_points(generator, seeds, labels, direction, reach, seed)
     if frames is None and between is None:
         points_named = direction is None and bool(seeds or labels)
@@ -144,7 +145,7 @@ def mix(
         best: take the checkpoint whose quality measured best while training, instead of the newest.
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith import forge, latent
+    from gansmith import latent
     from gansmith.latent import expression as reader
     from gansmith.latent import figures, vectors
 
@@ -152,7 +153,7 @@ def mix(
     if save is not None:
         vectors.check_target(save)
     reader.parse(expression)  # before anything is loaded
-    generator = vectors.steady(forge.load(run, device=device, which="best" if best else "newest"))
+    generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
     found = latent.mix(generator, expression, seed=seed, label=label, rescale=rescale)
     figures.save(out, figures.terms(found.images, found.vectors.names))
     if save is not None:
@@ -196,7 +197,7 @@ def directions(
     """
     import numpy as np
 
-    from gansmith import forge, latent
+    from gansmith import latent
     from gansmith.latent import classes, direction_finding, figures, vectors
 
     figures.check_target(out, figures.SHEETS)
@@ -204,7 +205,7 @@ def directions(
         vectors.check_target(save)
     if not 2 <= steps <= 25 or not 0 < reach <= 100:
         raise ValueError(f"--steps {steps}, --reach {reach:g}: give 2 to 25 steps and a reach above 0, up to 100")
-    generator = vectors.steady(forge.load(run, device=device, which="best" if best else "newest"))
+    generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
     bases = vectors.points(generator, seeds, seed=seed)
     if len(bases) > 8:
         raise ValueError(f"--seeds: {len(bases)} points; a grid shows walks through at most 8")

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from gansmith.cli_find import real_images, run_of
 from gansmith.cli_output import colours, document, finite, pairs, say
+from gansmith.runs import load
 from gansmith.text import amount
 
 __all__ = ["quiz"]
@@ -41,7 +42,6 @@ def quiz(
         sheet: ask nothing, but write all images as this sheet (.png, .jpg), and the key beside it as NAME-key.
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith import forge
     from gansmith.evaluation import human as quizzes
     from gansmith.latent import figures
 
@@ -49,7 +49,7 @@ def quiz(
         figures.check_target(sheet, figures.SHEETS)
     if len(player) > 80 or not player.isprintable():
         raise ValueError("--player: give a name of up to 80 letters")
-    generator = forge.load(run, device=device)
+    generator = load.load(run, device=device)
     real, seen = real_images(run, generator, data)
     asked = quizzes.make(generator, real, rounds=rounds, seed=seed)
     if sheet is not None:

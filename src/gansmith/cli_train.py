@@ -129,7 +129,7 @@ def train(
 
 def _job(given: dict[str, Any]) -> Any:
     """The checked training that the given flags of :func:`train` ask for."""
-    from gansmith import forge
+    from gansmith.experiment import execute
 
     for name in ("quiet", "json"):
         given.pop(name)
@@ -145,18 +145,18 @@ def _job(given: dict[str, Any]) -> Any:
     if resume is None:
         asked = _config(config)
         given = _given({"recipe": asked.pop("name", None)}) | given
-        return forge.prepare(**given, overrides={**asked, **changes}, progress=progress)
+        return execute.prepare(**given, overrides={**asked, **changes}, progress=progress)
     refused = [*(given.keys() - ENDING), *changes, *(["config"] if config else [])]
     if refused:
         flag = refused[0].replace("_", "-")
         raise ValueError(f"--{flag}: a run keeps what it began with; leave it out, or train anew without --resume")
-    return forge.prepare_resume(resume, **given, progress=progress)
+    return execute.prepare_resume(resume, **given, progress=progress)
 
 
 def _watched(job: Any, *, quiet: bool, aside: bool) -> Any:
     """Trains, saying first what is about to happen, and showing how it goes."""
-    from gansmith import forge
     from gansmith.doctor import Watch
+    from gansmith.experiment import execute
     from gansmith.terminal import Panel
 
     panel = Panel(
@@ -176,7 +176,7 @@ def _watched(job: Any, *, quiet: bool, aside: bool) -> Any:
             watch.begin(run)
             stack.enter_context(panel)
 
-        return forge.execute(job, observers=[panel, watch], started=started)
+        return execute.execute(job, observers=[panel, watch], started=started)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

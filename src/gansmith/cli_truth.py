@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gansmith.cli_output import document, finite, progress, say, table
+from gansmith.runs import load
 from gansmith.text import amount
 
 __all__ = ["neighbours", "truncate"]
@@ -45,7 +46,7 @@ def truncate(
         best: take the checkpoint whose quality measured best while training, instead of the newest.
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith import forge, latent
+    from gansmith import latent
     from gansmith.evaluation import real as truth
     from gansmith.latent import classes, figures, truncation, vectors
 
@@ -54,7 +55,7 @@ def truncate(
     truncation.check(psis)
     if not (samples == 0 or 50 <= samples <= 50_000):
         raise ValueError(f"--samples {samples}: give 50 to 50,000, or 0 to measure nothing")
-    generator = vectors.steady(forge.load(run, device=device, which="best" if best else "newest"))
+    generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
     found = latent.truncate(generator, _some(generator, seeds, number, seed), psis)
     trade = None
     if samples:
@@ -105,13 +106,13 @@ def neighbours(
         best: take the checkpoint whose quality measured best while training, instead of the newest.
         device: auto, cpu, cuda or cuda:1.
     """
-    from gansmith import forge, latent
+    from gansmith import latent
     from gansmith.evaluation import real as truth
     from gansmith.latent import classes, figures, nearest_training, vectors
 
     figures.check_target(out, figures.SHEETS)
     nearest_training.check(count)
-    generator = vectors.steady(forge.load(run, device=device, which="best" if best else "newest"))
+    generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
     points = _some(generator, seeds, number, seed)
     real, _ = truth.dataset_of(generator, run, data, progress=progress)
     encoder = classes.encoder_of(generator)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-import gansmith
+from gansmith._version import __version__
 from gansmith.data import Dataset
 from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoder
@@ -38,7 +38,7 @@ def prepare(split: Split, eyes: Eyes, progress: Progress | None) -> tuple[Real, 
     networks = [each.card.digest for each in (eyes.encoder, eyes.judge, eyes.control) if each is not None]
     key = reference.key_of(
         what="evaluation",
-        gansmith=gansmith.__version__,
+        gansmith=__version__,
         networks=networks,
         fingerprints=[split.real.dataset.fingerprint, split.others[0].dataset.fingerprint],
         counts=[len(split.real), split.count, len(split.others), WHOLE, scores.COPIES_OF],

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from gansmith import data, forge, runs
+from gansmith import data, runs
 from gansmith.data import Dataset, Fit, sources
 from gansmith.data.folders import Files
 from gansmith.data.images import UnusableError, decode, quiet_decoders, squared
@@ -18,7 +18,7 @@ from gansmith.evaluation.reference import BLOCK
 from gansmith.evaluation.report import Subject
 from gansmith.generator import Generator
 from gansmith.progress import Progress, Ticker
-from gansmith.runs import Run, checkpoint
+from gansmith.runs import Run, checkpoint, load
 from gansmith.text import one_line
 
 Which = Literal["newest", "best"]
@@ -94,7 +94,7 @@ def resolve(
 
 def of_run(run: Run, *, which: Which = "newest", device: str = "cpu") -> Made:
     """A run's generator and the data it imitates."""
-    generator = forge.load(run, device=device, which=which)
+    generator = load.load(run, device=device, which=which)
     step = generator.about.get("steps")
     subject = Subject(
         name=run.name,
@@ -125,7 +125,7 @@ def group_of(run: Run, which: Which) -> str:
 
 
 def _of_folder(path: Path, *, which: Which, device: str) -> Made:
-    generator = forge.load(path, device=device, which=which)
+    generator = load.load(path, device=device, which=which)
     about, recipe = generator.about, generator.recipe
     step, seed, name = about.get("steps"), about.get("seed"), about.get("data")
     subject = Subject(

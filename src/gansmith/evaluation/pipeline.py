@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-import gansmith
 from gansmith import render
+from gansmith._version import __version__
 from gansmith.data import Dataset
 from gansmith.data.build import SizeNeededError
 from gansmith.encoders import encoder as encoders
@@ -126,7 +126,7 @@ def measure(
         generated=split.count,
         seeds=tuple(range(seed, seed + len(sets))) if isinstance(given, Made) else (),
         sets=len(split.others),
-        gansmith=gansmith.__version__,
+        gansmith=__version__,
     )
     figures = wording.told(list(_figures([each for each, _ in found], floors, eyes, split)))
     classes = _classes(eyes, real, found[0][1])
@@ -168,7 +168,7 @@ def kept(
         report.subject == made.subject
         and told.seeds == tuple(range(seed, seed + seeds))
         and told.generated == (samples or SAMPLES)
-        and told.gansmith == gansmith.__version__
+        and told.gansmith == __version__
     )
     return report if same else None
 

@@ -7,31 +7,30 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
 import torch
 
-from gansmith import data, errors, files, hardware, recipes, runs
-from gansmith import generator as sampling
+from gansmith import data, errors, files, runs
 from gansmith.data import on_device
 from gansmith.doctor import plot as doctor_picture
 from gansmith.doctor import signals
 from gansmith.doctor.examination import examine
 from gansmith.evaluation import online
-from gansmith.generator import Generator
-from gansmith.job import Job, prepare, prepare_resume
+from gansmith.experiment import artifacts, environment
+from gansmith.experiment.prepare import Job, prepare, prepare_resume
 from gansmith.report.page import write_report
 from gansmith.runs import DataFacts, Run, checkpoint, recorder
+from gansmith.runs.load import from_checkpoint
 from gansmith.training import loop
 from gansmith.training.loop import Observer
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Job", "execute", "finish", "load", "prepare", "prepare_resume", "resume", "train"]
+__all__ = ["Job", "execute", "finish", "prepare", "prepare_resume", "resume", "train"]
 
 
 def execute(job: Job, *, observers: Sequence[Observer] = (), started: Callable[[Run], None] = lambda run: None) -> Run:
@@ -89,48 +88,15 @@ def resume(where: str | Path, *, observers: Sequence[Observer] = (), **arguments
     return execute(prepare_resume(where, **arguments), observers=observers)
 
 
-def load(
-    where: str | Path | Run,
-    *,
-    out: str | Path = "runs",
-    device: str = "cpu",
-    which: Literal["newest", "best"] = "newest",
-) -> Generator:
-    """The generator of a run (folder, name, "last") or of an exported folder, ready to sample.
-
-    A run that is not finished gives the generator of its newest checkpoint.
-
-    Args:
-        where: the run or the folder.
-        out: where names are looked up.
-        device: where it is to compute.
-        which: "best" is the checkpoint that measured best while training.
-
-    Raises ValueError in one line when there is none.
-    """
-    if not isinstance(where, Run) and (Path(where) / "model.safetensors").exists():
-        if which == "best":
-            raise ValueError(f"{where}: is an exported generator, which has no checkpoints; leave --best out")
-        generator = Generator.from_pretrained(where)
-    else:
-        run = where if isinstance(where, Run) else runs.find(where, out=out)
-        if which == "best":
-            generator = _from_checkpoint(run, _best(run))
-        else:
-            generator = Generator.from_pretrained(run.generator) if run.finished else _from_checkpoint(run)
-    generator.network.to(hardware.choose(device, "fp32", None, gflop=0).device)
-    return generator
-
-
 def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrupted"]) -> None:
     """Exports the generator of the newest checkpoint and draws the run's pictures and report.
 
     Raises ValueError when the folder cannot be written.
     """
     try:
-        generator = _from_checkpoint(run)
+        generator = from_checkpoint(run)
         generator.save_pretrained(run.generator)
-        recorder.draw(run, generator, dataset, run.settings.seed)
+        artifacts.draw(run, generator, dataset, run.settings.seed)
         run.mark(state)
         doctor_picture.draw(examine(run, sheets=False))
         write_report(run.path)  # last: a run is finished once this is there
@@ -215,7 +181,7 @@ def _create(job: Job) -> Run:
     )
     run = runs.create(job.out, job.dataset.name, job.recipe.name)
     try:
-        files.write_json(run.path / "environment.json", recorder.environment(job.choice))
+        files.write_json(run.path / "environment.json", environment.environment(job.choice))
         files.write_json(run.path / "data.json", about.model_dump(mode="json"))
         _write_settings(job, run)
         runs.point_last(run)
@@ -246,31 +212,6 @@ def _rewind(job: Job, run: Run) -> Run:
 def _write_settings(job: Job, run: Run) -> None:
     files.write_text(run.path / "recipe.json", job.recipe.to_json())
     files.write_json(run.path / "run.json", job.settings.model_dump(mode="json"))  # last: with it, a folder is a run
-
-
-def _best(run: Run) -> Path:
-    """The checkpoint that measured best. Raises ValueError when none was measured, or it is damaged."""
-    best = run.best()
-    if best is None:
-        raise ValueError(
-            f"{run.path}: its quality was not measured while it trained; leave --best out, or train anew with "
-            f"--evaluate-every {run.settings.checkpoint_every}"
-        )
-    return checkpoint.at(run.checkpoints, best[0])
-
-
-def _from_checkpoint(run: Run, path: Path | None = None) -> Generator:
-    newest = path or checkpoint.newest(run.checkpoints, [])
-    if newest is None:
-        raise ValueError(f"{run.path} has no generator yet: no checkpoint is whole; go on with --resume {run.name}")
-    network = recipes.generator(run.recipe)
-    try:
-        network.load_state_dict(files.read_tensors(newest / "generator.safetensors"))
-    except RuntimeError:
-        raise ValueError(f"{newest}: its networks do not fit the run's recipe") from None
-    generator = sampling.snapshot(network, run.recipe)
-    about = {"data": run.data.name, "steps": checkpoint.state(newest)["step"], "seed": run.settings.seed}
-    return replace(generator, classes=run.data.classes, about=about)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch
 from gansmith import cpu_speed, data, files, hardware, recipes, runs
 from gansmith.doctor import signals
 from gansmith.evaluation import online
+from gansmith.experiment import environment
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
 from gansmith.runs import Run, Settings, checkpoint, recorder
@@ -292,7 +293,7 @@ def _differences(run: Run, choice: hardware.Choice) -> list[str]:
     """Warnings about what is not as it was when the run began, for its bytes depend on it."""
     path = run.path / "environment.json"
     then = files.read_json(path) if path.exists() else {}
-    now = recorder.environment(choice)
+    now = environment.environment(choice)
     names = ("device", "precision", "threads", "layers", "torch", "processor", "gansmith")
     return [
         f"{name} is {now[name]}, was {then[name]}: training goes on, but maybe not in the same bytes"

@@ -1,0 +1,1 @@
+"""Experiments: from names and options to a finished run; the one room where all others meet."""
