@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import cli, data, recipes, runs
+from gansmith import data, recipes, runs
 from gansmith import generator as sampling
+from gansmith.cli import app
 from gansmith.data.types import class_of
 from gansmith.experiment import execute
 from gansmith.generator import Generator
@@ -289,14 +290,14 @@ def test_data_without_labels_are_refused(tmp_path: Path) -> None:
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     flags = ["--recipe", "mlp", "--steps", "3", "--batch-size", "8", "--threads", "1", "--quiet", "--seed", "4"]
-    assert cli.main(["train", "mnist", "--conditional", *flags]) == 0
-    assert cli.main(["train", "mnist", "--conditional", "auxiliary", "--sanity-steps", "2", *flags]) == 0
+    assert app.main(["train", "mnist", "--conditional", *flags]) == 0
+    assert app.main(["train", "mnist", "--conditional", "auxiliary", "--sanity-steps", "2", *flags]) == 0
     assert [run.recipe.conditional for run in runs.every(Path("runs"))] == ["projection", "auxiliary"]
-    assert cli.main(["sample", "last", "-n", "4", "--label", "3,7", "-o", "s.npz"]) == 0
+    assert app.main(["sample", "last", "-n", "4", "--label", "3,7", "-o", "s.npz"]) == 0
     with np.load("s.npz", allow_pickle=False) as arrays:
         assert arrays["labels"].tolist() == [3, 7, 3, 7]
     capsys.readouterr()
-    assert cli.main(["sample", "last", "--label", "x"]) == 2
+    assert app.main(["sample", "last", "--label", "x"]) == 2
     assert "no class is called 'x'" in capsys.readouterr().err
-    assert cli.main(["train", "mnist", "--conditional", "both", *flags]) == 2
+    assert app.main(["train", "mnist", "--conditional", "both", *flags]) == 2
     assert "projection" in capsys.readouterr().err

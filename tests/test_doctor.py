@@ -17,6 +17,7 @@ import torch
 import gansmith as gs
 from gansmith import data, doctor, recipes, render, runs
 from gansmith.cli import app, main
+from gansmith.cli.live import Panel
 from gansmith.doctor import Facts, Finding, signals
 from gansmith.doctor.examination import _cells, examine
 from gansmith.doctor.findings import last_span
@@ -24,7 +25,6 @@ from gansmith.doctor.random_features import fit_eye
 from gansmith.doctor.rules import RULES
 from gansmith.experiment import execute
 from gansmith.runs import checkpoint
-from gansmith.terminal import Panel
 from gansmith.training import loop
 from gansmith.training.loop import Event, Measured, Progress, Saved
 

@@ -14,7 +14,7 @@ from gansmith.encoders.encoder import builtin, control
 from gansmith.evaluation import real as truth
 from gansmith.experiment import execute
 from gansmith.generator import Generator
-from gansmith.latent import attributes, classes, direction_finding, vectors
+from gansmith.latent import attributes, classes, direction_finding, truncation, vectors
 from gansmith.metrics.prdc import Cloud
 from gansmith.runs import Run, load
 
@@ -202,12 +202,12 @@ def test_truncation_shrinks_about_the_centre_and_costs_variety(trained: Generato
 
 def test_the_trade_is_measured_against_images_that_training_never_saw(trained: Generator) -> None:
     mnist = data.load("mnist")
-    trade = truth.measured(trained, mnist, "crop", builtin("mnist"), (1.0, 0.5), samples=300, seed=4)
+    trade = truncation.measured(trained, mnist, "crop", builtin("mnist"), (1.0, 0.5), samples=300, seed=4)
     assert "mnist@" in trade.protocol
     assert "300 generated images of seed 4 against 300 of mnist test" in trade.protocol
     assert trade.floor.recall > 0.5
     assert trade.floor.recall > trade.supports[0].recall
-    again = truth.measured(trained, mnist, "crop", builtin("mnist"), (0.5,), samples=300, seed=4)
+    again = truncation.measured(trained, mnist, "crop", builtin("mnist"), (0.5,), samples=300, seed=4)
     assert again.supports == trade.supports[1:]
 
 

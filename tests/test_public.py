@@ -41,8 +41,9 @@ def test_importing_loads_nothing_heavy() -> None:
     )
 
 
-def test_the_version_is_the_package_s() -> None:
-    assert PROJECT["version"] == gansmith.__version__
+def test_the_version_is_said_once() -> None:
+    assert PROJECT["dynamic"] == ["version"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", gansmith.__version__)
 
 
 def test_every_dependency_is_pinned_by_version_alone() -> None:

@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gansmith import recipes, render
+from gansmith import recipes
 from gansmith.data.types import class_of
 from gansmith.files import read_json, read_tensors, write_tensors, write_text, writing
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
 from gansmith.progress import Progress, Ticker
 from gansmith.recipe import Noise, Recipe, parse
-from gansmith.training.step import generate
+
+if TYPE_CHECKING:
+    from gansmith import render
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
 DENSE_CHUNK = 512  # without convolutions: there every chunk reads all weights for little arithmetic
@@ -60,6 +62,12 @@ def to_uint8(images: Tensor, pixels: tuple[float, float]) -> np.ndarray:
     black, white = pixels
     scaled = (images.float() - black) * (255 / (white - black))
     return scaled.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+
+
+def generate(generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
+    """Images (N, C, S, S) of latents (N, Z), and of classes (N,) where the recipe is conditional."""
+    images: Tensor = generator(z) if labels is None else generator(z, labels)
+    return images
 
 
 @torch.no_grad()
@@ -122,6 +130,8 @@ class Samples:
         A full disk or Ctrl-C leaves what was there.
         Raises ValueError as :func:`check_target` does, and OSError when the disk is full.
         """
+        from gansmith import render
+
         path = Path(path)
         check_target(path, len(self))
         with writing(path) as fresh:
@@ -137,11 +147,15 @@ class Samples:
                     render.picture(image).save(fresh / f"{index:06d}.png", compress_level=1)
         return path
 
-    def sheet(self) -> render.Image:
+    def sheet(self) -> "render.Image":
         """All images on one sheet; where labels cycle, in columns of one class."""
+        from gansmith import render
+
         return render.sheet(self.images, columns=self.columns)
 
     def _repr_png_(self) -> bytes:
+        from gansmith import render
+
         return render.png(self.sheet())
 
 

@@ -21,9 +21,10 @@ from torch.nn import functional as F
 
 from gansmith import data, generator, hardware, recipes
 from gansmith.doctor.random_features import Eye, fit_eye, unit
+from gansmith.generator import generate
 from gansmith.recipe import Recipe
 from gansmith.training import loop
-from gansmith.training.step import Outcome, Players, generate, judge
+from gansmith.training.step import Outcome, Players, judge
 
 BANK = 256  # noise vectors, training images and test images
 INTERVALS = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000, 10_000)

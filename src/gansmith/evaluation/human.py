@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.generator import Generator
-from gansmith.latent.vectors import Images
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset
@@ -23,7 +22,7 @@ SURE = 0.05
 class Quiz:
     """Images in the order in which they are shown, and the key."""
 
-    images: Images
+    images: NDArray[np.uint8]
     """(rounds, C, S, S)."""
     forged: NDArray[np.bool_]
     """(rounds,): whether the image is generated."""

@@ -1,6 +1,5 @@
 """The real images that a generator's are held against: which they are, their features, and how a trade is measured."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +10,7 @@ from gansmith.data import Dataset, Fit
 from gansmith.encoders.encoder import Encoder
 from gansmith.evaluation import reference
 from gansmith.generator import Generator
-from gansmith.latent.truncation import trade
-from gansmith.metrics.prdc import RECALL_K, Cloud, Support, support
 from gansmith.progress import Progress
-
-
-@dataclass(frozen=True)
-class Trade:
-    """Precision and recall at several strengths of truncation."""
-
-    supports: tuple[Support, ...]
-    floor: Support
-    """Of real images against other real ones, as many: what a perfect generator would get."""
-    protocol: str
 
 
 def dataset_of(
@@ -68,33 +55,3 @@ def features(dataset: Dataset, encoder: Encoder, *, progress: Progress | None = 
     found = reference.encode(everything, encoder, progress=progress).features
     reference.remember(key, {"features": found}, {})
     return found
-
-
-def measured(
-    generator: Generator,
-    dataset: Dataset,
-    fit: Fit,
-    encoder: Encoder,
-    psis: tuple[float, ...],
-    *,
-    samples: int,
-    seed: int,
-    progress: Progress | None = None,
-) -> Trade:
-    """Precision and recall at each strength, against the test split where there is one, with the floor."""
-    split = reference.divide(dataset, reference.heldout(dataset, fit=fit, progress=progress), samples)
-    real, other = (Cloud.of(reference.encode(part, encoder).features) for part in (split.real, split.others[0]))
-    found = trade(
-        generator,
-        real,
-        lambda images: encoder.encode(images).features,
-        psis,
-        count=split.count,
-        seed=seed,
-        progress=progress,
-    )
-    protocol = (
-        f"Precision and recall (k = {RECALL_K}, <=) on {encoder.full_name}: {split.count:,} generated images of seed "
-        f"{seed} against {len(split.real):,} of {split.told}"
-    )
-    return Trade(found, support(real, other), protocol)

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gansmith import render
-from gansmith.evaluation.real import Trade
 from gansmith.files import writing
 from gansmith.latent.nearest_training import Neighbours, Real
-from gansmith.latent.truncation import Truncated
+from gansmith.latent.truncation import Trade, Truncated
 from gansmith.render import MOUNT, TEXT
 
 FILMS = (".webp", ".gif", ".mp4", ".webm")

@@ -10,10 +10,9 @@ from torch.nn import functional as F
 
 from gansmith import hardware, recipes
 from gansmith.encoders.encoder import Encoder
-from gansmith.generator import Generator
+from gansmith.generator import Generator, generate
 from gansmith.latent.vectors import Labels, steady
 from gansmith.recipe import Noise
-from gansmith.training.step import generate
 
 Matrix = NDArray[np.float64]
 HEAVY = 0.02

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from gansmith.data import Dataset, Fit
+from gansmith.encoders.encoder import Encoder
+from gansmith.evaluation import reference
 from gansmith.generator import Generator, labels
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Points, Vectors, steady
-from gansmith.metrics.prdc import Cloud, Support, support
+from gansmith.metrics.prdc import RECALL_K, Cloud, Support, support
 from gansmith.progress import Progress, Ticker
 
 PSIS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
@@ -97,3 +100,43 @@ def trade(
             tick(done)
         found.append(support(real, np.concatenate(features)))
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Trade:
+    """Precision and recall at several strengths of truncation."""
+
+    supports: tuple[Support, ...]
+    floor: Support
+    """Of real images against other real ones, as many: what a perfect generator would get."""
+    protocol: str
+
+
+def measured(
+    generator: Generator,
+    dataset: Dataset,
+    fit: Fit,
+    encoder: Encoder,
+    psis: tuple[float, ...],
+    *,
+    samples: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> Trade:
+    """Precision and recall at each strength, against the test split where there is one, with the floor."""
+    split = reference.divide(dataset, reference.heldout(dataset, fit=fit, progress=progress), samples)
+    real, other = (Cloud.of(reference.encode(part, encoder).features) for part in (split.real, split.others[0]))
+    found = trade(
+        generator,
+        real,
+        lambda images: encoder.encode(images).features,
+        psis,
+        count=split.count,
+        seed=seed,
+        progress=progress,
+    )
+    protocol = (
+        f"Precision and recall (k = {RECALL_K}, <=) on {encoder.full_name}: {split.count:,} generated images of seed "
+        f"{seed} against {len(split.real):,} of {split.told}"
+    )
+    return Trade(found, support(real, other), protocol)

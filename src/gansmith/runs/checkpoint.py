@@ -4,15 +4,9 @@ A checkpoint is written beside its final place, flushed, and renamed. Its manife
 torn or altered one is noticed and the one before it used. The random state needs no saving: every step draws
 from a stream of its own (see :mod:`gansmith.training.loop`), and the position in the data follows from the step.
 """
-from gansmith.files import writing, write_json, remove, flush
-from gansmith.errors import DivergenceError
-from gansmith.files import read_tensors
-from gansmith.files import write_tensors
 
-import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Collection, Iterator
@@ -20,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from gansmith.files import write_text
+from gansmith.errors import DivergenceError
+from gansmith.files import flush, read_tensors, remove, write_json, write_tensors, writing
 from gansmith.training import optim
 from gansmith.training.step import Players
 

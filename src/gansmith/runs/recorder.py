@@ -4,23 +4,17 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from gansmith.runs import checkpoint
-from gansmith import hardware
-from gansmith.evaluation import online
 from gansmith import render
-from gansmith.runs.run import Run
-from gansmith.runs.run import rows
 from gansmith.files import write_bytes
-from gansmith.generator import Generator
+from gansmith.runs import checkpoint
+from gansmith.runs.run import Run, rows
 from gansmith.training.loop import Event, Measured, Progress, Snapshot
 from gansmith.training.step import Players
 
 if TYPE_CHECKING:
-    from gansmith.data import Dataset
+    pass
 
 SHEET_OF = 40
 PROBES = ("signals", "quality")  # kinds of probes: each has a JSONL file of its name

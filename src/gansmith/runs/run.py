@@ -1,13 +1,9 @@
 """The run folder: its name, its files, its events. Everything a run leaves is found through a :class:`Run`."""
-from gansmith.files import read_json
-from gansmith.files import read_text
-from gansmith.files import write_text
 
 import json
 import math
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from gansmith.files import read_json, read_text, write_text
 from gansmith.recipe import Recipe, Value, explain, from_json
 
 FORMAT = 1

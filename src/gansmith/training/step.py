@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gansmith.generator import generate
 from gansmith.recipe import Noise, Recipe
 from gansmith.training import losses, optim
 
@@ -142,12 +143,6 @@ def make_fakes(generator: nn.Module, z: Tensor, recipe: Recipe, labels: Tensor |
     fake = generate(generator, z, labels)
     generator.train()
     return fake.float()
-
-
-def generate(generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
-    """Images (N, C, S, S) of latents (N, Z), and of classes (N,) where the recipe is conditional."""
-    images: Tensor = generator(z) if labels is None else generator(z, labels)
-    return images
 
 
 def judge(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:

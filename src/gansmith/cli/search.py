@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gansmith.cli_output import document, finite, pairs, progress, say
+from gansmith.cli.output import document, finite, pairs, progress, say
 from gansmith.files import read_json, write_json
 from gansmith.runs import load
 from gansmith.text import amount

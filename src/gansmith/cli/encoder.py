@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from gansmith.cli_output import document, finite, pairs, progress, say, table
+from gansmith.cli.output import document, finite, pairs, progress, say, table
 from gansmith.text import amount, duration
 
 __all__ = ["app"]

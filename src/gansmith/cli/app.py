@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
 
 from gansmith import files
-from gansmith.cli_output import colours, document, finite, pairs, progress, say, table
+from gansmith.cli.output import colours, document, finite, pairs, progress, say, table
 from gansmith.experiment import environment
 from gansmith.runs import load
 from gansmith.text import amount
@@ -36,42 +36,42 @@ app = App(
     result_action="return_value",
 )
 app.command(
-    "gansmith.cli_train:train", name="train", help="Train a generator and a discriminator on images.", sort_key=0
+    "gansmith.cli.train:train", name="train", help="Train a generator and a discriminator on images.", sort_key=0
 )
 app.command(
-    "gansmith.cli_measure:evaluate",
+    "gansmith.cli.evaluate:evaluate",
     name="evaluate",
     help="Measure generated images against real ones: a table in plain words, with the floor beside each figure.",
     sort_key=3,
 )
 app.command(
-    "gansmith.cli_measure:compare",
+    "gansmith.cli.evaluate:compare",
     name="compare",
     help="Put runs side by side, and rank them only where the difference is more than noise.",
     sort_key=3,
 )
 app.command(
-    "gansmith.cli_encoder:app",
+    "gansmith.cli.encoder:app",
     name="encoder",
     help="Train or show an encoder: the network whose features images are measured by.",
     sort_key=7,
 )
 
 app.command(
-    "gansmith.cli_doctor:doctor", name="doctor", help="Say what is wrong with a run, and what to try.", sort_key=6
+    "gansmith.cli.doctor:doctor", name="doctor", help="Say what is wrong with a run, and what to try.", sort_key=6
 )
 
 for _module, _verb, _help in (
-    ("cli_latent", "morph", "Turn one image into another: a strip of frames, or an animation."),
-    ("cli_latent", "mix", 'Do arithmetic on noise, such as "12 - 40 + 7".'),
-    ("cli_latent", "directions", "Find the ways to go in latent space that change most."),
-    ("cli_find", "find", "Find noise that makes a class, or a look: which noise makes a 7?"),
-    ("cli_find", "invert", "Find the noise that makes your own picture."),
-    ("cli_quiz", "quiz", "Real or forged? Asks you, and says whether you beat guessing."),
-    ("cli_truth", "truncate", "Trade variety for quality, and measure the trade."),
-    ("cli_truth", "neighbours", "Show samples beside the training images nearest to them."),
+    ("explore", "morph", "Turn one image into another: a strip of frames, or an animation."),
+    ("explore", "mix", 'Do arithmetic on noise, such as "12 - 40 + 7".'),
+    ("explore", "directions", "Find the ways to go in latent space that change most."),
+    ("search", "find", "Find noise that makes a class, or a look: which noise makes a 7?"),
+    ("search", "invert", "Find the noise that makes your own picture."),
+    ("quiz", "quiz", "Real or forged? Asks you, and says whether you beat guessing."),
+    ("real", "truncate", "Trade variety for quality, and measure the trade."),
+    ("real", "neighbours", "Show samples beside the training images nearest to them."),
 ):
-    app.command(f"gansmith.{_module}:{_verb}", name=_verb, help=_help, sort_key=20)
+    app.command(f"gansmith.cli.{_module}:{_verb}", name=_verb, help=_help, sort_key=20)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
-from gansmith.cli_output import document, finite, pairs, program, progress, say
+from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.text import amount, duration
 
 __all__ = ["train"]
@@ -155,9 +155,9 @@ def _job(given: dict[str, Any]) -> Any:
 
 def _watched(job: Any, *, quiet: bool, aside: bool) -> Any:
     """Trains, saying first what is about to happen, and showing how it goes."""
+    from gansmith.cli.live import Panel
     from gansmith.doctor import Watch
     from gansmith.experiment import execute
-    from gansmith.terminal import Panel
 
     panel = Panel(
         total_steps=job.steps,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gansmith.cli_output import document, finite, progress, say, table
+from gansmith.cli.output import document, finite, progress, say, table
 from gansmith.runs import load
 from gansmith.text import amount
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gansmith.cli_output import document, finite, progress, say, table
+from gansmith.cli.output import document, finite, progress, say, table
 from gansmith.runs import load
 from gansmith.text import amount
 
@@ -61,7 +61,9 @@ def truncate(
     if samples:
         dataset, fit = truth.dataset_of(generator, run, data, progress=progress)
         encoder = classes.encoder_of(generator)
-        trade = truth.measured(generator, dataset, fit, encoder, psis, samples=samples, seed=seed, progress=progress)
+        trade = truncation.measured(
+            generator, dataset, fit, encoder, psis, samples=samples, seed=seed, progress=progress
+        )
     figures.save(out, figures.trade(found, trade))
     rows = _trade_rows(psis, trade)
     floor = None if trade is None else _support(trade.floor)

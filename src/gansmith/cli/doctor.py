@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gansmith.cli_output import document, say
+from gansmith.cli.output import document, say
 
 __all__ = ["doctor"]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gansmith.cli_find import real_images, run_of
-from gansmith.cli_output import colours, document, finite, pairs, say
+from gansmith.cli.output import colours, document, finite, pairs, say
+from gansmith.cli.search import real_images, run_of
 from gansmith.runs import load
 from gansmith.text import amount
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gansmith.cli_output import document, progress, say, table
+from gansmith.cli.output import document, progress, say, table
 
 __all__ = ["compare", "evaluate"]
 
