@@ -276,7 +276,7 @@ def test_bad_labels_are_refused_in_a_line() -> None:
 def test_data_without_labels_are_refused(tmp_path: Path) -> None:
     images = data.load("mnist").take(np.arange(20))[:, 0]
     np.savez(tmp_path / "plain.npz", images=images)
-    with pytest.raises(ValueError, match=r"--conditional: plain has no labels"):
+    with pytest.raises(ValueError, match=r"`conditional`: plain has no labels"):
         execute.prepare(tmp_path / "plain.npz", recipe="mlp", conditional=True, overrides={"batch_size": 8})
     np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(20, int))
     with pytest.raises(ValueError, match="one class"):

@@ -154,7 +154,7 @@ def test_directions_are_kept_with_their_generator(trained: Generator, tmp_path: 
         assert np.array_equal(direction_finding.direction(str(path), trained), found.vectors[0])
         with pytest.raises(ValueError, match=r"no direction 3; .* holds 3"):
             direction_finding.direction(f"{path}#3", trained)
-        with pytest.raises(ValueError, match="holds directions; use them with --direction"):
+        with pytest.raises(ValueError, match="holds directions; use them with `direction`"):
             latent.points(trained, str(path))
         with pytest.raises(ValueError, match="another generator's"):
             direction_finding.read(path, untrained("mlp"))
@@ -196,7 +196,7 @@ def test_truncation_shrinks_about_the_centre_and_costs_variety(trained: Generato
     assert strong.recall > half.recall > weak.recall
     assert strong.precision < half.precision < weak.precision
     for psis in ((), (-0.1,), (2.1,), (float("nan"),), (1,) * 21):
-        with pytest.raises(ValueError, match="--psi"):
+        with pytest.raises(ValueError, match="`psi`"):
             latent.truncate(trained, [3], psis)
 
 
@@ -235,7 +235,7 @@ def test_neighbours_are_the_nearest_and_a_copy_is_seen(trained: Generator) -> No
     assert np.all(found.features.usual > 0)
     with pytest.raises(ValueError, match="cannot be compared"):
         latent.neighbours(untrained("mlp", size=32), [0], real)
-    with pytest.raises(ValueError, match="--count"):
+    with pytest.raises(ValueError, match="`count`"):
         latent.neighbours(trained, [0], real, count=0)
 
 
@@ -336,7 +336,7 @@ def test_an_exported_generator_needs_its_data_named_only_where_they_are_unknown(
     assert truth.dataset_of(g, exported)[0].name == "mnist"
     g.about["data"] = "my-own"
     g.save_pretrained(tmp_path / "g")
-    with pytest.raises(ValueError, match="name them with --data"):
+    with pytest.raises(ValueError, match="name them with `data`"):
         truth.dataset_of(g, tmp_path / "g")
     assert len(truth.dataset_of(g, tmp_path / "g", digits)[0]) == 300
     assert verb(capsys, "truncate", "g", "--samples", 0)["floor"] is None

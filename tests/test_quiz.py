@@ -65,7 +65,7 @@ def test_the_verdict_is_the_exact_binomial_tests() -> None:
 def test_absurd_quizzes() -> None:
     held_out = data.load("mnist", split="test")
     for rounds, seed in ((0, 0), (1001, 0), (5, -1)):
-        with pytest.raises(ValueError, match=r"--rounds|--seed"):
+        with pytest.raises(ValueError, match=r"`rounds`|`seed`"):
             quizzes.make(decoder(), held_out, rounds=rounds, seed=seed)
     with pytest.raises(ValueError, match="must be alike"):
         quizzes.make(decoder(), data.load("colour-mnist", split="test"), rounds=5)

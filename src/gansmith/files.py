@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gansmith.errors import UserError
+
 if TYPE_CHECKING:
     import torch
 
@@ -91,34 +93,34 @@ def write_tensors(path: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
 
 
 def read_text(path: Path) -> str:
-    """A run's text file. Raises ValueError when it is missing or unreadable."""
+    """A run's text file. Raises UserError when it is missing or unreadable."""
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise ValueError(f"{path}: cannot be read ({reason}); the run is incomplete") from None
+        raise UserError(f"{path}: cannot be read ({reason}); the run is incomplete") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A run's JSON file. Raises ValueError when it is missing or no JSON object."""
+    """A run's JSON file. Raises UserError when it is missing or no JSON object."""
     try:
         value = json.loads(read_text(path))
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: is not JSON ({error}); the run is damaged") from None
+        raise UserError(f"{path}: is not JSON ({error}); the run is damaged") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path}: is not a JSON object; the run is damaged")
+        raise UserError(f"{path}: is not a JSON object; the run is damaged")
     return value
 
 
 def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
-    """The tensors of a safetensors file. Raises ValueError when it is missing, torn or no such file."""
+    """The tensors of a safetensors file. Raises UserError when it is missing, torn or no such file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
+        raise UserError(f"{path}: cannot be read ({error})") from None
 
 
 def clean(folder: Path) -> None:

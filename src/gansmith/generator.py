@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gansmith import recipes
 from gansmith.data.types import class_of
+from gansmith.errors import UserError
 from gansmith.files import read_json, read_tensors, write_tensors, write_text, writing
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
@@ -96,18 +97,18 @@ def settle(network: nn.Module, noise: Noise, *, count: int = 4096) -> None:
 def check_target(path: Path, count: int) -> None:
     """Whether ``count`` images can be saved as ``path``, before they are made.
 
-    Raises ValueError for a suffix that says nothing, a folder that already holds something, or too large a sheet.
+    Raises UserError for a suffix that says nothing, a folder that already holds something, or too large a sheet.
     """
     suffix = path.suffix.lower()
     if suffix in SHEETS:
         if count > MAX_ON_SHEET:
-            raise ValueError(f"{path}: a sheet holds up to {MAX_ON_SHEET:,} images; for {count:,} use .npz or a folder")
+            raise UserError(f"{path}: a sheet holds up to {MAX_ON_SHEET:,} images; for {count:,} use .npz or a folder")
     elif suffix and suffix != ".npz":
-        raise ValueError(f"{path}: cannot write {path.suffix}; use .png, .webp, .jpg, .npz or a folder's name")
+        raise UserError(f"{path}: cannot write {path.suffix}; use .png, .webp, .jpg, .npz or a folder's name")
     if suffix and path.is_dir():
-        raise ValueError(f"{path}: is a folder; name a file in it")
+        raise UserError(f"{path}: is a folder; name a file in it")
     if not suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"{path}: is in the way; name a new or empty folder")
+        raise UserError(f"{path}: is in the way; name a new or empty folder")
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Samples:
         """Writes a sheet (.png, .webp, .jpg), arrays (.npz) or, without a suffix, a folder of PNG files.
 
         A full disk or Ctrl-C leaves what was there.
-        Raises ValueError as :func:`check_target` does, and OSError when the disk is full.
+        Raises UserError as :func:`check_target` does, and OSError when the disk is full.
         """
         from gansmith import render
 
@@ -214,10 +215,10 @@ class Generator:
     def label(self, name: str | int) -> int:
         """The label that a class's name, or else its number, means.
 
-        Raises ValueError in one line when this generator was trained without labels, or has no such class.
+        Raises UserError in one line when this generator was trained without labels, or has no such class.
         """
         if not self.recipe.classes:
-            raise ValueError(
+            raise UserError(
                 f"label {name}: this generator was trained without labels; `gansmith find RUN --label {name}` looks "
                 "for noise that makes the class, `gansmith train --conditional` trains on labels"
             )
@@ -238,10 +239,10 @@ class Generator:
             labels: a conditional generator's classes (N,), each in 0 .. K - 1; without them row i has class i mod K.
             progress: told after two seconds how it gets on.
 
-        Raises ValueError in one line for latents or labels of another kind.
+        Raises UserError in one line for latents or labels of another kind.
         """
         if z.dim() != 2 or z.shape[1] != self.recipe.noise.size:
-            raise ValueError(f"latents have shape {tuple(z.shape)}; this generator takes (N, {self.recipe.noise.size})")
+            raise UserError(f"latents have shape {tuple(z.shape)}; this generator takes (N, {self.recipe.noise.size})")
         given = self._labels(labels, len(z))
         shape = (len(z), self.recipe.channels, self.recipe.size, self.recipe.size)
         images = np.empty(shape, np.uint8)
@@ -275,12 +276,12 @@ class Generator:
                 Without it all take turns: image i has class i mod K.
             progress: told after two seconds how it gets on.
 
-        Raises ValueError for n outside 1 .. 10,000,000, a negative seed or start, or a label that it does not know.
+        Raises UserError for n outside 1 .. 10,000,000, a negative seed or start, or a label that it does not know.
         """
         if not 1 <= n <= MAX_IMAGES:
-            raise ValueError(f"{n} images: ask for 1 to {MAX_IMAGES:,}")
+            raise UserError(f"{n} images: ask for 1 to {MAX_IMAGES:,}")
         if seed < 0 or start < 0:
-            raise ValueError(f"seed {seed}, start {start}: neither may be negative")
+            raise UserError(f"seed {seed}, start {start}: neither may be negative")
         asked = [label] if isinstance(label, str | int) else label
         turns = torch.tensor([self.label(name) for name in asked] if asked else range(self.recipe.classes))
         first, end = start, start + n
@@ -304,11 +305,11 @@ class Generator:
         if given is None:
             return labels(classes, count=count) if classes else None
         if not classes:
-            raise ValueError("labels: this generator was trained without them; leave them out")
+            raise UserError("labels: this generator was trained without them; leave them out")
         checked = torch.as_tensor(given, device="cpu")
         known = (checked >= 0) & (checked < classes)
         if checked.shape != (count,) or checked.is_floating_point() or not bool(known.all()):
-            raise ValueError(f"labels {tuple(checked.shape)}: give {count} whole numbers from 0 to {classes - 1}")
+            raise UserError(f"labels {tuple(checked.shape)}: give {count} whole numbers from 0 to {classes - 1}")
         return checked.long()
 
     def _repr_png_(self) -> bytes:
@@ -331,21 +332,21 @@ class Generator:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "Generator":
-        """Reads what :meth:`save_pretrained` wrote. Raises ValueError in one line for anything else."""
+        """Reads what :meth:`save_pretrained` wrote. Raises UserError in one line for anything else."""
         folder = Path(folder)
         if not (folder / "config.json").is_file():
-            raise ValueError(f"{folder}: no generator here (config.json is missing)")
+            raise UserError(f"{folder}: no generator here (config.json is missing)")
         try:
             config = read_json(folder / "config.json")
             if config.get("format") != FORMAT:
-                raise ValueError(f"format {config.get('format')}; this gansmith reads format {FORMAT}")
+                raise UserError(f"format {config.get('format')}; this gansmith reads format {FORMAT}")
             recipe = parse(config.get("recipe", {}))
             network = recipes.generator(recipe)
             network.load_state_dict(read_tensors(folder / "model.safetensors"))
         except RuntimeError:
-            raise ValueError(f"{folder}: the weights do not fit recipe {recipe.name}") from None
-        except ValueError as error:
-            raise ValueError(f"{folder}: the generator cannot be read ({error})") from None
+            raise UserError(f"{folder}: the weights do not fit recipe {recipe.name}") from None
+        except UserError as error:
+            raise UserError(f"{folder}: the generator cannot be read ({error})") from None
         classes, about = config.get("classes"), config.get("about")
         return cls(
             network,

@@ -9,6 +9,8 @@ from typing import Literal
 
 import torch
 
+from gansmith.errors import UserError
+
 Precision = Literal["fp32", "bf16"]
 SMALL_STEP_GFLOP = 1.0  # below this the casts of bf16 cost what its products gain: docs/performance.md
 BF16_MARGIN = 1.3  # by how much bf16 products must be faster than fp32 ones to be worth the casts around them
@@ -60,7 +62,7 @@ def choose(
         measure: threads -> what the CPU does; asked only where bf16 is in question. None trusts what the CPU reports.
 
     Raises:
-        ValueError: a device that is not there, an unknown precision, or an absurd number of threads.
+        UserError: a device that is not there, an unknown precision, or an absurd number of threads.
     """
     why = {}
     where, why["device"] = _device(device)
@@ -68,12 +70,12 @@ def choose(
     if threads is None:
         threads, why["threads"] = cores, f"every core this process may use ({cores})"
     elif not 1 <= threads <= 1024:
-        raise ValueError(f"--threads {threads}: give a number from 1 to 1024 (this process may use {cores} cores)")
+        raise UserError(f"`threads` {threads}: give a number from 1 to 1024 (this process may use {cores} cores)")
     else:
         why["threads"] = "asked for"
     kind, why["precision"] = _precision(precision, where, gflop, None if measure is None else lambda: measure(threads))
     if fast not in {"auto", "off"}:
-        raise ValueError(f"--fast {fast}: choose auto or off")
+        raise UserError(f"`fast` {fast}: choose auto or off")
     why["layers"] = "asked for" if fast == "off" else "equal to the plain ones, in fewer operations"
     if where.startswith("cuda") and fast != "off":
         why["layers"] += "; a step is recorded once as CUDA graphs and replayed"
@@ -103,12 +105,12 @@ def _device(asked: str) -> tuple[str, str]:
     try:
         device = torch.device(asked)
     except RuntimeError:
-        raise ValueError(f"--device {asked}: not a device; try auto, cpu or cuda") from None
+        raise UserError(f"`device` {asked}: not a device; try auto, cpu or cuda") from None
     missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
         device.type == "mps" and not torch.backends.mps.is_available()
     )
     if missing or device.type not in {"cpu", "cuda", "mps"}:
-        raise ValueError(f"--device {asked}: this machine or this build of torch has none; try --device auto")
+        raise UserError(f"`device` {asked}: this machine or this build of torch has none; try `device` auto")
     return asked, "asked for"
 
 
@@ -116,7 +118,7 @@ def _precision(asked: str, device: str, gflop: float, measure: Callable[[], Spee
     if asked in {"fp32", "bf16"}:
         return asked, "asked for"  # type: ignore[return-value]
     if asked != "auto":
-        raise ValueError(f"--precision {asked}: choose auto, fp32 or bf16")
+        raise UserError(f"`precision` {asked}: choose auto, fp32 or bf16")
     fast, how = bf16_support(device)
     if not fast:
         return "fp32", how

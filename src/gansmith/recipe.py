@@ -12,6 +12,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gansmith.errors import UserError
+
 
 class Value(BaseModel):
     """A frozen, typed value; unknown keys are refused."""
@@ -82,9 +84,9 @@ class Recipe(Value):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.pixels[0] >= self.pixels[1]:
-            raise ValueError(f"pixels {self.pixels}: black must be below white, such as (0, 1) or (-1, 1)")
+            raise UserError(f"pixels {self.pixels}: black must be below white, such as (0, 1) or (-1, 1)")
         if self.classes and self.conditional == "none":
-            raise ValueError(f"classes = {self.classes}: only a conditional recipe has labels; leave classes out")
+            raise UserError(f"classes = {self.classes}: only a conditional recipe has labels; leave classes out")
         return self
 
     def override(self, changes: Mapping[str, Any] | None = None, **more: Any) -> "Recipe":
@@ -96,7 +98,7 @@ class Recipe(Value):
             more: top-level names, the same way.
 
         Raises:
-            ValueError: one line naming the field, what is wrong, and for an unknown name the nearest known ones.
+            UserError: one line naming the field, what is wrong, and for an unknown name the nearest known ones.
         """
         values = self.model_dump()
         for name, value in _flatten({**(changes or {}), **more}):
@@ -114,28 +116,28 @@ class Recipe(Value):
 
 
 def parse(values: Mapping[str, Any]) -> Recipe:
-    """A recipe from plain values (of JSON or TOML). Raises ValueError in one line."""
+    """A recipe from plain values (of JSON or TOML). Raises UserError in one line."""
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise ValueError(explain(error)) from None
+        raise UserError(explain(error)) from None
 
 
 def from_json(text: str) -> Recipe:
-    """A recipe from the JSON that :meth:`Recipe.to_json` writes. Raises ValueError in one line."""
+    """A recipe from the JSON that :meth:`Recipe.to_json` writes. Raises UserError in one line."""
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"recipe is not JSON: {error}") from None
+        raise UserError(f"recipe is not JSON: {error}") from None
     return parse(values)
 
 
 def overrides_from_toml(text: str, *, where: str) -> dict[str, Any]:
-    """The changes that a TOML file asks for. Raises ValueError naming ``where`` and the line."""
+    """The changes that a TOML file asks for. Raises UserError naming ``where`` and the line."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{where} is not TOML: {error}") from None
+        raise UserError(f"{where} is not TOML: {error}") from None
 
 
 def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -186,9 +188,9 @@ def _assign(values: dict[str, Any], name: str, value: Any) -> None:
     for parent in parents:
         values = values.get(parent)  # type: ignore[assignment]
         if not isinstance(values, dict):
-            raise ValueError(unknown(name))
+            raise UserError(unknown(name))
     if leaf not in values:
-        raise ValueError(unknown(name))
+        raise UserError(unknown(name))
     values[leaf] = value
 
 

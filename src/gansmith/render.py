@@ -17,6 +17,7 @@ from PIL import ImageDraw, ImageFont
 from PIL.Image import Dither, Image, Quantize, Resampling, fromarray, new
 from PIL.Image import open as open_image
 
+from gansmith.errors import UserError
 from gansmith.files import write_bytes
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def sheet(
 
     Without `columns` the sheet is about as wide as high; without `scale` it is 500 to 800 pixels wide where that is
     possible. `gap` is the separator in pixels of the sheet. Images whose index is in `marked` are outlined in red;
-    `captions` (one an image) are written below them. ValueError for images of another kind or unmatched captions.
+    `captions` (one an image) are written below them. UserError for images of another kind or unmatched captions.
     """
     images = _checked(images)
     count, channels, height, width = images.shape
@@ -71,11 +72,11 @@ def sheet(
     rows = -(-count // columns)
     scale = scale or _scale(columns * width, rows * height, columns * gap + gap, WIDEST)
     if columns < 1 or scale < 1 or gap < 0:
-        raise ValueError(
+        raise UserError(
             f"a sheet needs columns and scale of 1 or more and a gap of 0 or more, not {columns, scale, gap}"
         )
     if captions is not None and len(captions) != count:
-        raise ValueError(f"{len(captions)} captions for {count} images: give one an image")
+        raise UserError(f"{len(captions)} captions for {count} images: give one an image")
     font = _font(max(10, min(15, width * scale // 5)))
     band = _line_height(font) if captions is not None else 0
     cell_width, cell_height = width * scale + gap, height * scale + gap + band
@@ -126,11 +127,11 @@ def beside(left: Images, right: Images, *, left_title: str, right_title: str) ->
 def mix(real: Images, generated: Images, *, seed: int) -> tuple[Images, np.ndarray[Any, np.dtype[np.bool_]]]:
     """Shuffle real (N, C, H, W) and generated (M, C, H, W) together; also returns, for each, whether it is generated.
 
-    ValueError unless both have the same C, H and W.
+    UserError unless both have the same C, H and W.
     """
     real, generated = _checked(real), _checked(generated)
     if real.shape[1:] != generated.shape[1:]:
-        raise ValueError(
+        raise UserError(
             f"real images are {real.shape[1:]}, generated ones {generated.shape[1:]}: only equals can be mixed"
         )
     order = np.random.default_rng(seed).permutation(len(real) + len(generated))
@@ -153,14 +154,14 @@ def caption(image: Image, text: str) -> Image:
 def animation(frames: Sequence[Image], path: Path, *, seconds_per_frame: float = 0.25, hold_last: float = 1.5) -> None:
     """Write frames of one size as an endless animation: crisp WebP or GIF, by the suffix of `path`, in one piece.
 
-    Each frame is shown for `seconds_per_frame`, the last one for `hold_last` seconds longer. ValueError for another
+    Each frame is shown for `seconds_per_frame`, the last one for `hold_last` seconds longer. UserError for another
     suffix, for no frames, or frames of different sizes.
     """
     suffix = path.suffix.lower()
     if suffix not in {".webp", ".gif"}:
-        raise ValueError(f"{path.name}: an animation is a .webp or a .gif; choose one of these endings")
+        raise UserError(f"{path.name}: an animation is a .webp or a .gif; choose one of these endings")
     if not frames or len({frame.size for frame in frames}) != 1:
-        raise ValueError(f"{path.name}: an animation needs one or more frames, all of one size")
+        raise UserError(f"{path.name}: an animation needs one or more frames, all of one size")
     # Rounded to 32 of 256 levels, which nobody sees and which halves the file; then without loss: the coder finds
     # that enlarged pixels repeat, while a lossy one blurs every edge of them into more bytes.
     mode = "L" if all(frame.mode == "L" for frame in frames) else "RGB"
@@ -270,7 +271,7 @@ def blocks(images: Images, *, columns: int, colour: bool, width: int | None = No
 def _checked(images: Images) -> Images:
     images = np.asarray(images)
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] not in {1, 3} or not images.size:
-        raise ValueError(f"images must be uint8 (N, 1 or 3, H, W), not {images.dtype} {images.shape}")
+        raise UserError(f"images must be uint8 (N, 1 or 3, H, W), not {images.dtype} {images.shape}")
     return images
 
 
@@ -319,7 +320,7 @@ def _curve(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Draw one curve; its finite values and the smooth ones."""
     if len(x) != len(y):
-        raise ValueError(f"curve {name}: {len(x)} x values but {len(y)} y values")
+        raise UserError(f"curve {name}: {len(x)} x values but {len(y)} y values")
     steps, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     finite = np.isfinite(steps) & np.isfinite(values)
     steps, values = steps[finite], values[finite]

@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCl
 
 from gansmith import files
 from gansmith.cli.output import colours, document, finite, pairs, progress, say, table
+from gansmith.errors import UserError
 from gansmith.experiment import environment
 from gansmith.runs import load
 from gansmith.text import amount
@@ -86,8 +87,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except ValueError as error:
-        return _refuse(str(error))
+    except UserError as error:
+        if os.environ.get("GANSMITH_DEBUG"):
+            raise
+        return _refuse(with_flags(str(error)))
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not re.search("out of memory|can't allocate memory", str(error)):
             raise
@@ -101,6 +104,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _refuse(message: str) -> int:
     say(f"gansmith: {' '.join(message.split())}", aside=True)
     return 2
+
+
+def with_flags(message: str) -> str:
+    """A message of the library in the words of the command line: the parameter `sanity_steps` is --sanity-steps."""
+    return re.sub(r"`([a-z][a-z_]*)`", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
 def _reworded(error: CycloptsError) -> str:
@@ -273,7 +281,7 @@ def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:
     from gansmith import runs
 
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no folder of runs; `gansmith train` makes one")
+        raise UserError(f"{folder}: no folder of runs; `gansmith train` makes one")
     rows = [_run_row(run) for run in runs.every(folder)]
     if json:
         document(rows)
@@ -297,7 +305,7 @@ def _run_row(run: Any) -> dict[str, Any]:
             "step": last.get("step"),
             **losses,
         }
-    except (ValueError, KeyError, TypeError, OSError) as error:  # one damaged run does not hide the others
+    except (UserError, KeyError, TypeError, OSError) as error:  # one damaged run does not hide the others
         row["state"] = f"damaged ({error})"
     return {"run": run.name, **row, "path": run.path}
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from gansmith.cli.output import document, finite, pairs, progress, say, table
+from gansmith.errors import UserError
 from gansmith.text import amount, duration
 
 __all__ = ["app"]
@@ -63,7 +64,7 @@ def train(
     if name is not None:
         check_name(name)
     if images is not None and not 1 <= images <= 10**9:
-        raise ValueError(f"--images {images}: give a number from 1 to 1,000,000,000")
+        raise UserError(f"--images {images}: give a number from 1 to 1,000,000,000")
     found = load(data, size=size, fit=fit, seed=seed, progress=progress)
     training.check(found.labels, found.classes, data)
     known, asked = _split(found, lambda: load(data, split="test", size=size, fit=fit, seed=seed), seed)
@@ -98,7 +99,7 @@ def _split(found: Any, test: Callable[[], Any], seed: int) -> tuple[tuple[Any, A
     if data.test_count(found.source):
         held = test()
         if held.labels is None:
-            raise ValueError(f"{found.name}: its test split has no labels; give labels for both splits, or for one")
+            raise UserError(f"{found.name}: its test split has no labels; give labels for both splits, or for one")
         return _arrays(found, None, seed), _arrays(held, None, seed)
     chosen = training.held_out(found.labels, seed)
     return _arrays(found, ~chosen, seed), _arrays(found, chosen, seed)
@@ -146,7 +147,7 @@ def show(
         return
     find = encoders.judge if judge else encoders.builtin
     if judge and encoder not in encoders.names():
-        raise ValueError(f"--judge: {encoder} is a file of its own; judges come with {' and '.join(encoders.names())}")
+        raise UserError(f"--judge: {encoder} is a file of its own; judges come with {' and '.join(encoders.names())}")
     shown = find(encoder) if encoder in encoders.names() else encoders.load(encoder)
     measured = {} if test is None else {f"right in {test}": _measure(shown, test)}
     if json:
@@ -165,7 +166,7 @@ def _measure(encoder: Any, name: str) -> dict[str, Any]:
     split: Any = "test" if data.test_count(name) else "train"
     found = data.load(name, split=split, progress=progress)
     if found.labels is None or found.classes != encoder.classes:
-        raise ValueError(f"--test {name}: its classes are not those of {encoder.full_name}; give data of the same")
+        raise UserError(f"--test {name}: its classes are not those of {encoder.full_name}; give data of the same")
     images = found.take(np.arange(len(found)))
     correct = int((encoder.encode(images, progress=_paced()).labels == found.labels).sum())
     return {"data": name, "split": split, "images": len(found), "correct": correct, "accuracy": correct / len(found)}

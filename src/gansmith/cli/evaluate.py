@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gansmith.cli.output import document, progress, say, table
+from gansmith.errors import UserError
 
 __all__ = ["compare", "evaluate"]
 
@@ -79,11 +80,11 @@ def evaluate(
 
 def _check(out: Path | None, max_fd: float | None) -> None:
     if out is not None and out.suffix not in {".json", ".png"}:
-        raise ValueError(f"--out {out}: name a .json file for the results or a .png for the gallery")
+        raise UserError(f"--out {out}: name a .json file for the results or a .png for the gallery")
     if out is not None and not out.parent.is_dir():
-        raise ValueError(f"--out {out}: there is no folder {out.parent}; make it first")
+        raise UserError(f"--out {out}: there is no folder {out.parent}; make it first")
     if max_fd is not None and not max_fd >= 0:
-        raise ValueError(f"--max-fd {max_fd}: give 0 or more")
+        raise UserError(f"--max-fd {max_fd}: give 0 or more")
 
 
 def _told(report: Any) -> str:

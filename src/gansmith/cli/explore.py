@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gansmith.cli.output import document, finite, progress, say, table
+from gansmith.errors import UserError
 from gansmith.runs import load
 from gansmith.text import amount
 
@@ -66,7 +67,7 @@ def morph(
     if save is not None:
         vectors.check_target(save)
     if not 1 <= fps <= 100:
-        raise ValueError(f"--fps {fps:g}: give 1 to 100 frames a second")
+        raise UserError(f"--fps {fps:g}: give 1 to 100 frames a second")
     moving = out.suffix.lower() in figures.FILMS
     generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
     points = _path_points(generator, seeds, labels, direction, reach, seed)
@@ -98,9 +99,9 @@ def _path_points(
 
     if direction is not None:
         if labels is not None:
-            raise ValueError("--direction with --labels: a direction starts from one point of --seeds; leave one out")
+            raise UserError("--direction with --labels: a direction starts from one point of --seeds; leave one out")
         if not 0 < reach <= 100:
-            raise ValueError(f"--reach {reach:g}: give a number above 0, up to 100")
+            raise UserError(f"--reach {reach:g}: give a number above 0, up to 100")
         base = vectors.one(generator, seeds or "0", seed=seed)
         return direction_finding.walk(
             generator, base, direction_finding.direction(direction, generator), np.array([-reach, reach])
@@ -109,7 +110,7 @@ def _path_points(
         names = [name.strip() for name in labels.split(",")]
         if not generator.recipe.classes:
             if seeds is not None:
-                raise ValueError("--labels with --seeds: only a generator that was trained on labels takes both")
+                raise UserError("--labels with --seeds: only a generator that was trained on labels takes both")
             classes.check(generator, names)
             hits = [classes.of_class(generator, name, 1, seed=seed) for name in names]
             return vectors.join(hits).named(names)
@@ -204,11 +205,11 @@ def directions(
     if save is not None:
         vectors.check_target(save)
     if not 2 <= steps <= 25 or not 0 < reach <= 100:
-        raise ValueError(f"--steps {steps}, --reach {reach:g}: give 2 to 25 steps and a reach above 0, up to 100")
+        raise UserError(f"--steps {steps}, --reach {reach:g}: give 2 to 25 steps and a reach above 0, up to 100")
     generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
     bases = vectors.points(generator, seeds, seed=seed)
     if len(bases) > 8:
-        raise ValueError(f"--seeds: {len(bases)} points; a grid shows walks through at most 8")
+        raise UserError(f"--seeds: {len(bases)} points; a grid shows walks through at most 8")
     measures = classes.scores(generator) if method == "classes" else None
     found = latent.directions(generator, method=method, count=count, measures=measures, seed=seed, progress=progress)
     offsets = np.linspace(-reach, reach, steps)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from gansmith.cli.output import colours, document, finite, pairs, say
 from gansmith.cli.search import real_images, run_of
+from gansmith.errors import UserError
 from gansmith.runs import load
 from gansmith.text import amount
 
@@ -48,7 +49,7 @@ def quiz(
     if sheet is not None:
         figures.check_target(sheet, figures.SHEETS)
     if len(player) > 80 or not player.isprintable():
-        raise ValueError("--player: give a name of up to 80 letters")
+        raise UserError("--player: give a name of up to 80 letters")
     generator = load.load(run, device=device)
     real, seen = real_images(run, generator, data)
     asked = quizzes.make(generator, real, rounds=rounds, seed=seed)
@@ -65,7 +66,7 @@ def quiz(
     if not answers:
         if stopped:
             return 130
-        raise ValueError("no answer was given: type r (real) or f (forged), or pipe such lines in")
+        raise UserError("no answer was given: type r (real) or f (forged), or pipe such lines in")
     about = {"step": generator.about.get("steps", 0), "player": player, "seed": seed, "real": seen}
     _judged(run, asked, answers, {**about, "generator": generator.digest[:16]}, json=json)
     return 130 if stopped else 0

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gansmith.cli.output import document, finite, progress, say, table
+from gansmith.errors import UserError
 from gansmith.runs import load
 from gansmith.text import amount
 
@@ -54,7 +55,7 @@ def truncate(
     psis = _numbers(psi, "--psi")
     truncation.check(psis)
     if not (samples == 0 or 50 <= samples <= 50_000):
-        raise ValueError(f"--samples {samples}: give 50 to 50,000, or 0 to measure nothing")
+        raise UserError(f"--samples {samples}: give 50 to 50,000, or 0 to measure nothing")
     generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
     found = latent.truncate(generator, _some(generator, seeds, number, seed), psis)
     trade = None
@@ -146,12 +147,12 @@ def _some(generator: Any, seeds: str | None, number: int, seed: int) -> Any:
     from gansmith.latent import vectors
 
     if not 1 <= number <= MOST:
-        raise ValueError(f"--number {number}: give 1 to {MOST}")
+        raise UserError(f"--number {number}: give 1 to {MOST}")
     found = (
         vectors.points(generator, seeds, seed=seed) if seeds else vectors.seeded(generator, range(number), seed=seed)
     )
     if len(found) > MOST:
-        raise ValueError(f"--seeds: {len(found)} points; name at most {MOST}")
+        raise UserError(f"--seeds: {len(found)} points; name at most {MOST}")
     return found
 
 
@@ -159,7 +160,7 @@ def _numbers(text: str, flag: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"{flag} {text[:60]}: give numbers with commas, such as 1,0.5,0") from None
+        raise UserError(f"{flag} {text[:60]}: give numbers with commas, such as 1,0.5,0") from None
 
 
 def _trade_rows(psis: Any, trade: Any) -> list[dict[str, Any]]:

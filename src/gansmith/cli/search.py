@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gansmith.cli.output import document, finite, pairs, progress, say
+from gansmith.errors import UserError
 from gansmith.files import read_json, write_json
 from gansmith.runs import load
 from gansmith.text import amount
@@ -145,10 +146,10 @@ def invert(
     files = [picture, *more]
     drawn = sheet or out.with_name(f"{out.stem}-found.png")
     if drawn.resolve() in {Path(file).resolve() for file in files}:
-        raise ValueError(f"{drawn}: is one of the pictures, and would be overwritten; name another with --sheet")
+        raise UserError(f"{drawn}: is one of the pictures, and would be overwritten; name another with --sheet")
     figures.check_target(drawn, figures.SHEETS)
     if not 0 <= floor <= 100:
-        raise ValueError(f"--floor {floor}: give 0 to 100 images")
+        raise UserError(f"--floor {floor}: give 0 to 100 images")
     given = [photo.read(file) for file in files]
     generator = load.load(run, device=device)
     recipe = generator.recipe
@@ -209,7 +210,7 @@ def real_images(where: str, generator: Any, source: str | None) -> tuple[Any, st
     fit: Literal["crop", "pad"] = run.data.fit if run else "crop"
     name = source or (run.data.source if run else str(generator.about.get("data", "")))
     if run is None and source is None and name not in data.names():
-        raise ValueError(f"{where}: does not say where its data are; give them with --data")
+        raise UserError(f"{where}: does not say where its data are; give them with --data")
     split: Literal["train", "test"] = "test" if data.test_count(name) else "train"
     return data.load(name, split=split, size=size, fit=fit, progress=progress), f"{split} images"
 
@@ -224,13 +225,13 @@ def _floor(where: str, generator: Any, count: int) -> tuple[float | None, str]:
     path = None if run is None else run.path / "inversion.json"
     key = {"generator": generator.digest, "images": count}
     if path is not None and path.exists():
-        with suppress(ValueError, KeyError):
+        with suppress(UserError, KeyError):
             kept = read_json(path)
             if {name: kept[name] for name in key} == key:
                 return float(kept["floor"]), str(kept["of"])
     try:
         real, seen = real_images(where, generator, None)
-    except ValueError:  # no images to compare with: the inversion itself is done
+    except UserError:  # no images to compare with: the inversion itself is done
         return None, ""
     chosen = np.random.default_rng(0).choice(len(real), min(count, len(real)), replace=False)
     say(f"inverting {len(chosen)} {seen} once, for comparison", aside=True)
@@ -244,5 +245,5 @@ def _floor(where: str, generator: Any, count: int) -> tuple[float | None, str]:
 def _named(file: str, function: Any, picture: Any) -> Any:
     try:
         return function(picture)
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None

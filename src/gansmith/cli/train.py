@@ -14,6 +14,7 @@ from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
 from gansmith.cli.output import document, finite, pairs, program, progress, say
+from gansmith.errors import UserError
 from gansmith.text import amount, duration
 
 __all__ = ["train"]
@@ -149,7 +150,7 @@ def _job(given: dict[str, Any]) -> Any:
     refused = [*(given.keys() - ENDING), *changes, *(["config"] if config else [])]
     if refused:
         flag = refused[0].replace("_", "-")
-        raise ValueError(f"--{flag}: a run keeps what it began with; leave it out, or train anew without --resume")
+        raise UserError(f"--{flag}: a run keeps what it began with; leave it out, or train anew without --resume")
     return execute.prepare_resume(resume, **given, progress=progress)
 
 
@@ -191,7 +192,7 @@ def _config(path: Path | None) -> dict[str, Any]:
     try:
         return recipes.overrides_from_toml(path.read_text(encoding="utf-8"), where=f"--config {path}")
     except UnicodeDecodeError:
-        raise ValueError(f"--config {path}: is not text; give a TOML file of recipe fields") from None
+        raise UserError(f"--config {path}: is not text; give a TOML file of recipe fields") from None
 
 
 def _opening(job: Any, run: Any) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.data.types import MAX_IMAGE_PIXELS, MIN_SIDE, Labels, Pixels
+from gansmith.errors import UserError
 
 Layout = Literal["NHW", "NHWC", "NCHW"]
 BLOCK_BYTES = 4 << 20
@@ -21,13 +22,13 @@ class Arrays:
     height: int
     width: int
     blocks: Callable[[], Iterator[Pixels]]
-    """Reads all images in order: uint8 (n, C, H, W), C 1 or 3. Raises ValueError."""
+    """Reads all images in order: uint8 (n, C, H, W), C 1 or 3. Raises UserError."""
     labels: Callable[[], Labels | None]
-    """Reads the labels (N,), if there are any. Raises ValueError."""
+    """Reads the labels (N,), if there are any. Raises UserError."""
 
 
 def image_layout(shape: tuple[int, ...], where: str) -> Layout:
-    """How an array of this shape holds images; ValueError if it cannot be told or the images are unusable."""
+    """How an array of this shape holds images; UserError if it cannot be told or the images are unusable."""
     layout: Layout
     if len(shape) == 3:
         layout = "NHW"
@@ -36,13 +37,13 @@ def image_layout(shape: tuple[int, ...], where: str) -> Layout:
     elif len(shape) == 4 and shape[1] in (1, 3, 4):
         layout = "NCHW"
     else:
-        raise ValueError(
+        raise UserError(
             f"{where}: images of shape {shape}; reshape them to (N, H, W), (N, H, W, C) or (N, C, H, W), "
             "C being 1, 3 or 4"
         )
     height, width = sides(shape, layout)
     if min(height, width) < MIN_SIDE or height * width > MAX_IMAGE_PIXELS:
-        raise ValueError(
+        raise UserError(
             f"{where}: images of shape {shape} are {width}x{height} pixels; both sides must have at least {MIN_SIDE} "
             f"and the image at most {MAX_IMAGE_PIXELS // 10**6} million"
         )
@@ -63,7 +64,7 @@ def as_pixels(block: NDArray[Any], layout: Layout, where: str) -> Pixels:
     """A block of an array of images -> uint8 (n, C, H, W), C 1 or 3.
 
     Taken: 8-bit as it is; booleans as black and white; 16-bit unsigned by v / 257; other integers if all are in 0..255;
-    floats if all are in [0, 1]. A fourth channel is opacity, laid on white. ValueError otherwise.
+    floats if all are in [0, 1]. A fourth channel is opacity, laid on white. UserError otherwise.
     """
     values = _eight_bits(block, where)
     if layout == "NHW":
@@ -87,16 +88,16 @@ def _eight_bits(block: NDArray[Any], where: str) -> Pixels:
     if kind.kind in "iu":
         low, high = int(block.min()), int(block.max())
         if low < 0 or high > 255:
-            raise ValueError(f"{where}: {kind} pixels from {low} to {high}; save them as uint8, 0 to 255")
+            raise UserError(f"{where}: {kind} pixels from {low} to {high}; save them as uint8, 0 to 255")
         return block.astype(np.uint8)
     if kind.kind == "f":
         smallest, largest = float(block.min()), float(block.max())
         if not (smallest >= 0 and largest <= 1):  # also true of NaN
-            raise ValueError(
+            raise UserError(
                 f"{where}: {kind} pixels from {smallest:.4g} to {largest:.4g}; save them as floats in [0, 1] or uint8"
             )
         return np.rint(block.astype(np.float64) * 255).astype(np.uint8)
-    raise ValueError(f"{where}: pixels of type {kind}; save them as uint8")
+    raise UserError(f"{where}: pixels of type {kind}; save them as uint8")
 
 
 def index_labels(
@@ -105,11 +106,11 @@ def index_labels(
     """Labels of any common kind -> indices (N,) and the classes' names in order.
 
     `raw`: integers or strings (N,) or (N, 1), or one-hot (N, K). `others`: the other split's, so that both splits
-    number the classes alike. (None, ()) if an image may have several labels. ValueError if they do not match.
+    number the classes alike. (None, ()) if an image may have several labels. UserError if they do not match.
     """
     if raw.ndim == 0 or len(raw) != count:
         have = "one value" if raw.ndim == 0 else f"{len(raw):,} labels"
-        raise ValueError(f"{where}: {have} for {count:,} images; there must be one label for each image")
+        raise UserError(f"{where}: {have} for {count:,} images; there must be one label for each image")
     values = _clean(raw, where)
     if values is None:
         return None, ()
@@ -129,9 +130,9 @@ def _clean(raw: NDArray[Any], where: str) -> NDArray[Any] | None:
     if values is None or values.dtype.kind in "US":
         return values
     if values.dtype.kind == "f" and not bool(np.all(np.isfinite(values) & (values == np.floor(values)))):
-        raise ValueError(f"{where}: labels that are not whole numbers; save them as integers")
+        raise UserError(f"{where}: labels that are not whole numbers; save them as integers")
     if values.dtype.kind not in "iubf":
-        raise ValueError(f"{where}: labels of type {raw.dtype}; save them as integers or strings")
+        raise UserError(f"{where}: labels of type {raw.dtype}; save them as integers or strings")
     return values.astype(np.int64)
 
 

@@ -19,6 +19,7 @@ from gansmith.data.arrays import Arrays
 from gansmith.data.folders import Files, Member
 from gansmith.data.images import Picture, UnusableError, decode, quiet_decoders, squared
 from gansmith.data.types import Fit, Labels, Pixels, Problem, Split
+from gansmith.errors import UserError
 from gansmith.files import cache_dir
 from gansmith.progress import Progress, Ticker
 from gansmith.text import one_line, printable
@@ -56,7 +57,7 @@ class Source:
         return self.content.problems if isinstance(self.content, Files) else ()
 
 
-class SizeNeededError(ValueError):
+class SizeNeededError(UserError):
     """The images are not squares of one size, so that a size must be chosen."""
 
     def __init__(self, origin: str, sizes: Iterable[tuple[int, int]]) -> None:
@@ -67,7 +68,7 @@ class SizeNeededError(ValueError):
 
 
 def entry_of(source: Source, size: int | None, fit: Fit, progress: Progress | None) -> cache.Entry:
-    """The cache entry of a source at a size, from the cache if it is there and whole. Raises ValueError."""
+    """The cache entry of a source at a size, from the cache if it is there and whole. Raises UserError."""
     asked = json.dumps([source.kind, source.split, size, fit])
     quick = cache.quick_key(source.parts, asked)
     key = None if source.digest else cache.recall(quick)
@@ -78,7 +79,7 @@ def entry_of(source: Source, size: int | None, fit: Fit, progress: Progress | No
 
     def check_unchanged() -> None:
         if quick != cache.quick_key(source.parts, asked):
-            raise ValueError(f"{source.origin}: changed while it was read; try again when nothing writes there")
+            raise UserError(f"{source.origin}: changed while it was read; try again when nothing writes there")
 
     opened = cache.open_entry(cache.entry_folder(key))
     entry = opened or _build(source, size, fit, progress, key, check_unchanged)
@@ -160,7 +161,7 @@ def _build(
         if cache.entry_folder(key) != folder:
             shutil.rmtree(folder, ignore_errors=True)
     if entry is None:
-        raise ValueError(f"{cache_dir()}: what was just written there cannot be read back; check that disk")
+        raise UserError(f"{cache_dir()}: what was just written there cannot be read back; check that disk")
     return entry
 
 

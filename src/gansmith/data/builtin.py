@@ -17,6 +17,7 @@ from gansmith.data.arrays import BLOCK_BYTES, Arrays
 from gansmith.data.build import Source
 from gansmith.data.idx import opened
 from gansmith.data.types import Labels, Pixels, Split
+from gansmith.errors import UserError
 from gansmith.files import cache_dir
 from gansmith.progress import Progress, Ticker
 from gansmith.text import one_line
@@ -100,16 +101,16 @@ def _labels(path: Path, expected: str) -> Labels:
 
 
 def _verified(path: Path, expected: str) -> bytes:
-    """The uncompressed content of an official file; ValueError if a single bit differs."""
+    """The uncompressed content of an official file; UserError if a single bit differs."""
     with opened(path) as file:
         content = file.read(_MAX_DOWNLOAD)
     if hashlib.sha256(content).hexdigest() != expected:
-        raise ValueError(f"{path}: is not the official file (its SHA-256 differs); remove it, or install it again")
+        raise UserError(f"{path}: is not the official file (its SHA-256 differs); remove it, or install it again")
     return content
 
 
 def _find_file(name: str, stem: str, *, progress: Progress | None) -> Path:
-    """Where one of the four files of a built-in set is, downloading it if need be. ValueError says how to get it."""
+    """Where one of the four files of a built-in set is, downloading it if need be. UserError says how to get it."""
     if name == "mnist":
         return PACKAGED / f"{stem}.gz"
     return find_fashion(stem, SHA256[name][stem], progress=progress)
@@ -125,7 +126,7 @@ def find_fashion(
 ) -> Path:
     """A file of Fashion-MNIST: in the cache, else where Debian's package puts it, else from the makers' mirror.
 
-    A file whose checksum is wrong is passed over. Raises ValueError, saying how to get the file, if there is none.
+    A file whose checksum is wrong is passed over. Raises UserError, saying how to get the file, if there is none.
     """
     mirror, debian = MIRROR if mirror is None else mirror, DEBIAN if debian is None else debian
     kept = cache_dir() / "fashion-mnist" / f"{stem}.gz"
@@ -136,15 +137,15 @@ def find_fashion(
             continue
         try:
             _verified(place, expected)
-        except ValueError as error:
+        except UserError as error:
             said.append(str(error).split(";")[0])
         else:
             return place
     try:
         download(mirror.rstrip("/") + f"/{stem}.gz", kept, lambda path: _verified(path, expected), progress=progress)
-    except ValueError as error:
+    except UserError as error:
         said.append(str(error))
-        raise ValueError(
+        raise UserError(
             f"fashion-mnist: {'; '.join(said)}; run `apt install dataset-fashion-mnist`, or put the four .gz files "
             f"into {kept.parent}"
         ) from None
@@ -152,7 +153,7 @@ def find_fashion(
 
 
 def download(url: str, target: Path, verify: Callable[[Path], object], *, progress: Progress | None = None) -> None:
-    """Fetch a file of at most 64 MB; it gets its name only after `verify` has accepted it. Raises ValueError."""
+    """Fetch a file of at most 64 MB; it gets its name only after `verify` has accepted it. Raises UserError."""
     part: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -165,21 +166,21 @@ def download(url: str, target: Path, verify: Callable[[Path], object], *, progre
             while piece := answer.read1(1 << 16):
                 done += len(piece)
                 if done > _MAX_DOWNLOAD or time.monotonic() > end:
-                    raise ValueError(f"{url} sends too much or too slowly")
+                    raise UserError(f"{url} sends too much or too slowly")
                 file.write(piece)
                 ticker(done)
         if total and done != total:
-            raise ValueError(f"{url} stopped after {done:,} of {total:,} bytes")
+            raise UserError(f"{url} stopped after {done:,} of {total:,} bytes")
         try:
             verify(part)
-        except ValueError:
-            raise ValueError(f"{url} gave a file whose checksum is wrong") from None
+        except UserError:
+            raise UserError(f"{url} gave a file whose checksum is wrong") from None
         part.replace(target)
         part = None
     except (OSError, HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        raise ValueError(f"{url} cannot be fetched ({_reason(error)})") from None
+        raise UserError(f"{url} cannot be fetched ({_reason(error)})") from None
     finally:
         if part is not None:
             part.unlink(missing_ok=True)

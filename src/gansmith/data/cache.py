@@ -19,6 +19,7 @@ import numpy as np
 
 from gansmith.data.dataset import MappedStore, MemoryStore, Store, fingerprint_end
 from gansmith.data.types import Labels, Pixels, Problem
+from gansmith.errors import UserError
 from gansmith.files import cache_dir, write_text
 from gansmith.text import one_line
 
@@ -279,9 +280,9 @@ def remember(quick: str, key: str) -> None:
         return
 
 
-def cannot_write(error: OSError) -> ValueError:
+def cannot_write(error: OSError) -> UserError:
     """What to say when the cache's disk refuses."""
-    return ValueError(
+    return UserError(
         f"{cache_dir()}: the cache cannot be written ({one_line(error)}); free some space, or set GANSMITH_CACHE to a "
         "folder that has it"
     )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gansmith.data.types import Labels, Pixels, Problem, Split
+from gansmith.errors import UserError
 from gansmith.text import slug
 
 SAMPLE_FOR_STATISTICS = 10_000
@@ -148,7 +149,7 @@ class Dataset:
         if wanted.size == 0:
             wanted = wanted.astype(np.int64)
         if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
-            raise ValueError(f"take: indices of shape {wanted.shape} and type {wanted.dtype}; give a list of integers")
+            raise UserError(f"take: indices of shape {wanted.shape} and type {wanted.dtype}; give a list of integers")
         wanted = wanted.astype(np.int64, copy=False)
         if wanted.size and not (int(wanted.min()) >= 0 and int(wanted.max()) < len(self)):
             raise IndexError(f"take: index outside 0..{len(self) - 1} of {self.name}")
@@ -174,18 +175,18 @@ class Batches:
     """An endless stream of images: one seeded permutation of the data set after another, cut anywhere.
 
     What :meth:`at` returns is a function of the data, the seed and the position alone, so training that resumes at a
-    position sees exactly what it would have seen. Raises ValueError if a batch is larger than the data set.
+    position sees exactly what it would have seen. Raises UserError if a batch is larger than the data set.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, seed: int) -> None:
         if batch_size < 1:
-            raise ValueError(f"batch size {batch_size}: use 1 or more")
+            raise UserError(f"batch size {batch_size}: use 1 or more")
         if seed < 0:
-            raise ValueError(f"seed {seed}: use 0 or more")
+            raise UserError(f"seed {seed}: use 0 or more")
         if batch_size > len(dataset):
-            raise ValueError(
+            raise UserError(
                 f"{dataset.name}: a batch of {batch_size:,} is larger than the data set of {len(dataset):,} images; "
-                f"use --batch-size {len(dataset)} or less"
+                f"use `batch_size` {len(dataset)} or less"
             )
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
         self._orders: dict[int, NDArray[np.int64]] = {}
@@ -197,15 +198,15 @@ class Batches:
         return pixels
 
     def labels_at(self, position: int) -> Labels:
-        """The labels (batch_size,) of the images that :meth:`at` returns. ValueError if the data has no labels."""
+        """The labels (batch_size,) of the images that :meth:`at` returns. UserError if the data has no labels."""
         if self.dataset.labels is None:
-            raise ValueError(f"{self.dataset.name}: has no labels; put the images in one sub-folder per class")
+            raise UserError(f"{self.dataset.name}: has no labels; put the images in one sub-folder per class")
         return self.dataset.labels[self.indices_at(position)]
 
     def indices_at(self, position: int) -> NDArray[np.int64]:
         """Which images (batch_size,) of the data set :meth:`at` returns."""
         if position < 0:
-            raise ValueError(f"position {position}: use 0 or more")
+            raise UserError(f"position {position}: use 0 or more")
         lap, start = divmod(position, len(self.dataset))
         first = self._order(lap)[start : start + self.batch_size]
         missing = self.batch_size - len(first)
@@ -240,23 +241,21 @@ def from_arrays(
     """A data set from arrays in memory, copied.
 
     `images`: uint8 (N, C, H, W), C 1 or 3, at least one image; `labels`: integers (N,), indices into `classes`, whose
-    names default to "0", "1", ... ValueError if anything else is given.
+    names default to "0", "1", ... UserError if anything else is given.
     """
     pixels = np.array(images)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or pixels.size == 0:
-        raise ValueError(f"{name}: images are {pixels.dtype} {pixels.shape}; give uint8 (N, 1 or 3, H, W)")
+        raise UserError(f"{name}: images are {pixels.dtype} {pixels.shape}; give uint8 (N, 1 or 3, H, W)")
     numbers: Labels | None = None
     names = tuple(classes)
     if labels is not None:
         given = np.asarray(labels)
         if given.shape != (len(pixels),) or given.dtype.kind not in "iu" or int(given.min()) < 0:
-            raise ValueError(f"{name}: labels are {given.dtype} {given.shape}; give {len(pixels)} integers from 0 up")
+            raise UserError(f"{name}: labels are {given.dtype} {given.shape}; give {len(pixels)} integers from 0 up")
         numbers = np.array(given, np.int64)
         names = names or tuple(str(number) for number in range(int(numbers.max()) + 1))
         if int(numbers.max()) >= len(names):
-            raise ValueError(
-                f"{name}: label {int(numbers.max())} has no name among {len(names)} classes; name them all"
-            )
+            raise UserError(f"{name}: label {int(numbers.max())} has no name among {len(names)} classes; name them all")
     digest = hashlib.sha256(pixels.tobytes() + fingerprint_end(numbers, pixels.shape)).hexdigest()
     exact = statistics(np.bincount(pixels.ravel(), minlength=256))
     _, channels, height, width = pixels.shape

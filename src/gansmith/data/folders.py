@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from gansmith.data.images import MAX_FILE_BYTES, SUFFIXES, UnusableError
 from gansmith.data.types import Problem, Split
+from gansmith.errors import UserError
 from gansmith.text import amount, one_line
 
 MAX_MEMBERS = 2_000_000
@@ -139,7 +140,7 @@ def _classes(images: list[str], prefix: str) -> tuple[dict[str, list[str]], list
 def list_folder(root: Path) -> tuple[list[str], list[Problem]]:
     """Names of the files under a folder, relative, with slashes; hidden files left out; folders that cannot be read.
 
-    Symbolic links are followed, each folder once. Raises ValueError if the folder itself cannot be read.
+    Symbolic links are followed, each folder once. Raises UserError if the folder itself cannot be read.
     """
     names: list[str] = []
     problems: list[Problem] = []
@@ -162,7 +163,7 @@ def list_folder(root: Path) -> tuple[list[str], list[Problem]]:
                         names.append(prefix + entry.name)
         except OSError as error:
             if not prefix:
-                raise ValueError(f"{root}: cannot be read ({one_line(error)}); check its permissions") from None
+                raise UserError(f"{root}: cannot be read ({one_line(error)}); check its permissions") from None
             problems.append(Problem(prefix.rstrip("/"), "unreadable", f"cannot be read ({one_line(error)})"))
     return names, problems
 
@@ -181,13 +182,13 @@ def read_from(root: Path) -> Callable[[str], bytes]:
 
 
 def open_zip(path: Path, max_ratio: int = MAX_RATIO) -> zipfile.ZipFile:
-    """Open a zip for reading, refusing by ValueError whatever is not safe: nothing is ever unpacked to the disk."""
+    """Open a zip for reading, refusing by UserError whatever is not safe: nothing is ever unpacked to the disk."""
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
-        raise ValueError(f"{path}: is not a whole zip file ({one_line(error)}); fetch or make it again") from None
+        raise UserError(f"{path}: is not a whole zip file ({one_line(error)}); fetch or make it again") from None
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({one_line(error)}); check its permissions") from None
+        raise UserError(f"{path}: cannot be read ({one_line(error)}); check its permissions") from None
     try:
         check_zip(archive, path, max_ratio)
     except BaseException:
@@ -197,10 +198,10 @@ def open_zip(path: Path, max_ratio: int = MAX_RATIO) -> zipfile.ZipFile:
 
 
 def check_zip(archive: zipfile.ZipFile, path: Path, max_ratio: int) -> None:
-    """Raise ValueError if the directory of the zip shows escaping names, encryption or a decompression bomb."""
+    """Raise UserError if the directory of the zip shows escaping names, encryption or a decompression bomb."""
     infos = archive.infolist()
     if len(infos) > MAX_MEMBERS:
-        raise ValueError(
+        raise UserError(
             f"{path}: holds {len(infos):,} members, more than {MAX_MEMBERS:,}; unpack it and give the folder"
         )
     total, packed = 0, 0
@@ -212,21 +213,19 @@ def check_zip(archive: zipfile.ZipFile, path: Path, max_ratio: int) -> None:
             or ".." in name.split("/")
             or "\0" in info.orig_filename
         ):
-            raise ValueError(
-                f"{path}: member {name!r} points outside the zip; do not trust this file, or pack it again"
-            )
+            raise UserError(f"{path}: member {name!r} points outside the zip; do not trust this file, or pack it again")
         if info.flag_bits & 1:
-            raise ValueError(f"{path}: member {name!r} is encrypted; unpack it and give the folder")
+            raise UserError(f"{path}: member {name!r} is encrypted; unpack it and give the folder")
         total += info.file_size
         packed += info.compress_size
         if info.file_size > (1 << 20) and info.file_size > max_ratio * max(1, info.compress_size):
-            raise ValueError(
+            raise UserError(
                 f"{path}: member {name!r} unpacks to {info.file_size:,} bytes from {info.compress_size:,}, as a "
                 "decompression bomb does; unpack it yourself if you trust it, and give the folder"
             )
     size = path.stat().st_size
     if packed > size or total > MAX_TOTAL_BYTES:
-        raise ValueError(
+        raise UserError(
             f"{path}: {size:,} bytes claim to unpack to {total:,}, as a decompression bomb does; unpack it yourself if "
             "you trust it, and give the folder"
         )

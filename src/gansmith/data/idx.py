@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gansmith.data.arrays import Arrays, as_pixels, image_layout, index_labels, rows_per_block
 from gansmith.data.types import MAX_IMAGE_PIXELS, Labels, Pixels, Split
+from gansmith.errors import UserError
 from gansmith.text import one_line
 
 UBYTE = 0x08
@@ -34,7 +35,7 @@ class Pair:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file's content, unzipped if need be. Whatever goes wrong inside becomes a ValueError naming the file."""
+    """The file's content, unzipped if need be. Whatever goes wrong inside becomes a UserError naming the file."""
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
@@ -45,46 +46,46 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             else:
                 yield file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: its gzip data is damaged or cut short ({one_line(error)}); fetch it again") from None
+        raise UserError(f"{path}: its gzip data is damaged or cut short ({one_line(error)}); fetch it again") from None
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({one_line(error)}); check the file and its permissions") from None
+        raise UserError(f"{path}: cannot be read ({one_line(error)}); check the file and its permissions") from None
 
 
 def read_shape(file: BinaryIO, path: Path) -> tuple[int, ...]:
-    """The shape in an IDX header of unsigned bytes; the file is left at the first value. Raises ValueError.
+    """The shape in an IDX header of unsigned bytes; the file is left at the first value. Raises UserError.
 
     Source: the format's description on the home page of MNIST: 0, 0, type, number of dimensions, then each dimension as
     a big-endian 32-bit integer.
     """
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or magic[3] == 0:
-        raise ValueError(
+        raise UserError(
             f"{path}: does not begin as an IDX file does (found {magic.hex() or 'nothing'}, expected 0000 08 and the "
             "number of dimensions); give an IDX file of images, such as train-images-idx3-ubyte.gz"
         )
     if magic[2] != UBYTE:
-        raise ValueError(f"{path}: holds {_TYPES[magic[2]]}; only IDX files of unsigned bytes are read, convert it")
+        raise UserError(f"{path}: holds {_TYPES[magic[2]]}; only IDX files of unsigned bytes are read, convert it")
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise ValueError(f"{path}: ends inside its header; fetch it again")
+        raise UserError(f"{path}: ends inside its header; fetch it again")
     shape = struct.unpack(f">{magic[3]}I", sizes)
     if math.prod(shape) > MAX_BYTES or math.prod(shape[1:]) > 4 * MAX_IMAGE_PIXELS:
-        raise ValueError(f"{path}: its header claims the absurd shape {shape}; fetch it again")
+        raise UserError(f"{path}: its header claims the absurd shape {shape}; fetch it again")
     return shape
 
 
 def image_shape(path: Path) -> tuple[int, ...]:
-    """The shape of an IDX file of images: 3 or 4 dimensions. Raises ValueError."""
+    """The shape of an IDX file of images: 3 or 4 dimensions. Raises UserError."""
     with opened(path) as file:
         shape = read_shape(file, path)
     if len(shape) == 1:
-        raise ValueError(f"{path}: holds labels, not images; give the images file, the labels are found beside it")
+        raise UserError(f"{path}: holds labels, not images; give the images file, the labels are found beside it")
     image_layout(shape, str(path))
     return shape
 
 
 def image_blocks(path: Path) -> Iterator[Pixels]:
-    """All images of an IDX file in order, as uint8 blocks (n, C, H, W). ValueError if it is shorter or longer."""
+    """All images of an IDX file in order, as uint8 blocks (n, C, H, W). UserError if it is shorter or longer."""
     with opened(path) as file:
         shape = read_shape(file, path)
         layout = image_layout(shape, str(path))
@@ -94,23 +95,23 @@ def image_blocks(path: Path) -> Iterator[Pixels]:
             raw = file.read(count * each)
             if len(raw) < count * each:
                 whole = done + len(raw) // each
-                raise ValueError(f"{path}: is cut short, {whole:,} of {shape[0]:,} images are there; fetch it again")
+                raise UserError(f"{path}: is cut short, {whole:,} of {shape[0]:,} images are there; fetch it again")
             done += count
             yield as_pixels(np.frombuffer(raw, np.uint8).reshape(count, *shape[1:]), layout, str(path))
         if file.read(1):
-            raise ValueError(f"{path}: goes on after the {shape[0]:,} images of its header; fetch it again")
+            raise UserError(f"{path}: goes on after the {shape[0]:,} images of its header; fetch it again")
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
-    """The labels (N,) of an IDX file of labels. Raises ValueError."""
+    """The labels (N,) of an IDX file of labels. Raises UserError."""
     with opened(path) as file:
         shape = read_shape(file, path)
         if len(shape) != 1:
-            raise ValueError(f"{path}: has {len(shape)} dimensions where labels have one; give a file of labels")
+            raise UserError(f"{path}: has {len(shape)} dimensions where labels have one; give a file of labels")
         raw = file.read(shape[0] + 1)
     if len(raw) != shape[0]:
         how = "is cut short" if len(raw) < shape[0] else "goes on after its end"
-        raise ValueError(f"{path}: {how}, its header says {shape[0]:,} labels; fetch it again")
+        raise UserError(f"{path}: {how}, its header says {shape[0]:,} labels; fetch it again")
     return np.frombuffer(raw, np.uint8)
 
 
@@ -119,7 +120,7 @@ def is_idx(path: Path) -> bool:
     try:
         with opened(path) as file:
             magic = file.read(4)
-    except ValueError:
+    except UserError:
         return bool(re.search(r"idx\d", path.name))
     return len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in _TYPES and 1 <= magic[3] <= 4
 
@@ -159,7 +160,7 @@ def _with_and_without_gz(path: Path) -> tuple[Path, Path]:
 
 
 def read_pairs(pairs: dict[Split, Pair], split: Split) -> tuple[Arrays, tuple[str, ...]]:
-    """One split's images with its labels, and the classes, numbered alike in both splits. Raises ValueError."""
+    """One split's images with its labels, and the classes, numbered alike in both splits. Raises UserError."""
     pair = pairs[split]
     shape = image_shape(pair.images)
     layout = image_layout(shape, str(pair.images))

@@ -98,7 +98,7 @@ def inspect(
 ) -> Inspection:
     """Look at a data set: arguments as for :func:`load`, but `size` may be left out for any images.
 
-    Does not refuse what is too little to train on: it reports it. ValueError if there is nothing to look at.
+    Does not refuse what is too little to train on: it reports it. UserError if there is nothing to look at.
     """
     check_request(split, size, fit, seed)
     if source in derived.NAMES:

@@ -9,6 +9,7 @@ from gansmith.data.build import Source, entry_of
 from gansmith.data.cache import Entry
 from gansmith.data.dataset import Dataset, statistics
 from gansmith.data.types import MINIMUM_IMAGES, Fit, Split, check_request
+from gansmith.errors import UserError
 from gansmith.progress import Progress
 
 
@@ -27,7 +28,7 @@ def load(
     (class sub-folders become labels), a .zip of one, an .npz archive, or IDX files. `size`: height and width in pixels,
     8 to 1024; None keeps the images' own if they are all squares of one size. `fit`: crop images that are not square
     about their centre, or pad them. `seed` is read by the derived sets alone. Files that cannot be used are skipped and
-    named in `Dataset.problems`. ValueError, in one line, if there is nothing usable or fewer than 8 images.
+    named in `Dataset.problems`. UserError, in one line, if there is nothing usable or fewer than 8 images.
     """
     check_request(split, size, fit, seed)
     if source in derived.NAMES:
@@ -39,12 +40,12 @@ def load(
 
 
 def dataset_of(found: Source, entry: Entry) -> Dataset:
-    """The Dataset of an opened entry; ValueError if too few images are left."""
+    """The Dataset of an opened entry; UserError if too few images are left."""
     count, channels, height, width = entry.meta.shape
     problems = (*found.problems, *entry.meta.problems)
     if count < MINIMUM_IMAGES:
         first = f" (first trouble: {problems[0]})" if problems else ""
-        raise ValueError(
+        raise UserError(
             f"{found.origin}: only {count} of {entry.meta.found + len(found.problems):,} images can be used, "
             f"{MINIMUM_IMAGES} are needed{first}; `gansmith data` lists what is wrong, or add images"
         )

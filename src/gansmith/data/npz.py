@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gansmith.data.arrays import Arrays, as_pixels, image_layout, index_labels, rows_per_block, sides
 from gansmith.data.folders import open_zip
 from gansmith.data.types import Labels, Pixels, Split
+from gansmith.errors import UserError
 from gansmith.text import amount, one_line
 
 KEYS: dict[Split, tuple[tuple[str, str], ...]] = {
@@ -56,7 +57,7 @@ class Header:
 def read_npz(path: Path, split: Split) -> tuple[Arrays, tuple[str, ...], tuple[str, ...], int | None]:
     """One split of an archive: its arrays, the classes' names, notes, and the number of test images if there are any.
 
-    Raises ValueError if there is nothing that can be used.
+    Raises UserError if there is nothing that can be used.
     """
     with open_zip(path, MAX_RATIO) as archive:
         headers = _headers(archive, path)
@@ -66,7 +67,7 @@ def read_npz(path: Path, split: Split) -> tuple[Arrays, tuple[str, ...], tuple[s
             have = ", ".join(sorted(headers)[:8]) or "nothing"
             wanted = " or ".join(f"{x}/{y}" for x, y in KEYS[split][:4])
             what = "no test images" if split == "test" and pairs["train"][0] else "no images"
-            raise ValueError(f"{path}: holds {what}, it has the keys {have}; name the arrays {wanted}")
+            raise UserError(f"{path}: holds {what}, it has the keys {have}; name the arrays {wanted}")
         header = headers[images]
         where = f"{path}, {images}"
         _check_dtype(header, where)
@@ -93,13 +94,13 @@ def read_npz(path: Path, split: Split) -> tuple[Arrays, tuple[str, ...], tuple[s
 def read_arrays(path: Path, keys: Collection[str], max_bytes: int) -> dict[str, NDArray[Any]]:
     """Those arrays of an archive whose names are in `keys`, of at most `max_bytes` each; others are not looked into.
 
-    Raises ValueError in one line for what is no archive, damaged, larger, or would have to be unpickled.
+    Raises UserError in one line for what is no archive, damaged, larger, or would have to be unpickled.
     """
     with open_zip(path, MAX_RATIO) as archive:
         arrays = {}
         for key, header in _headers(archive, path).items():
             if key in keys and header.nbytes > max_bytes:
-                raise ValueError(f"{path}, {key}: has shape {header.shape}, more than {max_bytes >> 20:,} MiB")
+                raise UserError(f"{path}, {key}: has shape {header.shape}, more than {max_bytes >> 20:,} MiB")
             if key in keys:
                 arrays[key] = _read_whole(archive, header, f"{path}, {key}")
     return arrays
@@ -121,13 +122,13 @@ def _headers(archive: zipfile.ZipFile, path: Path) -> dict[str, Header]:
             with _member(archive, info.filename, f"{path}, {key}") as file:
                 header = _read_header(file, info.filename, f"{path}, {key}")
             if not header.dtype.hasobject and header.nbytes >= info.file_size:
-                raise ValueError(
+                raise UserError(
                     f"{path}, {key}: its header claims shape {header.shape}, more than its {info.file_size:,} bytes; "
                     "save it again"
                 )
             headers[key] = header
     if not headers:
-        raise ValueError(f"{path}: holds no NumPy arrays; give an archive that numpy.savez made")
+        raise UserError(f"{path}: holds no NumPy arrays; give an archive that numpy.savez made")
     return headers
 
 
@@ -138,39 +139,39 @@ def _read_header(file: IO[bytes], member: str, where: str) -> Header:
     length = int.from_bytes(file.read(length_bytes), "little")
     try:
         if start[:6] != b"\x93NUMPY" or start[6] not in (1, 2, 3) or length > MAX_HEADER_BYTES:
-            raise ValueError("it is not one of NumPy's")
+            raise UserError("it is not one of NumPy's")
         header = ast.literal_eval(file.read(length).decode("utf-8" if start[6] == 3 else "latin-1").strip())
         shape, fortran, descr = header["shape"], header["fortran_order"], header["descr"]
         if not isinstance(shape, tuple) or not all(type(side) is int and 0 <= side < 2**48 for side in shape):
-            raise ValueError(f"shape {shape!r}")
+            raise UserError(f"shape {shape!r}")
         if (
             type(fortran) is not bool
             or not isinstance(descr, str)
             or not re.fullmatch(r"[<>|=][biufcSUOVmM]\d*.*", descr)
         ):
-            raise ValueError(f"type {descr!r}")
+            raise UserError(f"type {descr!r}")
         return Header(member, shape, fortran, np.dtype(descr))
     except (ValueError, TypeError, KeyError, IndexError, SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{where}: its header cannot be read ({one_line(error)[:100]}); save it again") from None
+        raise UserError(f"{where}: its header cannot be read ({one_line(error)[:100]}); save it again") from None
 
 
 def _check_dtype(header: Header, where: str) -> None:
     if header.dtype.hasobject:
-        raise ValueError(f"{where}: holds Python objects, which are never unpickled; save it as a plain uint8 array")
+        raise UserError(f"{where}: holds Python objects, which are never unpickled; save it as a plain uint8 array")
     if header.dtype.kind not in "uifb" or header.dtype.names is not None:
-        raise ValueError(f"{where}: holds values of type {header.dtype}; save it as a plain uint8 array")
+        raise UserError(f"{where}: holds values of type {header.dtype}; save it as a plain uint8 array")
 
 
 def _read_whole(archive: zipfile.ZipFile, header: Header, where: str) -> NDArray[Any]:
     if header.dtype.hasobject:
-        raise ValueError(f"{where}: holds Python objects, which are never unpickled; save it as integers or strings")
+        raise UserError(f"{where}: holds Python objects, which are never unpickled; save it as integers or strings")
     if header.nbytes > MAX_LABEL_BYTES:
-        raise ValueError(f"{where}: has the absurd shape {header.shape} for labels; save one label for each image")
+        raise UserError(f"{where}: has the absurd shape {header.shape} for labels; save one label for each image")
     with _member(archive, header.member, where) as file:
         _read_header(file, header.member, where)
         raw = file.read(header.nbytes)
     if len(raw) < header.nbytes:
-        raise ValueError(f"{where}: is cut short; save it again")
+        raise UserError(f"{where}: is cut short; save it again")
     return np.ndarray(header.shape, header.dtype, raw, order="F" if header.fortran else "C")
 
 
@@ -184,7 +185,7 @@ def _blocks(path: Path, header: Header) -> Iterator[Pixels]:
         whole: NDArray[Any] | None = None
         if header.fortran:
             if header.nbytes > MAX_FORTRAN_BYTES:
-                raise ValueError(f"{where}: is too large in Fortran order; save it with numpy.ascontiguousarray")
+                raise UserError(f"{where}: is too large in Fortran order; save it with numpy.ascontiguousarray")
             whole = np.ndarray(header.shape, header.dtype, file.read(header.nbytes), order="F")
         for start in range(0, count, step):
             rows = min(step, count - start)
@@ -193,18 +194,18 @@ def _blocks(path: Path, header: Header) -> Iterator[Pixels]:
             else:
                 raw = file.read(rows * each)
                 if len(raw) < rows * each:
-                    raise ValueError(f"{where}: is cut short, {start:,} of {count:,} images are there; save it again")
+                    raise UserError(f"{where}: is cut short, {start:,} of {count:,} images are there; save it again")
                 block = np.frombuffer(raw, header.dtype).reshape(rows, *header.shape[1:])
             yield as_pixels(block, layout, where)
         if file.read(1):  # also makes the zip check the member's checksum
-            raise ValueError(f"{where}: goes on after the {count:,} images of its header; save it again")
+            raise UserError(f"{where}: goes on after the {count:,} images of its header; save it again")
 
 
 @contextmanager
 def _member(archive: zipfile.ZipFile, member: str, where: str) -> Iterator[IO[bytes]]:
-    """Opens a member of a zip; whatever goes wrong while reading becomes a ValueError that names the array."""
+    """Opens a member of a zip; whatever goes wrong while reading becomes a UserError that names the array."""
     try:
         with archive.open(member) as file:
             yield file
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise ValueError(f"{where}: is damaged ({one_line(error)}); fetch or save it again") from None
+        raise UserError(f"{where}: is damaged ({one_line(error)}); fetch or save it again") from None

@@ -9,6 +9,7 @@ from gansmith.data.build import Source
 from gansmith.data.folders import Files
 from gansmith.data.images import SUFFIXES
 from gansmith.data.types import Problem, Split
+from gansmith.errors import UserError
 from gansmith.progress import Progress
 from gansmith.text import one_line, printable, slug
 
@@ -21,20 +22,20 @@ def names() -> tuple[str, ...]:
 
 
 def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
-    """One split of what a name (not a derived one's) or a path means. Decodes nothing. Raises ValueError."""
+    """One split of what a name (not a derived one's) or a path means. Decodes nothing. Raises UserError."""
     if isinstance(source, str) and source in builtin.NAMES:
         return builtin.builtin_source(source, split, progress)
     if isinstance(source, str) and not source.strip():
-        raise ValueError(f"data {source!r}: is empty; give a name ({', '.join(names())}) or a path")
+        raise UserError(f"data {source!r}: is empty; give a name ({', '.join(names())}) or a path")
     path = Path(source).expanduser()
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
-        raise ValueError(
+        raise UserError(
             f"{printable(str(source)[:100])}: cannot be looked at ({one_line(error)}); check the path"
         ) from None
     if not exists:
-        raise ValueError(_missing(printable(str(source)), path))
+        raise UserError(_missing(printable(str(source)), path))
     path = path.resolve()
     if folder:
         return _folder(path, split)
@@ -42,17 +43,17 @@ def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({one_line(error)}); check its permissions") from None
+        raise UserError(f"{path}: cannot be read ({one_line(error)}); check its permissions") from None
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return _npz(path, split)
     if suffix == ".zip" or (start == b"PK\x03\x04" and suffix not in (".pt", ".pth", ".docx", ".xlsx")):
         return _zip(path, split)
     if suffix in SUFFIXES:
-        raise ValueError(f"{path}: is a single image; give the folder it is in: {path.parent}")
+        raise UserError(f"{path}: is a single image; give the folder it is in: {path.parent}")
     if idx.is_idx(path):
         return _idx(path, idx.find_by_file(path), split)
-    raise ValueError(f"{path}: is nothing that can be read; give {KINDS_READ}")
+    raise UserError(f"{path}: is nothing that can be read; give {KINDS_READ}")
 
 
 def _missing(given: str, path: Path) -> str:
@@ -72,8 +73,8 @@ def _missing(given: str, path: Path) -> str:
     return f"{given}: there is no such file or folder; {meant}"
 
 
-def _no_split(origin: Path, what: str) -> ValueError:
-    return ValueError(f"{origin}: has no test images; {what}")
+def _no_split(origin: Path, what: str) -> UserError:
+    return UserError(f"{origin}: has no test images; {what}")
 
 
 def _folder(path: Path, split: Split) -> Source:
@@ -100,7 +101,7 @@ def _images(
     """A source of image files from their names; `troubles`: folders that could not be looked into."""
     arrangement = folders.arrange(listed)
     if not any(arrangement.splits.values()):
-        raise ValueError(_no_images(path, kind, listed))
+        raise UserError(_no_images(path, kind, listed))
     if split not in arrangement.splits:
         raise _no_split(path, "put them in a folder test beside a folder train")
     members, test = arrangement.splits[split], arrangement.splits.get("test")
@@ -147,7 +148,7 @@ def _idx(origin: Path, pairs: dict[Split, idx.Pair], split: Split) -> Source:
     if split not in pairs:
         if split == "test":
             raise _no_split(origin, "put t10k-images-idx3-ubyte beside the training images")
-        raise ValueError(f"{origin}: has no training images; put train-images-idx3-ubyte beside the test images")
+        raise UserError(f"{origin}: has no training images; put train-images-idx3-ubyte beside the test images")
     arrays, classes = idx.read_pairs(pairs, split)
     files = [file for pair in pairs.values() for file in (pair.images, pair.labels) if file is not None]
     test = pairs.get("test")

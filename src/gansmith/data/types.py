@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith.errors import UserError
 from gansmith.text import printable
 
 Split = Literal["train", "test"]
@@ -43,7 +44,7 @@ class Problem:
 
 
 def class_of(name: str | int, classes: Sequence[str]) -> int:
-    """The label that a class's name means, or its number, as text too if no name says it; ValueError in one line."""
+    """The label that a class's name means, or its number, as text too if no name says it; UserError in one line."""
     text = str(name).strip()
     if isinstance(name, int) and 0 <= name < len(classes):
         return name
@@ -57,16 +58,16 @@ def class_of(name: str | int, classes: Sequence[str]) -> int:
     near = difflib.get_close_matches(text.lower(), lower, n=2, cutoff=0.5)
     known = ", ".join(classes[:12]) + (f", ... ({len(classes)} in all)" if len(classes) > 12 else "")
     hint = f"did you mean {' or '.join(classes[lower.index(each)] for each in near)}?" if near else f"there are {known}"
-    raise ValueError(f"no class is called {text!r}; {hint}")
+    raise UserError(f"no class is called {text!r}; {hint}")
 
 
 def check_request(split: str, size: Any, fit: str, seed: Any) -> None:
-    """Raise ValueError unless the four arguments that every loader takes make sense."""
+    """Raise UserError unless the four arguments that every loader takes make sense."""
     if split not in ("train", "test"):
-        raise ValueError(f"split {split!r}: use 'train' or 'test'")
+        raise UserError(f"split {split!r}: use 'train' or 'test'")
     if fit not in ("crop", "pad"):
-        raise ValueError(f"fit {fit!r}: use 'crop' or 'pad'")
+        raise UserError(f"fit {fit!r}: use 'crop' or 'pad'")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not MIN_SIDE <= size <= MAX_SIDE):
-        raise ValueError(f"size {size!r}: use a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}")
+        raise UserError(f"size {size!r}: use a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed {seed!r}: use a whole number from 0 to 2**63 - 1")
+        raise UserError(f"seed {seed!r}: use a whole number from 0 to 2**63 - 1")

@@ -14,6 +14,7 @@ from gansmith.doctor import signals
 from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.rules import findings
 from gansmith.doctor.table import Looks, looks
+from gansmith.errors import UserError
 from gansmith.runs import Run, find, rows
 
 LEAST = 3  # looks after warming up, below which nothing can be found
@@ -60,7 +61,7 @@ def examine(where: str | Path | Run, *, out: str | Path = "runs", sheets: bool =
         out: where names are looked up.
         sheets: where there are no signals, look at the sheets of samples, for which the data are loaded.
 
-    Raises ValueError, in one line, when there is no such run or its folder is damaged.
+    Raises UserError, in one line, when there is no such run or its folder is damaged.
     """
     run = where if isinstance(where, Run) else find(where, out=out)
     rows_of = {name: list(rows(run.path / f"{name}.jsonl")) for name in ("metrics", "signals", "quality")}
@@ -88,7 +89,7 @@ def examine(where: str | Path | Run, *, out: str | Path = "runs", sheets: bool =
 
 
 def facts_of(run: Run, last_step: int = 0) -> Facts:
-    """What the rules need to know of a run. Raises ValueError when its folder is damaged."""
+    """What the rules need to know of a run. Raises UserError when its folder is damaged."""
     return Facts(
         recipe=run.recipe,
         steps=run.settings.steps,
@@ -108,7 +109,7 @@ def of_sheets(run: Run) -> list[dict[str, Any]]:
     about, settings = run.data, run.settings
     try:
         dataset = data.load(about.source, size=about.shape[1], fit=about.fit)
-    except ValueError:
+    except UserError:
         return []
     if dataset.fingerprint != about.fingerprint:
         return []

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from gansmith import data, generator, hardware, recipes
 from gansmith.doctor.random_features import Eye, fit_eye, unit
+from gansmith.errors import UserError
 from gansmith.generator import generate
 from gansmith.recipe import Recipe
 from gansmith.training import loop
@@ -122,7 +123,7 @@ def holdout(dataset: data.Dataset, fit: data.Fit) -> data.Dataset | None:
         if not data.test_count(dataset.source):
             return None
         test = data.load(dataset.source, split="test", size=dataset.shape[1], fit=fit)
-    except ValueError:  # training can do without
+    except UserError:  # training can do without
         return None
     return test if test.shape == dataset.shape else None
 

@@ -25,6 +25,7 @@ from gansmith.encoders.network import (
     pools_for,
     randomised,
 )
+from gansmith.errors import UserError
 
 __all__ = ["CHUNK", "Encoded", "Encoder", "builtin", "control", "for_data", "judge", "load", "names"]
 
@@ -107,7 +108,7 @@ class Encoder:
         Computed in float32 and handed out as float64. An image's features depend on that image alone: not on its
         neighbours, nor on how many are asked for at once. Images of another shape than the encoder's are converted
         as :func:`gansmith.encoders.network.converted` says. ``progress(what, done, total)`` hears after each
-        chunk. ValueError for anything that is no such array.
+        chunk. UserError for anything that is no such array.
         """
         images = _checked(images)
         count, architecture = len(images), self.card.architecture
@@ -128,16 +129,16 @@ class Encoder:
         return Encoded(features, logits)
 
     def save(self, path: str | Path) -> Path:
-        """Writes one .safetensors file, whole or not at all. ValueError for another suffix; OSError if it cannot."""
+        """Writes one .safetensors file, whole or not at all. UserError for another suffix; OSError if it cannot."""
         return file.write(Path(path), self.card, self.network)
 
 
 def _checked(images: np.ndarray) -> np.ndarray:
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
         found = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise ValueError(f"images to encode are {found}; give a uint8 array (N, 1 or 3, H, W)")
+        raise UserError(f"images to encode are {found}; give a uint8 array (N, 1 or 3, H, W)")
     if images.shape[1] not in (1, 3) or min(images.shape[2:]) < 1:
-        raise ValueError(f"images to encode have shape {images.shape}; give (N, 1 or 3, H, W)")
+        raise UserError(f"images to encode have shape {images.shape}; give (N, 1 or 3, H, W)")
     return images
 
 
@@ -147,34 +148,34 @@ def names() -> tuple[str, ...]:
 
 
 def builtin(name: str) -> Encoder:
-    """The shipped encoder for "mnist" or "fashion-mnist". ValueError for another name."""
+    """The shipped encoder for "mnist" or "fashion-mnist". UserError for another name."""
     return _shipped(name, "")
 
 
 def judge(name: str) -> Encoder:
-    """A second classifier of the same data, trained independently of :func:`builtin`. ValueError for another name."""
+    """A second classifier of the same data, trained independently of :func:`builtin`. UserError for another name."""
     return _shipped(name, "-judge")
 
 
 def load(path: str | Path) -> Encoder:
-    """An encoder's .safetensors file, such as `gansmith encoder train` writes. ValueError in one line for all else."""
+    """An encoder's .safetensors file, such as `gansmith encoder train` writes. UserError in one line for all else."""
     return Encoder(*file.read(Path(path)))
 
 
 @cache
 def _shipped(name: str, suffix: str) -> Encoder:
     if name not in _NAMES:
-        raise ValueError(f"no encoder is shipped for {name}: choose {' or '.join(_NAMES)}, or train one")
+        raise UserError(f"no encoder is shipped for {name}: choose {' or '.join(_NAMES)}, or train one")
     return load(SHIPPED / f"{name}{suffix}.safetensors")
 
 
 def control(shape: Sequence[int]) -> Encoder:
     """A convolutional network with random weights, always the same for images of a shape (C, H, W); it has no logits.
 
-    What only a trained encoder sees and this one does not is suspect. ValueError for a shape that images do not have.
+    What only a trained encoder sees and this one does not is suspect. UserError for a shape that images do not have.
     """
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape[1:]) < MIN_SIDE:
-        raise ValueError(f"shape {tuple(shape)}: give (1 or 3, H, W) with sides of {MIN_SIDE} or more")
+        raise UserError(f"shape {tuple(shape)}: give (1 or 3, H, W) with sides of {MIN_SIDE} or more")
     return _control(own_shape((int(shape[0]), int(shape[1]), int(shape[2]))))
 
 

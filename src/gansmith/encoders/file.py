@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from gansmith.encoders.network import Architecture, Network, blank
+from gansmith.errors import UserError
 from gansmith.files import write_bytes
 
 KEY = "gansmith-encoder"
@@ -33,7 +34,7 @@ class Test(BaseModel):
     @model_validator(mode="after")
     def _no_more_than_all(self) -> "Test":
         if self.correct > self.images:
-            raise ValueError("more right answers than questions")
+            raise UserError("more right answers than questions")
         return self
 
 
@@ -56,7 +57,7 @@ class Card(BaseModel):
     @model_validator(mode="after")
     def _a_name_for_each_class(self) -> "Card":
         if len(self.classes) != self.architecture.classes:
-            raise ValueError("its classes are not as many as its logits")
+            raise UserError("its classes are not as many as its logits")
         return self
 
     def with_digest(self, network: Network) -> "Card":
@@ -65,11 +66,11 @@ class Card(BaseModel):
 
 
 def stored(network: Network) -> dict[str, torch.Tensor]:
-    """A network's weights as a file holds them: float16. Raises ValueError if one is not finite in float16."""
+    """A network's weights as a file holds them: float16. Raises UserError if one is not finite in float16."""
     result = {name: tensor.detach().cpu().half().contiguous() for name, tensor in network.state_dict().items()}
     for name, tensor in result.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"the encoder's {name} is not finite; train it anew with another seed")
+            raise UserError(f"the encoder's {name} is not finite; train it anew with another seed")
     return result
 
 
@@ -83,63 +84,63 @@ def digest(architecture: Architecture, tensors: dict[str, torch.Tensor]) -> str:
 
 
 def write(path: Path, card: Card, network: Network) -> Path:
-    """Writes the file whole or not at all. ValueError for another suffix; OSError if it cannot be."""
+    """Writes the file whole or not at all. UserError for another suffix; OSError if it cannot be."""
     check_target(path)
     write_bytes(path, save(stored(network), metadata={KEY: card.model_dump_json()}))
     return path
 
 
 def check_target(path: Path) -> None:
-    """Raises ValueError unless an encoder can be written to this name."""
+    """Raises UserError unless an encoder can be written to this name."""
     if path.suffix != ".safetensors":
-        raise ValueError(f"{path}: an encoder is a .safetensors file; give it a name that ends so")
+        raise UserError(f"{path}: an encoder is a .safetensors file; give it a name that ends so")
     if path.is_dir():
-        raise ValueError(f"{path}: is a folder; name a file in it")
+        raise UserError(f"{path}: is a folder; name a file in it")
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError unless an encoder can be called this."""
+    """Raises UserError unless an encoder can be called this."""
     if not re.fullmatch(NAME, name):
-        raise ValueError(f"an encoder's name is of lower case letters, digits and hyphens, 80 at most; {name!r} is not")
+        raise UserError(f"an encoder's name is of lower case letters, digits and hyphens, 80 at most; {name!r} is not")
 
 
 def read(path: Path) -> tuple[Card, Network]:
-    """The card and the network, in float32 and inference mode. ValueError, in one line, for anything else."""
+    """The card and the network, in float32 and inference mode. UserError, in one line, for anything else."""
     if not path.is_file():
-        raise ValueError(f"{path}: no encoder here; `gansmith encoder train DATA -o {path}` makes one")
+        raise UserError(f"{path}: no encoder here; `gansmith encoder train DATA -o {path}` makes one")
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: is larger than {MAX_BYTES >> 20} MB, which no encoder is")
+        raise UserError(f"{path}: is larger than {MAX_BYTES >> 20} MB, which no encoder is")
     try:
         return _read(path)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{path}: is no encoder that can be read ({where or 'card'}: {first['msg']})") from None
+        raise UserError(f"{path}: is no encoder that can be read ({where or 'card'}: {first['msg']})") from None
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: is no encoder that can be read ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path}: is no encoder that can be read ({' '.join(str(error).split())})") from None
 
 
 def _read(path: Path) -> tuple[Card, Network]:
     with safe_open(path, "pt") as file:
         text = (file.metadata() or {}).get(KEY)
         if text is None:
-            raise ValueError("it is a safetensors file, but not one of an encoder")
+            raise UserError("it is a safetensors file, but not one of an encoder")
         if len(text) > MAX_CARD:
-            raise ValueError("its card is too long")
+            raise UserError("its card is too long")
         card = Card.model_validate_json(text)
         network = blank(card.architecture)
         wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         if set(file.keys()) != set(wanted):
-            raise ValueError("its tensors are not those of its architecture")
+            raise UserError("its tensors are not those of its architecture")
         tensors = {}
         for name, shape in wanted.items():
             part = file.get_slice(name)
             if tuple(part.get_shape()) != shape or part.get_dtype() != "F16":
-                raise ValueError(f"{name} is {part.get_dtype()} {tuple(part.get_shape())}, not F16 {shape}")
+                raise UserError(f"{name} is {part.get_dtype()} {tuple(part.get_shape())}, not F16 {shape}")
             tensors[name] = file.get_tensor(name)
             if not bool(torch.isfinite(tensors[name]).all()):
-                raise ValueError(f"{name} holds values that are not finite")
+                raise UserError(f"{name} holds values that are not finite")
     if digest(card.architecture, tensors) != card.digest:
-        raise ValueError("its weights are not those that its digest names: altered or damaged")
+        raise UserError("its weights are not those that its digest names: altered or damaged")
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return card, network

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gansmith.errors import UserError
+
 MIN_SIDE, MAX_SIDE = 8, 64
 """Pixels; larger images are shrunk to the greatest before they are encoded."""
 MOST_CLASSES = 10_000
@@ -43,9 +45,9 @@ class Architecture(BaseModel):
     @model_validator(mode="after")
     def _possible(self) -> "Architecture":
         if self.channels == 2:
-            raise ValueError("takes images of 2 channels; there are grey (1) and RGB (3)")
+            raise UserError("takes images of 2 channels; there are grey (1) and RGB (3)")
         if self.pools > len(self.widths) or min(self.height, self.width) >> self.pools < 2:
-            raise ValueError("pools more often than its convolutions or its size allow")
+            raise UserError("pools more often than its convolutions or its size allow")
         return self
 
     @property

@@ -23,6 +23,7 @@ from gansmith.encoders.network import (
     own_shape,
     pools_for,
 )
+from gansmith.errors import UserError
 
 BATCH = 250
 MINIMUM_PER_CLASS = 4
@@ -86,18 +87,18 @@ def held_out(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
 
 
 def check(labels: NDArray[np.int64] | None, classes: Sequence[str], name: str) -> None:
-    """Raises ValueError, in one line, if an encoder cannot be trained on images of these labels."""
+    """Raises UserError, in one line, if an encoder cannot be trained on images of these labels."""
     if labels is None:
-        raise ValueError(f"{name}: has no labels; put the images in one sub-folder per class, or measure with control")
+        raise UserError(f"{name}: has no labels; put the images in one sub-folder per class, or measure with control")
     counts = np.bincount(labels, minlength=len(classes))
     if np.count_nonzero(counts) < 2:
-        raise ValueError(f"{name}: has only one class; an encoder learns to tell two or more apart")
+        raise UserError(f"{name}: has only one class; an encoder learns to tell two or more apart")
     if len(classes) > MOST_CLASSES:
-        raise ValueError(f"{name}: has {len(classes):,} classes; an encoder tells {MOST_CLASSES:,} apart at most")
+        raise UserError(f"{name}: has {len(classes):,} classes; an encoder tells {MOST_CLASSES:,} apart at most")
     poor = [(int(count), each) for count, each in zip(counts, classes, strict=True) if count < MINIMUM_PER_CLASS]
     if poor:
         count, each = min(poor)
-        raise ValueError(
+        raise UserError(
             f"{name}: only {count} images of class {each!r}; give {MINIMUM_PER_CLASS} or more of each class"
         )
 
@@ -161,7 +162,7 @@ def _plain(value: object) -> str | int | float | bool:
 
 def _architecture(images: np.ndarray, course: Course, classes: int) -> Architecture:
     if min(images.shape[2:]) < MIN_SIDE:
-        raise ValueError(f"images of shape {images.shape[1:]}: an encoder takes sides of {MIN_SIDE} pixels or more")
+        raise UserError(f"images of shape {images.shape[1:]}: an encoder takes sides of {MIN_SIDE} pixels or more")
     channels, height, width = own_shape((images.shape[1], images.shape[2], images.shape[3]))
     some = images[np.linspace(0, len(images) - 1, min(len(images), 10_000)).astype(int)]
     mean, spread = some.mean() / 255, max(some.std() / 255, 0.01)
@@ -201,7 +202,7 @@ def _learn(
             _, logits = network(pixels)
         loss = F.cross_entropy(logits.float(), targets[chosen], label_smoothing=course.smoothing)
         if not math.isfinite(loss.item()):
-            raise ValueError(f"training the encoder diverged at step {step + 1}; try another --seed")
+            raise UserError(f"training the encoder diverged at step {step + 1}; try another `seed`")
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

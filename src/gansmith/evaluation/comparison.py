@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gansmith.errors import UserError
 from gansmith.evaluation import wording
 from gansmith.evaluation.report import Figure, Report, deviation
 
@@ -61,14 +62,14 @@ def compare(reports: Sequence[Report]) -> Comparison:
 
     Reports of the same recipe, data and length but different training seeds are one group.
 
-    Raises ValueError for fewer than two reports, or measured by different protocols.
+    Raises UserError for fewer than two reports, or measured by different protocols.
     """
     if len(reports) < 2:
-        raise ValueError("compare needs two runs or more")
+        raise UserError("compare needs two runs or more")
     first = reports[0]
     for other in reports[1:]:
         if not first.protocol.same_as(other.protocol):
-            raise ValueError(
+            raise UserError(
                 f"{first.subject.name} and {other.subject.name} were measured differently, and cannot be compared: "
                 f"{_difference(first, other)}"
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith.errors import UserError
 from gansmith.generator import Generator
 
 if TYPE_CHECKING:
@@ -68,15 +69,15 @@ def make(generator: Generator, dataset: "Dataset", *, rounds: int = 20, seed: in
         seed: of the coin, of the choice of real images, and of the generated ones.
 
     Raises:
-        ValueError: one line: absurd numbers, or images of another shape.
+        UserError: one line: absurd numbers, or images of another shape.
     """
     if not 1 <= rounds <= MOST_ROUNDS:
-        raise ValueError(f"--rounds {rounds}: ask for 1 to {MOST_ROUNDS}")
+        raise UserError(f"`rounds` {rounds}: ask for 1 to {MOST_ROUNDS}")
     if seed < 0:
-        raise ValueError(f"--seed {seed}: must not be negative")
+        raise UserError(f"`seed` {seed}: must not be negative")
     shape = (generator.recipe.channels, generator.recipe.size, generator.recipe.size)
     if dataset.shape != shape:
-        raise ValueError(f"{dataset.name}: its images are {dataset.shape}, the generator's {shape}; they must be alike")
+        raise UserError(f"{dataset.name}: its images are {dataset.shape}, the generator's {shape}; they must be alike")
     rng = np.random.default_rng([seed, 0x9012])
     forged = rng.random(rounds) < 0.5
     real = rng.choice(len(dataset), rounds, replace=rounds > len(dataset))
@@ -85,9 +86,9 @@ def make(generator: Generator, dataset: "Dataset", *, rounds: int = 20, seed: in
 
 
 def score(quiz: Quiz, answers: Sequence[bool]) -> Score:
-    """The score of answers to the first rounds: True for forged. Raises ValueError for none, or too many."""
+    """The score of answers to the first rounds: True for forged. Raises UserError for none, or too many."""
     if not 1 <= len(answers) <= len(quiz):
-        raise ValueError(f"{len(answers)} answers for {len(quiz)} rounds: nothing to score")
+        raise UserError(f"{len(answers)} answers for {len(quiz)} rounds: nothing to score")
     said, forged = np.array(answers, bool), quiz.forged[: len(answers)]
     right = int((said == forged).sum())
     return Score(len(said), right, chance(right, len(said)), int((forged & ~said).sum()), int(forged.sum()))

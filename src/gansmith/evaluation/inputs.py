@@ -14,6 +14,7 @@ from gansmith import data, runs
 from gansmith.data import Dataset, Fit, sources
 from gansmith.data.folders import Files
 from gansmith.data.images import UnusableError, decode, quiet_decoders, squared
+from gansmith.errors import UserError
 from gansmith.evaluation.reference import BLOCK
 from gansmith.evaluation.report import Subject
 from gansmith.generator import Generator
@@ -74,7 +75,7 @@ def resolve(
 ) -> Made | Path | np.ndarray:
     """What a source is: a generator, the path of images, or images.
 
-    Raises ValueError, in one line, when there is no such thing.
+    Raises UserError, in one line, when there is no such thing.
     """
     if isinstance(source, np.ndarray):
         return source
@@ -87,7 +88,7 @@ def resolve(
         return _of_folder(path, which=which, device=device)
     if path.exists() and not (path / "run.json").exists() and path.name != "last":
         if which == "best":
-            raise ValueError(f"{path}: holds images, not checkpoints; leave --best out")
+            raise UserError(f"{path}: holds images, not checkpoints; leave `best` out")
         return path
     return of_run(runs.find(source, out=out), which=which, device=device)
 
@@ -157,7 +158,7 @@ def size_of(path: Path, progress: Progress | None = None) -> int | None:
 def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
     """All images of a folder, .zip, .npz or IDX file, copies too, brought to the shape of the real ones.
 
-    Raises ValueError, in one line, when there are none, or values that are no pixels, such as NaN.
+    Raises UserError, in one line, when there are none, or values that are no pixels, such as NaN.
     """
     source = sources.find(path, "train", progress)
     subject = Subject(name=str(path), kind="images")
@@ -165,7 +166,7 @@ def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
     if not isinstance(content, Files):
         blocks = list(content.blocks())
         if not blocks:
-            raise ValueError(f"{path}: holds no images; give {LEAST} or more")
+            raise UserError(f"{path}: holds no images; give {LEAST} or more")
         return fitted(np.concatenate(blocks), like, subject)
     size, wanted = like.shape[1], like.shape[0]
     ticker = Ticker(progress, f"reading {path.name}", len(content.members))
@@ -186,7 +187,7 @@ def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
                 found.append(channels(picture.pixels[None], wanted)[0])
             ticker(done + 1)
     if not found:
-        raise ValueError(f"{path}: none of its {len(content.members):,} files can be used ({troubles[0]})")
+        raise UserError(f"{path}: none of its {len(content.members):,} files can be used ({troubles[0]})")
     notes = [f"{len(troubles):,} files cannot be used, such as {troubles[0]}"] if troubles else []
     if resized:
         notes.append(f"{resized:,} images were resized to {size}x{size}, as {like.name} is")
@@ -201,7 +202,7 @@ _GREYED = "the images are RGB and {} is grey: they are measured as grey, and the
 def fitted(images: np.ndarray, like: Dataset, subject: Subject) -> Images:
     """Images uint8 (N, C, H, W) brought to the shape of the real ones, with a note where that changed them."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not images.size:
-        raise ValueError(f"{subject.name}: images are {images.dtype} {images.shape}; give uint8 (N, 1 or 3, H, W)")
+        raise UserError(f"{subject.name}: images are {images.dtype} {images.shape}; give uint8 (N, 1 or 3, H, W)")
     wanted, size = like.shape[:2]
     notes = []
     if images.shape[1] == 3 and wanted == 1:

@@ -11,6 +11,7 @@ from gansmith import generator as sampling
 from gansmith.data import Dataset, Fit
 from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoder
+from gansmith.errors import UserError
 from gansmith.evaluation import reference
 from gansmith.metrics.frechet import Gaussian, frechet
 from gansmith.progress import Progress
@@ -77,13 +78,13 @@ def encoder_of(train: Dataset) -> Encoder:
 def yardstick(train: Dataset, *, fit: Fit = "crop", progress: Progress | None = None) -> Yardstick:
     """For images like these; what it needs of the real ones is kept in the cache.
 
-    Raises ValueError, in one line, when there are too few images.
+    Raises UserError, in one line, when there are too few images.
     """
     encoder = encoder_of(train)
     split = reference.divide(train, reference.heldout(train, fit=fit, progress=progress), SAMPLES, against=AGAINST)
     wanted = encoder.dimensions + 1
     if min(len(split.real), split.count) < wanted:
-        raise ValueError(f"{train.name}: too few images to measure quality: {4 * wanted:,} would do")
+        raise UserError(f"{train.name}: too few images to measure quality: {4 * wanted:,} would do")
     key = reference.key_of(
         what="yardstick",
         encoder=encoder.full_name,
@@ -135,10 +136,10 @@ def choose(
 ) -> Measuring:
     """How a training is to be measured: every ``asked`` steps, never for 0, as often as is cheap for None.
 
-    Raises ValueError when it was asked for and cannot be.
+    Raises UserError when it was asked for and cannot be.
     """
     if asked is not None and asked < 0:
-        raise ValueError(f"--evaluate-every {asked}: give a number of steps, or 0 for never")
+        raise UserError(f"`evaluate_every` {asked}: give a number of steps, or 0 for never")
     if asked == 0:
         return Measuring(why="as asked for")
     try:
@@ -148,9 +149,9 @@ def choose(
         if not every:
             return Measuring(why="it would take more than 5 % of so short a training; --evaluate-every STEPS measures")
         return Measuring(every, yardstick(train, fit=fit, progress=progress))
-    except ValueError as error:
+    except UserError as error:
         if asked:
-            raise ValueError(f"--evaluate-every {asked}: {error}") from None
+            raise UserError(f"`evaluate_every` {asked}: {error}") from None
         return Measuring(why=str(error))
 
 
@@ -190,7 +191,7 @@ def protocol(run: Run) -> Protocol | None:
     """What a run's quality curve means; None if it has none, or one that cannot be read."""
     try:
         return Protocol(**files.read_json(run.path / "quality.json"))
-    except (ValueError, TypeError):
+    except (UserError, TypeError):
         return None
 
 

@@ -12,6 +12,7 @@ from gansmith.data import Dataset
 from gansmith.data.build import SizeNeededError
 from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoder
+from gansmith.errors import UserError
 from gansmith.evaluation import floors as real_side
 from gansmith.evaluation import gallery, inputs, reference, scores, wording
 from gansmith.evaluation.floors import Ticks
@@ -67,7 +68,7 @@ def evaluate(
         progress: told how long work gets on.
 
     Raises:
-        ValueError: one line: no such thing, unknown data, fewer than 16 images, or images that cannot be measured.
+        UserError: one line: no such thing, unknown data, fewer than 16 images, or images that cannot be measured.
     """
     return measure(
         inputs.resolve(source, which=which, out=out, device=device),
@@ -92,9 +93,9 @@ def measure(
 ) -> Measured:
     """As :func:`evaluate`, of something resolved; and its gallery. Writes only to the cache."""
     if samples is not None and samples < LEAST:
-        raise ValueError(f"--samples {samples}: give {LEAST} or more; the default is {SAMPLES:,}")
+        raise UserError(f"`samples` {samples}: give {LEAST} or more; the default is {SAMPLES:,}")
     if seeds < 1 or seed < 0:
-        raise ValueError(f"--seed {seed}, {seeds} seeds: the seed may not be negative, and there is at least one")
+        raise UserError(f"`seed` {seed}, {seeds} seeds: the seed may not be negative, and there is at least one")
     train, test = _real_images(what, data, progress)
     given = _given(what, train, progress)
     wanted = samples or SAMPLES
@@ -102,7 +103,7 @@ def measure(
         wanted = min(wanted, len(given.images))
     split = reference.divide(train, test, wanted)
     if min(split.count, len(split.real)) < LEAST:
-        raise ValueError(
+        raise UserError(
             f"{wording.named(given.subject)}: {split.count} images cannot be measured; give {LEAST} or more"
         )
     eyes = real_side.eyes_for(train, encoder)
@@ -161,7 +162,7 @@ def kept(
         return None
     try:
         report = Report.read(run.path / FILE)
-    except ValueError:
+    except UserError:
         return None
     told = report.protocol
     same = (
@@ -181,22 +182,22 @@ def _real_images(
         recipe = what.generator.recipe
         known = Reference(data, recipe.size) if data is not None else what.reference
         if known is None:
-            raise ValueError(f"{what.subject.name}: name the real images that it imitates, such as --data mnist")
+            raise UserError(f"{what.subject.name}: name the real images that it imitates, such as `data` mnist")
         train, test = reference.load(known.source, size=recipe.size, fit=known.fit, progress=progress)
         if known.fingerprint is not None and train.fingerprint != known.fingerprint:
-            raise ValueError(
+            raise UserError(
                 f"{known.source}: the data changed since {what.subject.name} was trained; restore them, or name others "
-                "with --data"
+                "with `data`"
             )
         if train.shape[0] != recipe.channels:
             colour = {1: "grey", 3: "RGB"}
-            raise ValueError(
+            raise UserError(
                 f"{train.name} is {colour[train.shape[0]]}, but {what.subject.name} makes {colour[recipe.channels]} "
-                "images; name other real images with --data"
+                "images; name other real images with `data`"
             )
         return train, test
     if data is None:
-        raise ValueError("images: name the real images that they imitate, such as --data mnist")
+        raise UserError("images: name the real images that they imitate, such as `data` mnist")
     try:
         return reference.load(data, size=None, progress=progress)
     except SizeNeededError:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gansmith import data, runs
 from gansmith.data import Dataset, Fit
 from gansmith.encoders.encoder import Encoder
+from gansmith.errors import UserError
 from gansmith.evaluation import reference
 from gansmith.generator import Generator
 from gansmith.progress import Progress
@@ -24,23 +25,23 @@ def dataset_of(
         source: other data, by name or path.
         progress: told about long work with data.
 
-    Raises ValueError in one line where nobody knows the data, or they have other channels.
+    Raises UserError in one line where nobody knows the data, or they have other channels.
     """
     fit: Fit = "crop"
     known = None
     if source is None and (Path(where) / "model.safetensors").exists():
         source = str(generator.about.get("data", ""))
         if source not in data.names():
-            raise ValueError(f"{where}: an exported generator does not say where its data are; name them with --data")
+            raise UserError(f"{where}: an exported generator does not say where its data are; name them with `data`")
     elif source is None:
         facts = runs.find(where).data
         source, fit, known = facts.source, facts.fit, facts.fingerprint
     found = data.load(source, size=generator.recipe.size, fit=fit, progress=progress)
     if known not in (None, found.fingerprint):
-        raise ValueError(f"{source}: the data changed since training began; restore them, or name others with --data")
+        raise UserError(f"{source}: the data changed since training began; restore them, or name others with `data`")
     if found.shape[0] != generator.recipe.channels:
-        raise ValueError(
-            f"{source}: has {found.shape[0]} channels, the generator {generator.recipe.channels}; name other --data"
+        raise UserError(
+            f"{source}: has {found.shape[0]} channels, the generator {generator.recipe.channels}; name other `data`"
         )
     return found, fit
 

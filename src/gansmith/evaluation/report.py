@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from gansmith.errors import UserError
 from gansmith.files import read_json, write_json
 from gansmith.recipe import Value, explain
 
@@ -132,11 +133,11 @@ class Report(Value):
 
     @classmethod
     def read(cls, path: str | Path) -> "Report":
-        """What :meth:`save` wrote. Raises ValueError in one line for anything else."""
+        """What :meth:`save` wrote. Raises UserError in one line for anything else."""
         try:
             return cls.model_validate(read_json(Path(path)))
         except ValidationError as error:
-            raise ValueError(f"{path}: is no evaluation that can be read ({explain(error)})") from None
+            raise UserError(f"{path}: is no evaluation that can be read ({explain(error)})") from None
 
 
 def deviation(values: tuple[float, ...]) -> float:

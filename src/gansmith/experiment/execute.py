@@ -18,6 +18,7 @@ from gansmith.data import on_device
 from gansmith.doctor import plot as doctor_picture
 from gansmith.doctor import signals
 from gansmith.doctor.examination import examine
+from gansmith.errors import UserError
 from gansmith.evaluation import online
 from gansmith.experiment import artifacts, environment
 from gansmith.experiment.prepare import Job, prepare, prepare_resume
@@ -45,7 +46,7 @@ def execute(job: Job, *, observers: Sequence[Observer] = (), started: Callable[[
 
     Raises:
         DivergenceError: with the last good checkpoint named.
-        ValueError: the folder cannot be written, or the disk is full.
+        UserError: the folder cannot be written, or the disk is full.
     """
     torch.set_num_threads(job.choice.threads)
     torch.backends.cudnn.deterministic = True
@@ -64,7 +65,7 @@ def execute(job: Job, *, observers: Sequence[Observer] = (), started: Callable[[
                 raise errors.DivergenceError(f"training diverged: {error}; {name}; try a lower learning rate") from None
             except OSError as error:
                 good = checkpoint.newest(run.checkpoints, [])
-                raise ValueError(
+                raise UserError(
                     f"{run.path}: cannot be written ({error.strerror}); last good checkpoint: {good}"
                 ) from None
             finish(run, job.dataset, "finished" if ended else "interrupted")
@@ -91,7 +92,7 @@ def resume(where: str | Path, *, observers: Sequence[Observer] = (), **arguments
 def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrupted"]) -> None:
     """Exports the generator of the newest checkpoint and draws the run's pictures and report.
 
-    Raises ValueError when the folder cannot be written.
+    Raises UserError when the folder cannot be written.
     """
     try:
         generator = from_checkpoint(run)
@@ -101,9 +102,7 @@ def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrup
         doctor_picture.draw(examine(run, sheets=False))
         write_report(run.path)  # last: a run is finished once this is there
     except OSError as error:
-        raise ValueError(
-            f"{run.path}: the pictures cannot be written ({error.strerror}); --resume draws them"
-        ) from None
+        raise UserError(f"{run.path}: the pictures cannot be written ({error.strerror}); `resume` draws them") from None
 
 
 def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Observer]) -> bool:
@@ -188,7 +187,7 @@ def _create(job: Job) -> Run:
     except BaseException as error:
         shutil.rmtree(run.path, ignore_errors=True)
         if isinstance(error, OSError):
-            raise ValueError(f"--out {job.out}: cannot be written ({error.strerror}); name another folder") from None
+            raise UserError(f"`out` {job.out}: cannot be written ({error.strerror}); name another folder") from None
         raise
     return run
 
@@ -205,7 +204,7 @@ def _rewind(job: Job, run: Run) -> Run:
         checkpoint.prune(run.checkpoints, beyond=job.start_step, keep=() if best is None else (best[0],))
         _write_settings(job, run)
     except OSError as error:
-        raise ValueError(f"{run.path}: cannot be written ({error.strerror})") from None
+        raise UserError(f"{run.path}: cannot be written ({error.strerror})") from None
     return Run(run.path)
 
 
@@ -224,7 +223,7 @@ def _alone(run: Run) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ValueError(f"{run.path} is being trained by another process; stop it first") from None
+            raise UserError(f"{run.path} is being trained by another process; stop it first") from None
         yield
 
 

@@ -11,6 +11,7 @@ import torch
 
 from gansmith import cpu_speed, data, files, hardware, recipes, runs
 from gansmith.doctor import signals
+from gansmith.errors import UserError
 from gansmith.evaluation import online
 from gansmith.experiment import environment
 from gansmith.progress import Progress
@@ -101,10 +102,10 @@ def prepare(
         progress: told how data decoding gets on.
 
     Raises:
-        ValueError: one line saying what is wrong, where, and what to do.
+        UserError: one line saying what is wrong, where, and what to do.
     """
     if not isinstance(recipe, str | Recipe):
-        raise ValueError(f"recipe {recipe!r}: give a name, such as mlp, or a Recipe")
+        raise UserError(f"recipe {recipe!r}: give a name, such as mlp, or a Recipe")
     value = recipes.get(recipe) if isinstance(recipe, str) else recipe
     changes = dict(overrides or {})
     if steps is not None:
@@ -114,16 +115,16 @@ def prepare(
     value = value.override(changes)
     recipes.entry(value.name)
     if steps is not None and minutes is not None:
-        raise ValueError("--steps and --minutes: give one of them")
+        raise UserError("`steps` and `minutes`: give one of them")
     _check(seed, minutes, sanity_steps)
-    asked = {"sheet-every": sheet_every, "log-every": log_every, "checkpoint-every": checkpoint_every}
-    for flag, every in asked.items():
-        _interval(flag, every, 1)
+    asked = {"sheet_every": sheet_every, "log_every": log_every, "checkpoint_every": checkpoint_every}
+    for name, every in asked.items():
+        _interval(name, every, 1)
     hardware.choose(device, precision, threads, gflop=0, fast=fast)  # complains before the data are read
     dataset = data.load(source, size=value.size, fit=fit, progress=progress)
     channels = dataset.shape[0]
     if "channels" in changes and value.channels != channels:
-        raise ValueError(f"channels = {value.channels}, but {dataset.name} has {channels}; leave channels out")
+        raise UserError(f"channels = {value.channels}, but {dataset.name} has {channels}; leave channels out")
     value = value.override(channels=channels, classes=_classes(value, dataset))
     data.Batches(dataset, value.batch_size, seed)  # raises if the data are too few
     choice = hardware.choose(
@@ -131,7 +132,7 @@ def prepare(
     )
     per_step = _time_step(value, choice)
     expected = value.steps if minutes is None else max(1, int(minutes * 60 / per_step))
-    saved = _interval("checkpoint-every", checkpoint_every, round(expected / SHEETS))
+    saved = _interval("checkpoint_every", checkpoint_every, round(expected / SHEETS))
     measuring = online.choose(
         dataset,
         value,
@@ -147,9 +148,9 @@ def prepare(
         steps=value.steps if minutes is None else None,
         minutes=minutes,
         sheet_every=_interval(
-            "sheet-every", sheet_every, expected // SHEETS if minutes is None else _round(expected / SHEETS)
+            "sheet_every", sheet_every, expected // SHEETS if minutes is None else _round(expected / SHEETS)
         ),
-        log_every=_interval("log-every", log_every, min(LOG_EVERY, expected)),
+        log_every=_interval("log_every", log_every, min(LOG_EVERY, expected)),
         checkpoint_every=saved,
         evaluate_every=measuring.every,
         sanity_steps=sanity_steps,
@@ -160,7 +161,7 @@ def prepare(
         animation="samples.gif" if gif else "samples.webp",
         signals_every=signals.interval(value, device=choice.device, precision=choice.precision)
         if signals_every is None
-        else signals_every and _interval("signals-every", signals_every, 0),
+        else signals_every and _interval("signals_every", signals_every, 0),
     )
     plan = _plan(settings, minutes)
     same = tuple(_unfinished(Path(out), value, dataset, seed))
@@ -176,7 +177,7 @@ def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, seed: int) -> 
             same = (run.recipe, run.data.fingerprint, run.settings.seed) == (recipe, dataset.fingerprint, seed)
             if same and not run.finished and run.state != "diverged":  # which would only diverge again
                 yield f"{run.path}, begun the same way, is unfinished; to go on with it: --resume {run.name}"
-        except ValueError:  # a damaged run is nobody's business here
+        except UserError:  # a damaged run is nobody's business here
             continue
 
 
@@ -205,10 +206,10 @@ def prepare_resume(
         progress: told how data decoding gets on.
 
     Raises:
-        ValueError: one line: no such run, data that changed, no whole checkpoint, or nothing left to do.
+        UserError: one line: no such run, data that changed, no whole checkpoint, or nothing left to do.
     """
     if steps is not None and minutes is not None:
-        raise ValueError("--steps and --minutes: give one of them")
+        raise UserError("`steps` and `minutes`: give one of them")
     _check(0, minutes, 0)
     run = runs.find(where, out=out)
     about = run.data
@@ -216,14 +217,14 @@ def prepare_resume(
     newest = checkpoint.newest(run.checkpoints, warnings)
     at = checkpoint.state(newest) if newest else {"step": 0, "metrics_bytes": 0}
     if newest is None and any(run.checkpoints.glob("step-*")):
-        raise ValueError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
+        raise UserError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
     if recorder.lacks_metrics(run, at["metrics_bytes"]):
         warnings.append(f"metrics.jsonl lacks rows up to step {at['step']}: its plots will start there")
     settings, left = _end(run, at["step"], steps, minutes)
     recipe = run.recipe if settings.steps is None else run.recipe.override(steps=settings.steps)
     dataset = data.load(source or about.source, size=recipe.size, fit=about.fit, progress=progress)
     if dataset.fingerprint != about.fingerprint:
-        raise ValueError(f"{dataset.source}: the data changed since {run.name} began; restore them or start a new run")
+        raise UserError(f"{dataset.source}: the data changed since {run.name} began; restore them or start a new run")
     choice = hardware.choose(
         device or settings.device,
         precision or settings.precision,
@@ -281,11 +282,9 @@ def _end(run: Run, start: int, steps: int | None, minutes: float | None) -> tupl
     left = None if settings.minutes is None else settings.minutes - before
     done = start >= settings.steps if settings.steps is not None else left is not None and left <= 0
     if done and run.finished:
-        raise ValueError(
-            f"{run.path} is finished at step {start}; ask for more with --steps {2 * start} or --minutes 1"
-        )
+        raise UserError(f"{run.path} is finished at step {start}; ask for more with `steps` {2 * start} or `minutes` 1")
     if settings.steps is not None and settings.steps < start:
-        raise ValueError(f"--steps {settings.steps}: {run.path} is at step {start} already; ask for more")
+        raise UserError(f"`steps` {settings.steps}: {run.path} is at step {start} already; ask for more")
     return settings, left
 
 
@@ -304,18 +303,18 @@ def _differences(run: Run, choice: hardware.Choice) -> list[str]:
 
 def _check(seed: int, minutes: float | None, sanity_steps: int) -> None:
     if not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"--seed {seed}: give a whole number from 0 to 2**63 - 1")
+        raise UserError(f"`seed` {seed}: give a whole number from 0 to 2**63 - 1")
     if minutes is not None and not 0 < minutes <= 60 * 24 * 365:
-        raise ValueError(f"--minutes {minutes}: give more than 0 and at most a year")
+        raise UserError(f"`minutes` {minutes}: give more than 0 and at most a year")
     if not 0 <= sanity_steps <= 100_000:
-        raise ValueError(f"--sanity-steps {sanity_steps}: give 0 to 100,000")
+        raise UserError(f"`sanity_steps` {sanity_steps}: give 0 to 100,000")
 
 
-def _interval(flag: str, asked: int | None, default: int) -> int:
+def _interval(name: str, asked: int | None, default: int) -> int:
     if asked is None:
         return max(1, default)
     if asked < 1:
-        raise ValueError(f"--{flag} {asked}: give a number of steps, at least 1")
+        raise UserError(f"`{name}` {asked}: give a number of steps, at least 1")
     return asked
 
 
@@ -324,9 +323,9 @@ def _classes(recipe: Recipe, dataset: data.Dataset) -> int:
     if recipe.conditional == "none":
         return 0
     if dataset.labels is None:
-        raise ValueError(f"--conditional: {dataset.name} has no labels; put its images in one sub-folder per class")
+        raise UserError(f"`conditional`: {dataset.name} has no labels; put its images in one sub-folder per class")
     if len(dataset.classes) < 2:
-        raise ValueError(f"--conditional: all images of {dataset.name} are of one class; train without it")
+        raise UserError(f"`conditional`: all images of {dataset.name} are of one class; train without it")
     return len(dataset.classes)
 
 

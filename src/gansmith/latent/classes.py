@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gansmith.data.types import class_of
 from gansmith.encoders.encoder import Encoder, for_data
+from gansmith.errors import UserError
 from gansmith.generator import Generator
 from gansmith.latent.vectors import Images, Vectors, seeded
 
@@ -25,7 +26,7 @@ def of_class(generator: Generator, label: str | int, count: int, *, seed: int = 
     A conditional generator is told which; of any other, those are taken in which its data's encoder sees the class
     (:func:`gansmith.latent.finding.find`), which may be fewer.
 
-    Raises ValueError in one line for an unknown class, or one that cannot be found.
+    Raises UserError in one line for an unknown class, or one that cannot be found.
     """
     if generator.recipe.classes:
         found = seeded(generator, range(count), seed=seed)
@@ -36,7 +37,7 @@ def of_class(generator: Generator, label: str | int, count: int, *, seed: int = 
 
 
 def check(generator: Generator, names: Sequence[str]) -> None:
-    """Raises ValueError in one line for a class that :func:`of_class` cannot know, before it looks for any."""
+    """Raises UserError in one line for a class that :func:`of_class` cannot know, before it looks for any."""
     known = () if generator.recipe.classes else encoder_of(generator).classes
     for name in names:
         if generator.recipe.classes:
@@ -48,11 +49,11 @@ def check(generator: Generator, names: Sequence[str]) -> None:
 def told(generator: Generator, given: Vectors, names: Sequence[str]) -> Vectors:
     """A conditional generator's vectors with classes: one vector for all, or one each.
 
-    Raises ValueError in one line for an unknown class, or numbers that do not match.
+    Raises UserError in one line for an unknown class, or numbers that do not match.
     """
     labels = np.array([generator.label(name) for name in names], np.int64)
     if len(given) not in (1, len(labels)):
-        raise ValueError(f"{len(given)} points for {len(labels)} labels: give one, or one for each")
+        raise UserError(f"{len(given)} points for {len(labels)} labels: give one, or one for each")
     latents = given.latents.repeat(len(labels), axis=0) if len(given) == 1 else given.latents
     return Vectors(
         latents, tuple(generator.classes[label] if generator.classes else str(label) for label in labels), labels
@@ -62,11 +63,11 @@ def told(generator: Generator, given: Vectors, names: Sequence[str]) -> Vectors:
 def scores(generator: Generator) -> dict[str, Callable[[Images], NDArray[np.float64]]]:
     """For each class, how strongly the encoder of the generator's data sees it in images: the logit less the others'.
 
-    Raises ValueError in one line where no encoder knows classes.
+    Raises UserError in one line where no encoder knows classes.
     """
     encoder = encoder_of(generator)
     if not encoder.classes:
-        raise ValueError("no encoder knows the classes of this generator's data; take another --method")
+        raise UserError("no encoder knows the classes of this generator's data; take another `method`")
     latest: list[tuple[Images, NDArray[np.float64]]] = []
 
     def of_class(index: int, images: Images) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gansmith.errors import UserError
 from gansmith.generator import Generator
 from gansmith.generator import latents as draw
 from gansmith.latent import vectors
@@ -81,11 +82,11 @@ def directions(
         seed: of the images that effects are measured on.
         progress: told how many images are made, where that takes long.
 
-    Raises ValueError in one line for an absurd count, or classes without a way to see them.
+    Raises UserError in one line for an absurd count, or classes without a way to see them.
     """
     noise = generator.recipe.noise
     if not 1 <= count <= 100:
-        raise ValueError(f"--count {count}: give 1 to 100 directions")
+        raise UserError(f"`count` {count}: give 1 to 100 directions")
     still = steady(generator)
     fits: list[float | None]
     if method in ("pca", "sefa"):
@@ -94,7 +95,7 @@ def directions(
         names, fits = [f"{method} {index}" for index in range(len(found))], [None] * len(found)
     else:
         if measures is None and method == "classes":
-            raise ValueError("directions of classes need a classifier's scores: give measures")
+            raise UserError("directions of classes need a classifier's scores: give measures")
         found, names, fits = _regressed(still, measures or MEASURES, progress)
     units = found / np.linalg.norm(found, axis=1, keepdims=True)
     moves = (_spread(noise) * units).astype(np.float32)
@@ -107,25 +108,25 @@ def directions(
 
 
 def read(path: str | Path, generator: Generator) -> tuple[Latents, Matrix]:
-    """Directions (K, Z) and their effects (K,) of a saved file. Raises ValueError as :func:`vectors.read` does."""
+    """Directions (K, Z) and their effects (K,) of a saved file. Raises UserError as :func:`vectors.read` does."""
     path = Path(path)
     arrays = vectors.read_arrays(path, generator)
     found, size = arrays.get("directions"), generator.recipe.noise.size
     if found is None:
-        raise ValueError(f"{path}: holds no directions; make them with `gansmith directions`")
+        raise UserError(f"{path}: holds no directions; make them with `gansmith directions`")
     if found.ndim != 2 or found.shape[1] != size:
-        raise ValueError(f"{path}: directions have shape {found.shape}; this generator takes (K, {size})")
+        raise UserError(f"{path}: directions have shape {found.shape}; this generator takes (K, {size})")
     effects = arrays.get("effects")
     fits = effects is not None and effects.shape == found.shape[:1]
     return found, np.asarray(effects if fits else np.zeros(len(found)), np.float64)
 
 
 def direction(text: str, generator: Generator) -> Latents:
-    """The direction (Z,) that `d.npz#2` names; `d.npz` is its first, the strongest. ValueError in one line if none."""
+    """The direction (Z,) that `d.npz#2` names; `d.npz` is its first, the strongest. UserError in one line if none."""
     path, index = vectors.split_index(text)
     found, _ = read(path, generator)
     if (index or 0) >= len(found):
-        raise ValueError(f"{text}: there is no direction {index}; {path} holds {len(found)}, counted from 0")
+        raise UserError(f"{text}: there is no direction {index}; {path} holds {len(found)}, counted from 0")
     return np.asarray(found[index or 0], np.float32)
 
 
@@ -212,7 +213,7 @@ def _regressed(
         names.append(name)
         fits.append(float(1 - (rest**2).sum() / max(((y[half:] - y[half:].mean()) ** 2).sum(), 1e-12)))
     if not found:
-        raise ValueError("directions: all images are the same, so nothing is measured; train the generator further")
+        raise UserError("directions: all images are the same, so nothing is measured; train the generator further")
     return np.array(found), names, fits
 
 

@@ -14,6 +14,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from gansmith.errors import UserError
+
 MAX_LENGTH = 1000
 MAX_DEPTH = 20
 MAX_RANGE = 1000
@@ -68,9 +70,9 @@ Node = Leaf | Group | ClassMean | Sum
 
 
 def parse(text: str) -> Sum:
-    """An expression's terms. Raises ValueError in one line that says what is wrong and where."""
+    """An expression's terms. Raises UserError in one line that says what is wrong and where."""
     if len(text) > MAX_LENGTH:
-        raise ValueError(f"the expression has {len(text):,} characters; at most {MAX_LENGTH:,} are read")
+        raise UserError(f"the expression has {len(text):,} characters; at most {MAX_LENGTH:,} are read")
     reader = _Reader(text)
     result = reader.sum(0)
     if reader.kind:
@@ -101,11 +103,11 @@ class _Reader:
             self.kind, self.token, self.start = "", "", len(self.text)
         return before
 
-    def error(self, what: str) -> ValueError:
+    def error(self, what: str) -> UserError:
         """A line about the place that was reached."""
         shown = ascii(self.text[self.start : self.start + 20])[1:-1] or "the end"
         example = 'write it as in "12 - 40 + 7", "0.5 * me.npz" or "mean(1,2,3)"'
-        return ValueError(f"expression, character {self.start + 1} ({shown}): {what}; {example}")
+        return UserError(f"expression, character {self.start + 1} ({shown}): {what}; {example}")
 
     def take(self, signs: str) -> str:
         """The sign that stands here, if it is one of these; else nothing."""

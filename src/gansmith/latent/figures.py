@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gansmith import render
+from gansmith.errors import UserError
 from gansmith.files import writing
 from gansmith.latent.nearest_training import Neighbours, Real
 from gansmith.latent.truncation import Trade, Truncated
@@ -29,15 +30,15 @@ Images = NDArray[np.uint8]
 def check_target(path: Path, suffixes: Sequence[str]) -> None:
     """Whether a picture can be written as ``path``, before it is made.
 
-    Raises ValueError for another suffix, a folder, or a video without PyAV.
+    Raises UserError for another suffix, a folder, or a video without PyAV.
     """
     suffix = path.suffix.lower()
     if suffix not in suffixes:
-        raise ValueError(
+        raise UserError(
             f"{path}: cannot write {suffix or 'a folder'}; use {', '.join(suffixes[:-1])} or {suffixes[-1]}"
         )
     if path.is_dir():
-        raise ValueError(f"{path}: is a folder; name a file in it")
+        raise UserError(f"{path}: is a folder; name a file in it")
     if suffix in (".mp4", ".webm"):
         _video_library(path)
 
@@ -102,7 +103,7 @@ def film(images: Images, path: Path, *, seconds: float, hold: float = 0.0) -> Pa
         seconds: each frame is shown.
         hold: that the last frame is shown longer.
 
-    Raises ValueError as :func:`check_target` does.
+    Raises UserError as :func:`check_target` does.
     """
     check_target(path, FILMS)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -218,4 +219,4 @@ def _video_library(path: Path) -> Any:
     try:
         return import_module("av")
     except ImportError:
-        raise ValueError(f"{path}: videos need PyAV (pip install av); or write a .webp or .gif") from None
+        raise UserError(f"{path}: videos need PyAV (pip install av); or write a .webp or .gif") from None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gansmith.data.types import class_of
 from gansmith.encoders.encoder import Encoder
+from gansmith.errors import UserError
 from gansmith.generator import Generator
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.classes import encoder_of
@@ -113,15 +114,15 @@ def find(
         progress: told after two seconds how it gets on.
 
     Raises:
-        ValueError: one line: no such class or look, an encoder without classes, nothing found.
+        UserError: one line: no such class or look, an encoder without classes, nothing found.
     """
     if not 1 <= n <= MOST_WANTED:
-        raise ValueError(f"{n} hits: ask for 1 to {MOST_WANTED}")
+        raise UserError(f"{n} hits: ask for 1 to {MOST_WANTED}")
     if seed < 0:
-        raise ValueError(f"seed {seed}: may not be negative")
+        raise UserError(f"seed {seed}: may not be negative")
     looks = _looks(look)
     if target is None and not looks:
-        raise ValueError(f"nothing to find: name a class, or how it is to look: {', '.join(LOOKS)}")
+        raise UserError(f"nothing to find: name a class, or how it is to look: {', '.join(LOOKS)}")
     encoder = encoder or encoder_of(generator)
     told, column = _columns(generator, encoder, target)
     generator = steady(generator)
@@ -136,9 +137,9 @@ def find(
     if len(rows) < n:
         rows = np.flatnonzero(pool.hit)
     if not len(rows):
-        raise ValueError(
+        raise UserError(
             f"{target}: none of {looked_at:,} samples is one, nor became one (the surest: {best:.1%}); "
-            "the generator does not know this class: train longer, or with --conditional"
+            "the generator does not know this class: train longer, or with `conditional`"
         )
     pool = pool[rows]
     typical = {name: float(np.median(MEASURES[name](pool.images))) for name in looks}
@@ -153,10 +154,10 @@ def _looks(words: Sequence[str]) -> dict[str, int]:
     ends: dict[str, int] = {}
     for word in words:
         if word not in LOOKS:
-            raise ValueError(f"look {word!r}: choose from {', '.join(LOOKS)}")
+            raise UserError(f"look {word!r}: choose from {', '.join(LOOKS)}")
         name, end = LOOKS[word]
         if ends.setdefault(name, end) != end:
-            raise ValueError(f"look {', '.join(words)}: nothing is both ends of {name}")
+            raise UserError(f"look {', '.join(words)}: nothing is both ends of {name}")
     return ends
 
 
@@ -165,9 +166,9 @@ def _columns(generator: Generator, encoder: Encoder, target: str | int | None) -
     if target is None:
         return None, None
     if not encoder.classes:
-        raise ValueError(
+        raise UserError(
             f"{target}: no encoder is shipped that knows the classes of {generator.about.get('data', 'these images')}; "
-            "train one with `gansmith encoder train` and give it as --encoder"
+            "train one with `gansmith encoder train` and give it as `encoder`"
         )
     if not generator.recipe.classes:
         return None, class_of(target, encoder.classes)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gansmith.encoders.encoder import Encoder
+from gansmith.errors import UserError
 from gansmith.generator import CHUNK, Generator
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.optimise import Slope, as_tensor, coarse, hasty, heavy, within
@@ -87,16 +88,16 @@ def invert(
         progress: told after two seconds how it gets on.
 
     Raises:
-        ValueError: one line: images of another shape, labels that the generator does not know, absurd numbers.
+        UserError: one line: images of another shape, labels that the generator does not know, absurd numbers.
     """
     recipe = generator.recipe
     shape = (recipe.channels, recipe.size, recipe.size)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape or not 1 <= len(images) <= MOST:
-        raise ValueError(f"pictures are {images.dtype} {images.shape}; give 1 to {MOST} of uint8 (N, {shape})")
+        raise UserError(f"pictures are {images.dtype} {images.shape}; give 1 to {MOST} of uint8 (N, {shape})")
     usual = SPARING if heavy(generator) else (STARTS, STEPS)
     starts, steps = usual[0] if starts is None else starts, usual[1] if steps is None else steps
     if not 1 <= starts <= CHUNK or not 1 <= steps <= 100_000 or seed < 0:
-        raise ValueError(f"{starts} starts, {steps} steps, seed {seed}: give 1 to {CHUNK}, 1 to 100,000, 0 or more")
+        raise UserError(f"{starts} starts, {steps} steps, seed {seed}: give 1 to {CHUNK}, 1 to 100,000, 0 or more")
     search = _Search(_known(generator, labels, len(images)), seed, starts, steps)
     return search.run(generator, encoder or encoder_of(generator), images, names, together=1, progress=progress)
 
@@ -285,5 +286,5 @@ def _known(generator: Generator, labels: Sequence[int | None] | None, count: int
     if labels is None:
         return [None] * count
     if len(labels) != count:
-        raise ValueError(f"{len(labels)} labels for {count} pictures: give one each")
+        raise UserError(f"{len(labels)} labels for {count} pictures: give one each")
     return [None if label is None else generator.label(label) for label in labels]

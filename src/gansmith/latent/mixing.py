@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith.errors import UserError
 from gansmith.generator import Generator
 from gansmith.latent import classes, expression, vectors
 from gansmith.latent.expression import ClassMean, Group, Leaf, Node, Sum
@@ -44,7 +45,7 @@ def mix(
         label: class of a conditional generator's result; the first term's if not given.
         rescale: bring the result to the length that the noise has on average, from which means are far shorter.
 
-    Raises ValueError in one line for a malformed expression, unknown points, or labels where there are none.
+    Raises UserError in one line for a malformed expression, unknown points, or labels where there are none.
     """
     whole = expression.parse(text)
     asked = None if label is None else generator.label(label)
@@ -62,7 +63,7 @@ def mix(
     mark = asked if asked is not None else _first(terms[0])
     every = join([*terms, _vector(total, f"= {whole.text}", mark)])
     if not np.isfinite(every.latents).all():
-        raise ValueError(f"{text[:40]}: the result is not finite; take smaller factors")
+        raise UserError(f"{text[:40]}: the result is not finite; take smaller factors")
     return Mixed(vectors.images(generator, every), every)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gansmith.errors import UserError
 from gansmith.generator import CHUNK, Generator
 from gansmith.latent import vectors as points_of
 from gansmith.latent.vectors import Images, Latents, Points, Vectors, steady
@@ -78,13 +79,13 @@ def morph(
         measure: what the distances of "even" are between; pixels if not given.
 
     Raises:
-        ValueError: one line: too few points or frames, or points as :func:`gansmith.latent.points` refuses.
+        UserError: one line: too few points or frames, or points as :func:`gansmith.latent.points` refuses.
     """
     noise = generator.recipe.noise
     constant = points is None
     keys = constants(generator, (-1.0, 1.0)) if points is None else points_of.points(generator, points, seed=seed)
     if len(keys) < 2:
-        raise ValueError(f"a morph needs 2 or more points, not {len(keys)}: name more, such as 3,14")
+        raise UserError(f"a morph needs 2 or more points, not {len(keys)}: name more, such as 3,14")
     if path == "auto":
         path = "straight" if constant or noise.distribution == "uniform" else "spherical"
     track = Track(generator, keys, loop=loop, spherical=path == "spherical")
@@ -205,10 +206,10 @@ def _intervals(segments: int, frames: int, between: int | None, loop: bool) -> i
     intervals = (between + 1) * segments if between is not None else frames if loop else frames - 1
     shown = intervals if loop else intervals + 1
     if between is not None and not 0 <= between <= MAX_FRAMES:
-        raise ValueError(f"--between {between}: give a number of frames from 0 to {MAX_FRAMES}")
+        raise UserError(f"`between` {between}: give a number of frames from 0 to {MAX_FRAMES}")
     if intervals < segments or shown > MAX_FRAMES:
         least = segments if loop else segments + 1
-        raise ValueError(f"--frames {shown}: give {least} (as many as points) to {MAX_FRAMES}")
+        raise UserError(f"`frames` {shown}: give {least} (as many as points) to {MAX_FRAMES}")
     return intervals
 
 

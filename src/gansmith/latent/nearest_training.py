@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith.errors import UserError
 from gansmith.generator import Generator
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Labels, Points, Vectors
@@ -82,11 +83,11 @@ def neighbours(
         seed: that image numbers belong to.
         progress: told how many training images are compared.
 
-    Raises ValueError in one line: images of another shape, an absurd count, or points as they are refused.
+    Raises UserError in one line: images of another shape, an absurd count, or points as they are refused.
     """
     own = (generator.recipe.channels, generator.recipe.size, generator.recipe.size)
     if real.shape != own:
-        raise ValueError(f"the data's images are {real.shape}, the generator's {own}: they cannot be compared")
+        raise UserError(f"the data's images are {real.shape}, the generator's {own}: they cannot be compared")
     check(count, len(real))
     given = vectors.points(generator, points, seed=seed)
     made = vectors.images(generator, given)
@@ -98,9 +99,9 @@ def neighbours(
 
 
 def check(count: int, images: int = MAX_COUNT + 1) -> None:
-    """Raises ValueError for a number of neighbours that makes no sense among so many ``images``."""
+    """Raises UserError for a number of neighbours that makes no sense among so many ``images``."""
     if not 1 <= count <= min(MAX_COUNT, images - 1):
-        raise ValueError(f"--count {count}: give 1 to {min(MAX_COUNT, images - 1)} neighbours")
+        raise UserError(f"`count` {count}: give 1 to {min(MAX_COUNT, images - 1)} neighbours")
 
 
 def _by_pixels(made: Images, real: Real, count: int, progress: Progress | None) -> Close:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from gansmith.data.images import MAX_FILE_BYTES, UnusableError, decode, quiet_decoders
+from gansmith.errors import UserError
 from gansmith.generator import Generator
 from gansmith.latent.vectors import Images
 from gansmith.text import one_line, printable
@@ -31,19 +32,19 @@ Mask = NDArray[np.bool_]
 def read(path: str | Path) -> Images:
     """A picture file upright: uint8 (C, H, W), C 1 or 3, what is transparent laid on white.
 
-    Raises ValueError in one line for what is no picture, or one that is damaged or too large.
+    Raises UserError in one line for what is no picture, or one that is damaged or too large.
     """
     path = Path(path)
     name = printable(str(path))
     if not path.is_file():
-        raise ValueError(f"{name}: no such picture")
+        raise UserError(f"{name}: no such picture")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"{name}: is {path.stat().st_size >> 20} MB; {MAX_FILE_BYTES >> 20} MB is the limit")
+        raise UserError(f"{name}: is {path.stat().st_size >> 20} MB; {MAX_FILE_BYTES >> 20} MB is the limit")
     try:
         with quiet_decoders():
             return decode(path.read_bytes(), None, "crop").pixels
     except UnusableError as error:
-        raise ValueError(f"{name}: {one_line(error)}") from None
+        raise UserError(f"{name}: {one_line(error)}") from None
 
 
 def wants_digits(generator: Generator) -> bool:
@@ -71,7 +72,7 @@ def normalised(picture: Images) -> Images:
     One that is 28x28 on black already is left alone. Otherwise what differs from a smooth background is ink, dark or
     light; specks and what hangs in from the edges are dropped, thin strokes thickened.
 
-    Raises ValueError in one line when nothing stands out.
+    Raises UserError in one line when nothing stands out.
     """
     if picture.shape == (1, SIDE, SIDE) and _border(picture[0].astype(np.float64)).max() < 64:
         return picture
@@ -87,7 +88,7 @@ def normalised(picture: Images) -> Images:
     threshold = _otsu(away.clip(0, None))
     mask = _digit(away > threshold)
     if not mask.any() or float(np.median(away[mask])) < FAINTEST:
-        raise ValueError("nothing stands out in it: write one digit large and dark, or give --as-is")
+        raise UserError("nothing stands out in it: write one digit large and dark, or give `as_is`")
     near = np.asarray(Image.fromarray(mask).convert("L").filter(ImageFilter.MaxFilter(5))) > 0
     full = float(np.percentile(away[mask], 75))
     ink = np.where(near, (away - 0.5 * threshold) / max(full - 0.5 * threshold, 1e-9), 0).clip(0, 1)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from gansmith.data import Dataset, Fit
 from gansmith.encoders.encoder import Encoder
+from gansmith.errors import UserError
 from gansmith.evaluation import reference
 from gansmith.generator import Generator, labels
 from gansmith.latent import vectors
@@ -42,7 +43,7 @@ class Truncated:
 def truncate(generator: Generator, points: Points, psis: Sequence[float] = PSIS, *, seed: int = 0) -> Truncated:
     """Each point at each strength psi: 1 leaves it, 0 takes it to the noise's centre, more than 1 goes beyond.
 
-    Raises ValueError in one line for absurd strengths, and as :func:`gansmith.latent.points` does.
+    Raises UserError in one line for absurd strengths, and as :func:`gansmith.latent.points` does.
     """
     check(psis)
     given = vectors.points(generator, points, seed=seed)
@@ -52,9 +53,9 @@ def truncate(generator: Generator, points: Points, psis: Sequence[float] = PSIS,
 
 
 def check(psis: Sequence[float]) -> None:
-    """Raises ValueError for strengths that make no sense."""
+    """Raises UserError for strengths that make no sense."""
     if not 1 <= len(psis) <= MAX_PSIS or not all(0 <= psi <= 2 for psi in psis):
-        raise ValueError(f"--psi {','.join(f'{psi:g}' for psi in psis[:8])}: give 1 to {MAX_PSIS} numbers from 0 to 2")
+        raise UserError(f"`psi` {','.join(f'{psi:g}' for psi in psis[:8])}: give 1 to {MAX_PSIS} numbers from 0 to 2")
 
 
 def shrunk(generator: Generator, given: Vectors, psi: float) -> Vectors:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from gansmith import data
 from gansmith import generator as sampling
+from gansmith.errors import UserError
 from gansmith.files import writing
 from gansmith.generator import Generator
 
@@ -102,13 +103,13 @@ def images(generator: Generator, what: Points, *, seed: int = 0) -> Images:
 def seeded(generator: Generator, indices: Sequence[int], *, seed: int = 0) -> Vectors:
     """The latents of images ``indices`` of ``seed``: those that :meth:`Generator.sample` makes.
 
-    Raises ValueError for a negative seed or an index outside 0 .. 2^40.
+    Raises UserError for a negative seed or an index outside 0 .. 2^40.
     """
     if seed < 0:
-        raise ValueError(f"--seed {seed}: must not be negative")
+        raise UserError(f"`seed` {seed}: must not be negative")
     for index in indices:
         if not 0 <= index <= MAX_INDEX:
-            raise ValueError(f"image {index} of seed {seed}: the images of a seed are numbered from 0 to {MAX_INDEX:,}")
+            raise UserError(f"image {index} of seed {seed}: the images of a seed are numbered from 0 to {MAX_INDEX:,}")
     rows = [generator.latents(1, seed=seed, start=index) for index in indices]
     classes = generator.recipe.classes
     labels = np.array(indices, np.int64) % classes if classes else None
@@ -124,7 +125,7 @@ def points(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
         what: image indices, files (all vectors of one that holds several), arrays (N, Z), Vectors, Samples, mixed.
         seed: that image indices belong to.
 
-    Raises ValueError in one line for what is no point, and for another generator's vectors.
+    Raises UserError in one line for what is no point, and for another generator's vectors.
     """
     if isinstance(what, Vectors):
         return _fitting(generator, what, "these vectors")
@@ -146,19 +147,19 @@ def points(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
     if isinstance(what, int | np.integer):
         return seeded(generator, [int(what)], seed=seed)
     if not isinstance(what, Sequence) or not 1 <= len(what) <= MAX_POINTS:
-        raise ValueError(f"points: give 1 to {MAX_POINTS:,} image numbers, files or arrays of latents")
+        raise UserError(f"points: give 1 to {MAX_POINTS:,} image numbers, files or arrays of latents")
     found = join([points(generator, each, seed=seed) for each in what])
     if len(found) > MAX_POINTS:
-        raise ValueError(f"{len(found):,} points: name at most {MAX_POINTS:,}; one of a file is FILE#0")
+        raise UserError(f"{len(found):,} points: name at most {MAX_POINTS:,}; one of a file is FILE#0")
     return found
 
 
 def one(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
-    """A single point. Raises ValueError as :func:`points` does, and for several."""
+    """A single point. Raises UserError as :func:`points` does, and for several."""
     found = points(generator, what, seed=seed)
     if len(found) != 1:
         hint = f"; choose one, such as {what}#0" if isinstance(what, str | Path) and "," not in str(what) else ""
-        raise ValueError(f"{what if isinstance(what, str | Path) else 'points'}: {len(found)} vectors, not one{hint}")
+        raise UserError(f"{what if isinstance(what, str | Path) else 'points'}: {len(found)} vectors, not one{hint}")
     return found
 
 
@@ -171,7 +172,7 @@ def save(path: str | Path, vectors: Vectors, generator: Generator, **more: NDArr
         generator: the only one that the file can be read for.
         more: further float arrays (N, ...), such as the effects of directions; ``directions`` in the place of latents.
 
-    Raises ValueError for another suffix, OSError when it cannot be written.
+    Raises UserError for another suffix, OSError when it cannot be written.
     """
     path = Path(path)
     check_target(path)
@@ -193,27 +194,27 @@ def save(path: str | Path, vectors: Vectors, generator: Generator, **more: NDArr
 
 
 def check_target(path: Path) -> None:
-    """Whether vectors can be saved as ``path``; ValueError if not."""
+    """Whether vectors can be saved as ``path``; UserError if not."""
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: cannot write vectors as {path.suffix or 'a folder'}; use .npz or .safetensors")
+        raise UserError(f"{path}: cannot write vectors as {path.suffix or 'a folder'}; use .npz or .safetensors")
     if path.is_dir():
-        raise ValueError(f"{path}: is a folder; name a file in it")
+        raise UserError(f"{path}: is a folder; name a file in it")
 
 
 def read(path: str | Path, generator: Generator) -> Vectors:
     """The vectors of a saved file, of `gansmith sample -o x.npz` too. Nothing is unpickled.
 
-    Raises ValueError in one line: missing, damaged or absurdly large, another generator's, of another size, values that
+    Raises UserError in one line: missing, damaged or absurdly large, another generator's, of another size, values that
     are not finite, or labels where there can be none.
     """
     path = Path(path)
     arrays = read_arrays(path, generator)
     if "latents" not in arrays:
         what = "directions; use them with --direction" if "directions" in arrays else "no latents"
-        raise ValueError(f"{path}: holds {what}")
+        raise UserError(f"{path}: holds {what}")
     latents, labels, classes = arrays["latents"], arrays.get("labels"), generator.recipe.classes
     if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != latents.shape[:1]):
-        raise ValueError(f"{path}: its labels are {labels.dtype} {labels.shape}; give one whole number a vector")
+        raise UserError(f"{path}: its labels are {labels.dtype} {labels.shape}; give one whole number a vector")
     if classes and labels is None:
         labels = np.arange(len(latents)) % classes  # as `sample` gives them without being asked
     elif not classes:
@@ -223,17 +224,17 @@ def read(path: str | Path, generator: Generator) -> Vectors:
 
 
 def read_arrays(path: Path, generator: Generator) -> dict[str, NDArray[Any]]:
-    """The arrays of a file of vectors or directions, checked to be ``generator``'s. ValueError in one line if not."""
+    """The arrays of a file of vectors or directions, checked to be ``generator``'s. UserError in one line if not."""
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: is no file of vectors; give an image's number, or a .npz or .safetensors file")
+        raise UserError(f"{path}: is no file of vectors; give an image's number, or a .npz or .safetensors file")
     if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises for names that are too long)
-        raise ValueError(f"{str(path)[:200]}: no such file of vectors")
+        raise UserError(f"{str(path)[:200]}: no such file of vectors")
     arrays = data.read_arrays(path, _KEYS, MAX_BYTES) if path.suffix.lower() == ".npz" else _read_safetensors(path)
     owner = arrays.pop("generator", None)
     if owner is None or owner.dtype.kind != "U" or owner.ndim:
-        raise ValueError(f"{path}: does not say which generator its vectors are of; make it with gansmith")
+        raise UserError(f"{path}: does not say which generator its vectors are of; make it with gansmith")
     if str(owner) != generator.digest:
-        raise ValueError(
+        raise UserError(
             f"{path}: its vectors are another generator's ({str(owner)[:8]}, this one is {generator.digest[:8]}); "
             "use the run that they were made with"
         )
@@ -260,12 +261,12 @@ def _point(generator: Generator, text: str, seed: int) -> Vectors:
         return seeded(generator, [int(text)], seed=seed)
     path, index = split_index(text)
     if Path(path).suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{text[:80]!r} is no point; give an image's number such as 3, or a file such as me.npz#0")
+        raise UserError(f"{text[:80]!r} is no point; give an image's number such as 3, or a file such as me.npz#0")
     found = read(path, generator)
     if index is None:
         return found
     if index >= len(found):
-        raise ValueError(f"{text}: there is no vector {index}; {path} holds {len(found)}, counted from 0")
+        raise UserError(f"{text}: there is no vector {index}; {path} holds {len(found)}, counted from 0")
     return found[index : index + 1]
 
 
@@ -275,11 +276,11 @@ def _numbered(count: int) -> tuple[str, ...]:
 
 def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
     if values.dtype.kind not in "fiu" or values.ndim not in (1, 2) or not 1 <= len(values) <= MAX_VECTORS:
-        raise ValueError(f"{where}: is {values.dtype} {values.shape}; give numbers (N, Z), N from 1 to {MAX_VECTORS:,}")
+        raise UserError(f"{where}: is {values.dtype} {values.shape}; give numbers (N, Z), N from 1 to {MAX_VECTORS:,}")
     with np.errstate(over="ignore"):
         values = np.array(values, np.float32, order="C")  # a copy that can be written to, as torch wants it
     if not np.isfinite(values).all():
-        raise ValueError(f"{where}: holds values that are not finite")
+        raise UserError(f"{where}: holds values that are not finite")
     return values
 
 
@@ -287,11 +288,11 @@ def _fitting(generator: Generator, vectors: Vectors, where: str) -> Vectors:
     size, classes, labels = generator.recipe.noise.size, generator.recipe.classes, vectors.labels
     latents = _numbers(vectors.latents, where)
     if latents.ndim != 2 or latents.shape[1] != size:
-        raise ValueError(f"{where}: latents have shape {latents.shape}; this generator takes (N, {size})")
+        raise UserError(f"{where}: latents have shape {latents.shape}; this generator takes (N, {size})")
     if labels is not None and not classes:
-        raise ValueError(f"{where}: has labels, but this generator was trained without")
+        raise UserError(f"{where}: has labels, but this generator was trained without")
     if classes and (labels is None or labels.min() < 0 or labels.max() >= classes):
-        raise ValueError(f"{where}: needs labels from 0 to {classes - 1}, one a vector")
+        raise UserError(f"{where}: needs labels from 0 to {classes - 1}, one a vector")
     return Vectors(latents, vectors.names, labels)
 
 
@@ -303,10 +304,10 @@ def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
             for name in _KEYS & set(file.keys()):
                 part = file.get_slice(name)
                 if part.get_dtype() not in {"F32", "F64", "I32", "I64"} or np.prod(part.get_shape()) * 8 > MAX_BYTES:
-                    raise ValueError(f"{path}, {name}: is {part.get_dtype()} {part.get_shape()}; give float32 latents")
+                    raise UserError(f"{path}, {name}: is {part.get_dtype()} {part.get_shape()}; give float32 latents")
                 arrays[name] = file.get_tensor(name)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
+        raise UserError(f"{path}: cannot be read ({error})") from None
     arrays.pop("generator", None)
     if "generator" in about:
         arrays["generator"] = np.array(about["generator"])

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from gansmith.errors import UserError
 from gansmith.nn import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe
 from gansmith.recipes import dcgan_transpose, dcgan_upsample, deconv, mlp, mlp_bn
@@ -84,16 +85,16 @@ def names() -> tuple[str, ...]:
 
 
 def entry(name: str) -> Entry:
-    """The registered system. Raises ValueError, with near names, for one that is not."""
+    """The registered system. Raises UserError, with near names, for one that is not."""
     if name not in _ENTRIES:
         near = difflib.get_close_matches(name, _ENTRIES, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_ENTRIES)}"
-        raise ValueError(f"no recipe is called {name!r}; {hint}")
+        raise UserError(f"no recipe is called {name!r}; {hint}")
     return _ENTRIES[name]
 
 
 def get(name: str) -> Recipe:
-    """The complete published recipe. Raises ValueError as :func:`entry` does."""
+    """The complete published recipe. Raises UserError as :func:`entry` does."""
     return entry(name).recipe
 
 
@@ -125,7 +126,7 @@ def discriminator(recipe: Recipe) -> nn.Module:
 
 def _check_classes(recipe: Recipe) -> None:
     if recipe.classes < 2:
-        raise ValueError(f"classes = {recipe.classes}: a conditional recipe needs 2 or more, which training counts")
+        raise UserError(f"classes = {recipe.classes}: a conditional recipe needs 2 or more, which training counts")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ Other sizes halve down to a 2x2 start, with a stage of twice the channels for ea
 
 from torch import Tensor, nn
 
+from gansmith.errors import UserError
 from gansmith.nn import Dropout, Reshape, SameConv2d, SameConvTranspose2d, initialise
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
 
@@ -35,7 +36,7 @@ def generator(recipe: Recipe) -> nn.Module:
     """z (N, 100) -> images (N, C, S, S) in [-1, 1]. Published: 1,186,945 trainable parameters."""
     numbers = recipe.generator
     if recipe.noise.size % 4:
-        raise ValueError(f"noise.size = {recipe.noise.size}: deconv reshapes it to 2x2, so it must be divisible by 4")
+        raise UserError(f"noise.size = {recipe.noise.size}: deconv reshapes it to 2x2, so it must be divisible by 4")
     sizes = [(recipe.size - 4 + 1) // 2]  # the map that a 'valid' k5 s2 layer enlarges to the image
     while sizes[0] > 4:
         sizes.insert(0, -(-sizes[0] // 2))

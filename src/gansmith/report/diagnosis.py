@@ -4,6 +4,7 @@ from html import escape
 
 from gansmith.doctor.examination import examine
 from gansmith.doctor.findings import Finding
+from gansmith.errors import UserError
 from gansmith.runs import Run
 
 
@@ -11,7 +12,7 @@ def page_of_findings(run: Run) -> str:
     """HTML of what the doctor says of a run from its rows; empty where there is nothing to judge by."""
     try:
         found = examine(run, sheets=False)
-    except (ValueError, TypeError, KeyError):  # a damaged run still gets the rest of its report
+    except (UserError, TypeError, KeyError):  # a damaged run still gets the rest of its report
         return ""
     if not found.judged and not found.findings:
         return ""

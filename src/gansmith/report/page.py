@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from gansmith.errors import UserError
 from gansmith.files import write_text
 from gansmith.report.diagnosis import page_of_findings
 from gansmith.report.html import MEDIA_TYPES, duration, flat, img, source_hash, table
@@ -339,7 +340,7 @@ def _animation(evidence: Evidence) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, UserError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -347,5 +348,5 @@ def _read(path: Path) -> dict[str, Any]:
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         return [row for row in rows(path) if isinstance(row, dict)]
-    except (OSError, ValueError):
+    except (OSError, UserError):
         return []

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from gansmith.errors import UserError
 from gansmith.evaluation import online, wording
 from gansmith.evaluation.report import FILE, GALLERY, Report
 from gansmith.report.html import img
@@ -43,7 +44,7 @@ def _curve(run: Run) -> Iterator[str]:
 def _evaluation(run: Run) -> Iterator[str]:
     try:
         report = Report.read(run.path / FILE)
-    except ValueError:
+    except UserError:
         return
     yield f'<h3>Evaluated</h3>\n<p class="quiet">{escape(wording.headline(report))}.</p>'
     yield f'<div class="scroll">{_table(wording.HEADERS, wording.rows(report))}</div>'

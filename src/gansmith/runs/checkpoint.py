@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from gansmith.errors import DivergenceError
+from gansmith.errors import DivergenceError, UserError
 from gansmith.files import flush, read_tensors, remove, write_json, write_tensors, writing
 from gansmith.training import optim
 from gansmith.training.step import Players
@@ -83,11 +83,11 @@ def newest(folder: Path, complain: list[str]) -> Path | None:
 
 
 def at(folder: Path, step: int) -> Path:
-    """The checkpoint of a step. Raises ValueError when it is not there, or damaged."""
+    """The checkpoint of a step. Raises UserError when it is not there, or damaged."""
     path = folder / f"step-{step:06d}"
     problem = _problem(path)
     if problem is not None:
-        raise ValueError(f"{path}: cannot be used ({problem}); take another checkpoint")
+        raise UserError(f"{path}: cannot be used ({problem}); take another checkpoint")
     return path
 
 
@@ -100,7 +100,7 @@ def state(path: Path) -> dict[str, Any]:
 def restore(path: Path, players: Players) -> None:
     """Loads a checkpoint into ``players``, which must be built from the same recipe.
 
-    Raises ValueError when it fits another recipe.
+    Raises UserError when it fits another recipe.
     """
     tensors = {part: read_tensors(path / f"{part}.safetensors") for part in PARTS}
     try:
@@ -109,9 +109,9 @@ def restore(path: Path, players: Players) -> None:
         optim.restore(players.generator_optimizer, tensors["generator_optimizer"])
         optim.restore(players.discriminator_optimizer, tensors["discriminator_optimizer"])
     except RuntimeError:
-        raise ValueError(f"{path}: its networks do not fit the run's recipe") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; it does not fit the run's recipe") from None
+        raise UserError(f"{path}: its networks do not fit the run's recipe") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}; it does not fit the run's recipe") from None
     players.step = int(state(path)["step"])
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from gansmith import generator as sampling
 from gansmith import hardware, recipes, runs
+from gansmith.errors import UserError
 from gansmith.files import read_tensors
 from gansmith.generator import Generator
 from gansmith.runs import Run, checkpoint
@@ -28,11 +29,11 @@ def load(
         device: where it is to compute.
         which: "best" is the checkpoint that measured best while training.
 
-    Raises ValueError in one line when there is none.
+    Raises UserError in one line when there is none.
     """
     if not isinstance(where, Run) and (Path(where) / "model.safetensors").exists():
         if which == "best":
-            raise ValueError(f"{where}: is an exported generator, which has no checkpoints; leave --best out")
+            raise UserError(f"{where}: is an exported generator, which has no checkpoints; leave `best` out")
         generator = Generator.from_pretrained(where)
     else:
         run = where if isinstance(where, Run) else runs.find(where, out=out)
@@ -45,12 +46,12 @@ def load(
 
 
 def _best(run: Run) -> Path:
-    """The checkpoint that measured best. Raises ValueError when none was measured, or it is damaged."""
+    """The checkpoint that measured best. Raises UserError when none was measured, or it is damaged."""
     best = run.best()
     if best is None:
-        raise ValueError(
-            f"{run.path}: its quality was not measured while it trained; leave --best out, or train anew with "
-            f"--evaluate-every {run.settings.checkpoint_every}"
+        raise UserError(
+            f"{run.path}: its quality was not measured while it trained; leave `best` out, or train anew with "
+            f"`evaluate_every` {run.settings.checkpoint_every}"
         )
     return checkpoint.at(run.checkpoints, best[0])
 
@@ -58,12 +59,12 @@ def _best(run: Run) -> Path:
 def from_checkpoint(run: Run, path: Path | None = None) -> Generator:
     newest = path or checkpoint.newest(run.checkpoints, [])
     if newest is None:
-        raise ValueError(f"{run.path} has no generator yet: no checkpoint is whole; go on with --resume {run.name}")
+        raise UserError(f"{run.path} has no generator yet: no checkpoint is whole; go on with `resume` {run.name}")
     network = recipes.generator(run.recipe)
     try:
         network.load_state_dict(read_tensors(newest / "generator.safetensors"))
     except RuntimeError:
-        raise ValueError(f"{newest}: its networks do not fit the run's recipe") from None
+        raise UserError(f"{newest}: its networks do not fit the run's recipe") from None
     generator = sampling.snapshot(network, run.recipe)
     about = {"data": run.data.name, "steps": checkpoint.state(newest)["step"], "seed": run.settings.seed}
     return replace(generator, classes=run.data.classes, about=about)

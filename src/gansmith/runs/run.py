@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from gansmith.errors import UserError
 from gansmith.files import read_json, read_text, write_text
 from gansmith.recipe import Recipe, Value, explain, from_json
 
@@ -75,8 +76,8 @@ class Run:
         """The recipe it trains."""
         try:
             return from_json(read_text(self.path / "recipe.json"))
-        except ValueError as error:
-            raise ValueError(f"{self.path / 'recipe.json'}: {error}") from None
+        except UserError as error:
+            raise UserError(f"{self.path / 'recipe.json'}: {error}") from None
 
     @cached_property
     def data(self) -> DataFacts:
@@ -139,7 +140,7 @@ class Run:
 def create(out: Path, data: str, recipe: str) -> Run:
     """A new folder ``out/<data>-<recipe>-NNN`` with the next free number.
 
-    Raises ValueError when ``out`` cannot be written.
+    Raises UserError when ``out`` cannot be written.
     """
     stem = f"{data}-{recipe}"
     try:
@@ -155,7 +156,7 @@ def create(out: Path, data: str, recipe: str) -> Run:
                     raise
                 number += 1
     except OSError as error:
-        raise ValueError(f"--out {out}: cannot be written ({error.strerror}); name another folder") from None
+        raise UserError(f"`out` {out}: cannot be written ({error.strerror}); name another folder") from None
 
 
 def point_last(run: Run) -> None:
@@ -173,7 +174,7 @@ def find(where: str | Path, *, out: str | Path = "runs") -> Run:
     """The run that ``where`` means: a folder, a name under ``out``, or "last".
 
     Raises:
-        ValueError: one line: no such run, not a run's folder, or one of another version.
+        UserError: one line: no such run, not a run's folder, or one of another version.
     """
     for path in (Path(where), Path(out) / where):
         if path.is_file() and path.name == "last":
@@ -186,12 +187,12 @@ def find(where: str | Path, *, out: str | Path = "runs") -> Run:
         hint = (
             f"there are {', '.join(have[-4:])}" if have else f"there are none in {out} yet; `gansmith train` makes one"
         )
-        raise ValueError(f"no run {where}; {hint}")
+        raise UserError(f"no run {where}; {hint}")
     if not (run.path / "run.json").exists():
-        raise ValueError(f"{run.path} is not a run's folder (it has no run.json)")
+        raise UserError(f"{run.path} is not a run's folder (it has no run.json)")
     found = read_json(run.path / "run.json").get("format")
     if found != FORMAT:
-        raise ValueError(f"{run.path} was written in format {found}; this gansmith reads format {FORMAT}")
+        raise UserError(f"{run.path} was written in format {found}; this gansmith reads format {FORMAT}")
     return run
 
 
@@ -214,7 +215,7 @@ def _read_value(kind: type[V], path: Path) -> V:
     try:
         return kind.model_validate(read_json(path))
     except ValidationError as error:
-        raise ValueError(f"{path}: {explain(error)}; the run is damaged") from None
+        raise UserError(f"{path}: {explain(error)}; the run is damaged") from None
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:

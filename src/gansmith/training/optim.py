@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from gansmith.errors import UserError
 from gansmith.recipe import Optimizer
 
 State = dict[str, torch.Tensor]
@@ -64,17 +65,17 @@ def state_of(optimizer: torch.optim.Optimizer) -> State:
 
 
 def restore(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Puts back what :func:`state_of` gave. Raises ValueError if it belongs to other parameters."""
+    """Puts back what :func:`state_of` gave. Raises UserError if it belongs to other parameters."""
     (group,) = optimizer.param_groups
     parameters = group["params"]
     kinds = {"step", "exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else {"step", "square_avg"}
     for key, value in state.items():
         index, _, name = key.partition(".")
         if not index.isdigit() or int(index) >= len(parameters) or name not in kinds:
-            raise ValueError(f"optimiser state {key} belongs to another network")
+            raise UserError(f"optimiser state {key} belongs to another network")
         parameter = parameters[int(index)]
         if value.dim() and value.shape != parameter.shape:
-            raise ValueError(f"optimiser state {key} has shape {tuple(value.shape)}, not {tuple(parameter.shape)}")
+            raise UserError(f"optimiser state {key} has shape {tuple(value.shape)}, not {tuple(parameter.shape)}")
         if value.dim():  # in the parameter's own memory format, so that the arithmetic takes the same path
             value = torch.empty_like(parameter).copy_(value)
         elif group.get("fused"):  # whose kernels read the step on the device
@@ -82,4 +83,4 @@ def restore(optimizer: torch.optim.Optimizer, state: State) -> None:
         optimizer.state[parameter][name] = value
     partial = [index for index, p in enumerate(parameters) if set(optimizer.state.get(p, kinds)) != kinds]
     if partial or (state and len(state) != len(kinds) * len(parameters)):
-        raise ValueError("optimiser state is incomplete")
+        raise UserError("optimiser state is incomplete")
