@@ -32,7 +32,7 @@ from benchmarks.doctor_cases import CASES, Case
 from gansmith import data, doctor, runs
 from gansmith.doctor.examination import examine
 from gansmith.errors import DivergenceError
-from gansmith.experiment import execute
+from gansmith.experiment import execute, prepare
 from gansmith.training import loop
 from gansmith.training.step import Players
 
@@ -84,7 +84,7 @@ def train(case: Case, seed: int, out: Path) -> runs.Run:
         return done
     shutil.rmtree(folder, ignore_errors=True)
     with changed(case.change):
-        job = execute.prepare(
+        job = prepare.prepare(
             archive(out, case.source) if case.source in {"few", "ones"} else case.source,
             recipe=case.recipe,
             steps=case.steps,

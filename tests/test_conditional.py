@@ -11,7 +11,7 @@ from gansmith import data, recipes, runs
 from gansmith import generator as sampling
 from gansmith.cli import app
 from gansmith.data.types import class_of
-from gansmith.experiment import execute
+from gansmith.experiment import prepare
 from gansmith.generator import Generator
 from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe, from_json
@@ -277,10 +277,10 @@ def test_data_without_labels_are_refused(tmp_path: Path) -> None:
     images = data.load("mnist").take(np.arange(20))[:, 0]
     np.savez(tmp_path / "plain.npz", images=images)
     with pytest.raises(ValueError, match=r"`conditional`: plain has no labels"):
-        execute.prepare(tmp_path / "plain.npz", recipe="mlp", conditional=True, overrides={"batch_size": 8})
+        prepare.prepare(tmp_path / "plain.npz", recipe="mlp", conditional=True, overrides={"batch_size": 8})
     np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(20, int))
     with pytest.raises(ValueError, match="one class"):
-        execute.prepare(tmp_path / "one.npz", recipe="mlp", conditional=True, overrides={"batch_size": 8})
+        prepare.prepare(tmp_path / "one.npz", recipe="mlp", conditional=True, overrides={"batch_size": 8})
     with pytest.raises(ValueError, match="needs 2 or more"):
         recipes.generator(recipes.get("mlp").override(conditional="projection"))
     with pytest.raises(ValueError, match="only a conditional recipe"):

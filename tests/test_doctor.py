@@ -23,7 +23,7 @@ from gansmith.doctor.examination import _cells, examine
 from gansmith.doctor.findings import last_span
 from gansmith.doctor.random_features import fit_eye
 from gansmith.doctor.rules import RULES
-from gansmith.experiment import execute
+from gansmith.experiment import execute, prepare
 from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.loop import Event, Measured, Progress, Saved
@@ -258,10 +258,10 @@ def test_one_remedy_never_repeats_what_is_there() -> None:
     assert overpowered.remedy(Facts(smoothed), table, 20) == "--discriminator.dropout 0.4"
 
 
-def job(out: Path, recipe: str = "mlp", steps: int = 60, **more: Any) -> execute.Job:
+def job(out: Path, recipe: str = "mlp", steps: int = 60, **more: Any) -> prepare.Experiment:
     settings: dict[str, Any] = {"sheet_every": 20, "log_every": 5, "checkpoint_every": 20, "signals_every": 10}
     overrides = {**TINY, **more.pop("overrides", {})}
-    return execute.prepare(
+    return prepare.prepare(
         "mnist",
         recipe=recipe,
         steps=steps,

@@ -19,7 +19,7 @@ from gansmith.cli import main
 from gansmith.encoders.encoder import Encoder
 from gansmith.evaluation import comparison, floors, gallery, inputs, online, pipeline, reference, wording
 from gansmith.evaluation.report import Figure, Protocol, Report, Subject
-from gansmith.experiment import execute
+from gansmith.experiment import execute, prepare
 from gansmith.report import quality
 from gansmith.runs import checkpoint
 from gansmith.training import loop
@@ -71,9 +71,9 @@ def measured(path: Path, **more: Any) -> Report:
     return gs.evaluate(path, **{"data": path.parent / "mnist-small.npz", "samples": COUNT, **more})
 
 
-def job(out: Path, folder: Path, *, recipe: str = "mlp", steps: int = 90, **more: Any) -> execute.Job:
+def job(out: Path, folder: Path, *, recipe: str = "mlp", steps: int = 90, **more: Any) -> prepare.Experiment:
     source = folder / "mnist-small.npz"
-    return execute.prepare(source, recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
+    return prepare.prepare(source, recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
 
 
 # What an evaluation says
@@ -474,7 +474,7 @@ def test_the_best_checkpoint_is_kept_and_loaded(folder: Path, tmp_path: Path, mo
     with np.load(tmp_path / "best.npz") as saved:
         assert np.array_equal(saved["images"], gs.load(run, which="best").sample(4).images)
     assert inputs.resolve(run, which="best").subject.step == 40
-    further = execute.execute(execute.prepare_resume(run.path, steps=140))
+    further = execute.execute(prepare.prepare_resume(run.path, steps=140))
     assert steps_kept(further) == [40, 120, 140]
     weights = checkpoint.at(run.checkpoints, 40) / "generator.safetensors"
     weights.write_bytes(b"")
@@ -536,7 +536,7 @@ def test_a_curve_of_another_meaning_is_set_aside(whole: gs.Run, tmp_path: Path) 
     run = gs.Run(Path(shutil.copytree(whole.path, tmp_path / whole.name)))
     told = json.loads((run.path / "quality.json").read_text())
     (run.path / "quality.json").write_text(json.dumps({**told, "metric": "FD-mnist@000000"}))
-    further = execute.execute(execute.prepare_resume(run.path, steps=80))
+    further = execute.execute(prepare.prepare_resume(run.path, steps=80))
     assert [row["step"] for row in further.quality()] == [80]
     assert (run.path / "quality.older.jsonl").exists()
 

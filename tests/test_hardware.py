@@ -9,7 +9,7 @@ import torch
 
 import gansmith as gs
 from gansmith import cpu_speed, hardware, runs
-from gansmith.experiment import execute
+from gansmith.experiment import execute, prepare
 from gansmith.hardware import Speeds
 
 QUICK = Speeds(fp32=100, bf16=200, convolution_plain=2, convolution_fast=1)
@@ -102,8 +102,8 @@ def test_fast_off_is_kept_said_and_nearly_the_same_training(tmp_path: Path, monk
     plain, fast = (gs.train("mnist", steps=2, fast=fast, **options) for fast in ("off", "auto"))
     assert (plain.settings.fast, fast.settings.fast) == ("off", "auto")
     assert json.loads((plain.path / "environment.json").read_text())["layers"] == "plain"
-    assert not execute.prepare_resume(plain.path, steps=4).choice.fast
-    assert execute.prepare_resume(plain.path, steps=4, fast="auto").choice.fast
+    assert not prepare.prepare_resume(plain.path, steps=4).choice.fast
+    assert prepare.prepare_resume(plain.path, steps=4, fast="auto").choice.fast
     a, b = (gs.load(run).sample(8).images.astype(int) for run in (plain, fast))
     assert np.abs(a - b).max() <= 2
     first, second = (run.metrics()[-1]["generator_loss"] for run in (plain, fast))
@@ -113,7 +113,7 @@ def test_fast_off_is_kept_said_and_nearly_the_same_training(tmp_path: Path, monk
 def test_networks_are_plain_where_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gansmith.nn import transpose
 
-    job = execute.prepare(
+    job = prepare.prepare(
         "mnist", recipe="deconv", steps=1, fast="off", precision="fp32", threads=1, out=tmp_path, **WITHOUT
     )
     monkeypatch.setattr(transpose, "_forward", lambda *a: pytest.fail("a fast layer ran"))

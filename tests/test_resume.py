@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 import gansmith as gs
 from gansmith import recipes, runs
 from gansmith.errors import DivergenceError
-from gansmith.experiment import execute
+from gansmith.experiment import execute, prepare
 from gansmith.recipe import Recipe
 from gansmith.runs import checkpoint
 from gansmith.training import loop
@@ -37,19 +37,19 @@ def digest(run: Path) -> dict[str, str]:
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def job(out: Path, *, recipe: str = "mlp", steps: int = 90, **more: object) -> execute.Job:
-    return execute.prepare("mnist", recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
+def job(out: Path, *, recipe: str = "mlp", steps: int = 90, **more: object) -> prepare.Experiment:
+    return prepare.prepare("mnist", recipe=recipe, steps=steps, out=out, overrides=TINY, **{**EVERY, **more})
 
 
 COMMAND = """
 import sys
-from gansmith import forge
+from gansmith.experiment import execute
 out, resume, recipe = sys.argv[1:]
 every = dict(sheet_every=50, log_every=5, checkpoint_every=10, threads=1)
 if resume:
-    forge.resume(resume, out=out)
+    execute.resume(resume, out=out)
 else:
-    forge.train("mnist", recipe=recipe, steps=300, out=out, overrides={tiny!r}, **every)
+    execute.train("mnist", recipe=recipe, steps=300, out=out, overrides={tiny!r}, **every)
 """
 
 
@@ -125,7 +125,7 @@ def test_damaged_checkpoints_are_passed_over(tmp_path: Path) -> None:
     assert checkpoint.newest(run.checkpoints, complaints) != newest
     assert "generator.safetensors is altered" in complaints[0]
     weights.unlink()
-    resumed = execute.prepare_resume(run.path)
+    resumed = prepare.prepare_resume(run.path)
     assert resumed.start_step == 80
     assert "generator.safetensors is missing" in resumed.warnings[0]
     assert digest(execute.execute(resumed).path) == digest(whole.path)
@@ -137,7 +137,7 @@ def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path: Path) -> None:
         (path / "generator.safetensors").write_bytes(b"")
     before = digest(run.path)
     with pytest.raises(ValueError, match="no checkpoint is whole"):
-        execute.prepare_resume(run.path)
+        prepare.prepare_resume(run.path)
     assert digest(run.path) == before
 
 
@@ -192,7 +192,7 @@ def test_going_on_beyond_the_end(tmp_path: Path) -> None:
     long = execute.execute(job(tmp_path / "long", steps=120))
     run = execute.execute(job(tmp_path / "short", steps=80))
     with pytest.raises(ValueError, match="is finished at step 80"):
-        execute.prepare_resume(run.path)
+        prepare.prepare_resume(run.path)
     further = gs.resume(run.path, steps=120)
     assert (further.path / "metrics.jsonl").read_bytes() == (long.path / "metrics.jsonl").read_bytes()
     newest = checkpoint.newest(further.checkpoints, [])
@@ -204,23 +204,23 @@ def test_going_on_beyond_the_end(tmp_path: Path) -> None:
 def test_changed_data_and_other_versions_are_refused(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
     np.savez(tmp_path / "mine.npz", images=images)
-    first = execute.prepare(
+    first = prepare.prepare(
         tmp_path / "mine.npz", recipe="mlp", steps=5, out=tmp_path / "r", overrides={**TINY, "size": 8}
     )
     run = execute.execute(first)
     np.savez(tmp_path / "mine.npz", images=255 - images)
     with pytest.raises(ValueError, match="the data changed"):
-        execute.prepare_resume(run.path, steps=10)
+        prepare.prepare_resume(run.path, steps=10)
     settings = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps({**settings, "format": 99}))
     with pytest.raises(ValueError, match=r"format 99; this gansmith reads format 1"):
-        execute.prepare_resume(run.path)
+        prepare.prepare_resume(run.path)
 
 
 def test_lost_metrics_cost_a_warning_not_the_run(tmp_path: Path) -> None:
     run = execute.execute(job(tmp_path, steps=40))
     (run.path / "metrics.jsonl").unlink()
-    resumed = execute.prepare_resume(run.path, steps=60)
+    resumed = prepare.prepare_resume(run.path, steps=60)
     assert "metrics.jsonl lacks rows up to step 40" in resumed.warnings[0]
     assert [row["step"] for row in execute.execute(resumed).metrics()] == [45, 50, 55, 60]
 
@@ -271,32 +271,32 @@ def test_a_run_killed_before_its_first_row_goes_on(tmp_path: Path) -> None:
 
 def test_the_last_end_that_was_asked_for_holds(tmp_path: Path) -> None:
     timed = execute.execute(
-        execute.prepare("mnist", recipe="mlp", minutes=0.002, out=tmp_path / "a", overrides=TINY, **EVERY)
+        prepare.prepare("mnist", recipe="mlp", minutes=0.002, out=tmp_path / "a", overrides=TINY, **EVERY)
     )
     end = checkpoint.state(checkpoint.newest(timed.checkpoints, []))["step"] + 60
-    cut = execute.execute(execute.prepare_resume(timed.path, steps=end), observers=[interrupt_at(end - 30)])
+    cut = execute.execute(prepare.prepare_resume(timed.path, steps=end), observers=[interrupt_at(end - 30)])
     assert cut.state == "interrupted"
     done = gs.resume(cut.path)
     assert (done.finished, done.metrics()[-1]["step"]) == (True, end)
     assert (done.settings.steps, done.settings.minutes, done.recipe.steps) == (end, None, end)
-    longer = execute.prepare_resume(done.path, minutes=1)
+    longer = prepare.prepare_resume(done.path, minutes=1)
     assert longer.settings.steps is None
     assert longer.settings.minutes > 1
     with pytest.raises(ValueError, match="at step"):
-        execute.prepare_resume(cut.path, steps=1)
+        prepare.prepare_resume(cut.path, steps=1)
 
 
 def test_the_generator_of_a_run_that_goes_on_is_its_newest(tmp_path: Path) -> None:
     run = execute.execute(job(tmp_path, steps=20))
     before = gs.load(run).sample(4).images
-    cut = execute.execute(execute.prepare_resume(run.path, steps=60), observers=[interrupt_at(45)])
+    cut = execute.execute(prepare.prepare_resume(run.path, steps=60), observers=[interrupt_at(45)])
     assert gs.load(cut).about["steps"] == 45
     assert not np.array_equal(gs.load(cut).sample(4).images, before)
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
     run = execute.execute(job(tmp_path, steps=20))
-    ready = execute.prepare_resume(run.path, steps=40)
+    ready = prepare.prepare_resume(run.path, steps=40)
     before = digest(run.path)
     with execute._alone(run), pytest.raises(ValueError, match="trained by another process"):
         execute.execute(ready)
@@ -335,7 +335,7 @@ def test_a_hostile_run_is_refused_in_a_line_and_left_alone(
     (run / file).write_text(content)
     before = digest(run)
     with pytest.raises(ValueError, match=r"run\.json|data\.json|recipe|format") as caught:
-        execute.prepare_resume(run, steps=40)
+        prepare.prepare_resume(run, steps=40)
     assert "\n" not in str(caught.value)
     assert digest(run) == before
 

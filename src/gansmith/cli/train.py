@@ -3,12 +3,12 @@
 import inspect
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from json import loads as read_json
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
@@ -16,74 +16,75 @@ from gansmith import recipe as recipes
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
 from gansmith.text import amount, duration
+from gansmith.training.options import TrainingOptions
 
 __all__ = ["train"]
 
-OWN = {"name", "size", "steps", "conditional", "classes"}  # fields that flags of their own, or the data, decide
-ENDING = {"source", "steps", "minutes", "out", "device", "precision", "threads", "fast"}  # may differ in a resumed run
+OWN = {"name", "size", "steps", "conditional", "classes"}  # recipe fields that other flags, or the data, decide
 
+USUAL = Group.create_default_parameters()  # that of the verb's own flags
 MACHINE = Group("Machine", sort_key=2)
 OUTPUT = Group("What is written and said", sort_key=3)
 FIELDS = Group("Recipe fields: change what the recipe says", sort_key=4)
+MAIN = ("steps", "minutes", "seed")  # options that stand among the flags of the verb itself
+GROUPS = dict.fromkeys(("device", "precision", "threads", "fast"), MACHINE)
 
-Machine = Parameter(group=MACHINE)
-Output = Parameter(group=OUTPUT)
 Switch = Parameter(group=OUTPUT, negative=(), show_default=False)
 
 
-def _recipe_flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a verb that takes ``**changes`` a flag for every field of a recipe."""
+def _flags_of_fields(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a verb that takes ``**fields`` a flag for every training option and every field of a recipe."""
     plain = inspect.signature(function)
     own = [parameter for parameter in plain.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-    more = [_flag(name, info) for name, info in recipes.fields() if name not in OWN]
-    function.__signature__ = plain.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
-    function.__annotations__ |= {parameter.name: parameter.annotation for parameter in more}
+    options = TrainingOptions.model_fields
+    main = [_flag(name, options[name], USUAL) for name in MAIN]
+    more = [_flag(name, info, GROUPS.get(name, OUTPUT)) for name, info in options.items() if name not in MAIN]
+    more += [_flag(name, info, FIELDS) for name, info in recipes.fields() if name not in OWN]
+    function.__signature__ = plain.replace(parameters=[*own[:2], *main, *own[2:], *more])  # type: ignore[attr-defined]
+    function.__annotations__ |= {parameter.name: parameter.annotation for parameter in (*main, *more)}
     return function
 
 
-def _flag(name: str, info: Any) -> inspect.Parameter:
-    """A flag for one field. None means not given, so a field that can be None takes the word none."""
-    kind = (Literal["none"] | info.annotation) if NoneType in get_args(info.annotation) else (info.annotation | None)
+def _flag(name: str, info: Any, group: Group) -> inspect.Parameter:
+    """A flag for one field. None means not given, so a recipe's field that can be None takes the word none."""
+    kind = _plain(info.annotation) | None
+    if group is FIELDS and NoneType in get_args(info.annotation):
+        kind = Literal["none"] | info.annotation
     flag = Parameter(
         name="--" + name.replace("_", "-"),
         help=info.description,
-        group=FIELDS,
-        negative=None if info.annotation is bool else (),
+        negative=None if info.annotation is bool and group is FIELDS else (),
+        group=group,
     )
     return inspect.Parameter(
         name.replace(".", "__"), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, flag]
     )
 
 
-@_recipe_flags
+def _plain(annotation: Any) -> Any:
+    """A type without pydantic's checks: these are made once, where the value is built."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        return Union[tuple(_plain(part) for part in get_args(annotation))]  # noqa: UP007  # of computed parts
+    return annotation
+
+
+@_flags_of_fields
 def train(
     data: str | None = None,
     /,
     *,
     recipe: str | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    seed: int | None = None,
     size: int | None = None,
     fit: Literal["crop", "pad"] | None = None,
     conditional: Annotated[bool | Literal["projection", "auxiliary"] | None, Parameter(negative=())] = None,
     config: Path | None = None,
     resume: str | None = None,
-    device: Annotated[str | None, Machine] = None,
-    precision: Annotated[Literal["auto", "fp32", "bf16"] | None, Machine] = None,
-    threads: Annotated[int | None, Machine] = None,
-    fast: Annotated[Literal["auto", "off"] | None, Machine] = None,
-    out: Annotated[Path | None, Output] = None,
-    sheet_every: Annotated[int | None, Output] = None,
-    log_every: Annotated[int | None, Output] = None,
-    checkpoint_every: Annotated[int | None, Output] = None,
-    signals_every: Annotated[int | None, Output] = None,
-    evaluate_every: Annotated[int | None, Output] = None,
-    sanity_steps: Annotated[int | None, Output] = None,
-    gif: Annotated[bool, Switch] = False,
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     quiet: Annotated[bool, Switch] = False,
     json: Annotated[bool, Switch] = False,
-    **changes: Any,
+    **fields: Any,
 ) -> int:
     """Train a generator and a discriminator on images.
 
@@ -92,33 +93,31 @@ def train(
     Args:
         data: mnist (the default), another name, or the path of an image folder, .zip, .npz or IDX file.
         recipe: a name that `gansmith recipes` lists.
-        steps: updates of both players; the recipe's headline length if neither this nor --minutes is given.
-        minutes: train for this long instead.
-        seed: decides everything random; 0 if not given.
         size: height and width in pixels that images are brought to; their own, or the recipe's, if not given.
         fit: what becomes of images that are not square: cropped to the centre, or padded.
         conditional: train on the data's labels, for `sample --label`; a head may be named, projection if it is not.
         config: a TOML file of recipe fields, as `gansmith recipes NAME` prints them.
         resume: go on with this run (a folder, a name under runs/, or last); --steps and --minutes are the new end.
-        device: auto, cpu, cuda or cuda:1.
-        precision: of the arithmetic.
-        threads: CPU threads; all that this process may use if not given.
-        fast: off takes the plain layers in the place of the fast ones, which compute the same function.
         out: folder of runs.
-        sheet_every: steps between sheets of samples.
-        log_every: steps between rows of metrics.
-        checkpoint_every: steps between checkpoints.
-        signals_every: steps between the doctor's looks at the players, 0 for none; as often as takes under 2 % of the
-            time, if not given.
-        evaluate_every: steps between measurements of quality, 0 for none; at checkpoints, as often as takes under 5 %
-            of the time, if not given.
-        sanity_steps: first train a discriminator alone for so many steps, to see that it can tell real from untrained.
-        gif: write the animation as GIF instead of WebP.
         quiet: say only where the run is.
         json: print one JSON document at the end; progress goes to standard error.
     """
-    job = _job(_given(locals()))
-    run = _watched(job, quiet=quiet, aside=json)
+    given = _given(fields)
+    options = {name: given.pop(name) for name in TrainingOptions.model_fields if name in given}
+    TrainingOptions.of(**options)  # complains before torch is imported
+    changes = {name.replace("__", "."): None if value == "none" else value for name, value in given.items()}
+    if size is not None:
+        changes["size"] = size
+    kept = _given({"recipe": recipe, "fit": fit, "conditional": conditional})
+    place = _given({"out": out})
+    if resume is None:
+        changes = {**_config(config), **changes}
+        named = _given({"recipe": changes.pop("name", None)})
+        experiment = _prepared(data or "mnist", overrides=changes, **named | kept | place | options)
+    else:
+        refused = [*kept, *changes, *(["config"] if config else [])]
+        experiment = _resumed(resume, refused, source=data, **place | options)
+    run = _watched(experiment, quiet=quiet, aside=json)
     if json:
         document(_summary(run))
     elif quiet:
@@ -128,43 +127,33 @@ def train(
     return 130 if run.state == "interrupted" else 0
 
 
-def _job(given: dict[str, Any]) -> Any:
-    """The checked training that the given flags of :func:`train` ask for."""
-    from gansmith.experiment import execute
+def _prepared(source: str, **keywords: Any) -> Any:
+    """A new training, checked."""
+    from gansmith.experiment.prepare import prepare
 
-    for name in ("quiet", "json"):
-        given.pop(name)
-    flags = {name.replace("__", "."): value for name, value in _given(given.pop("changes")).items()}
-    changes = {name: None if value == "none" else value for name, value in flags.items()}
-    if "size" in given:
-        changes["size"] = given.pop("size")
-    config, resume = given.pop("config", None), given.pop("resume", None)
-    if not given["gif"]:
-        given.pop("gif")
-    if "data" in given:
-        given["source"] = given.pop("data")
-    if resume is None:
-        asked = _config(config)
-        given = _given({"recipe": asked.pop("name", None)}) | given
-        return execute.prepare(**given, overrides={**asked, **changes}, progress=progress)
-    refused = [*(given.keys() - ENDING), *changes, *(["config"] if config else [])]
+    return prepare(source, progress=progress, **keywords)
+
+
+def _resumed(run: str, refused: Sequence[str], **keywords: Any) -> Any:
+    """A training that goes on, checked; ``refused`` are flags that were given and may not be."""
     if refused:
-        flag = refused[0].replace("_", "-")
-        raise UserError(f"--{flag}: a run keeps what it began with; leave it out, or train anew without --resume")
-    return execute.prepare_resume(resume, **given, progress=progress)
+        raise UserError(f"`{refused[0]}`: a run keeps what it began with; leave it out, or train anew without `resume`")
+    from gansmith.experiment.prepare import prepare_resume
+
+    return prepare_resume(run, progress=progress, **keywords)
 
 
-def _watched(job: Any, *, quiet: bool, aside: bool) -> Any:
+def _watched(experiment: Any, *, quiet: bool, aside: bool) -> Any:
     """Trains, saying first what is about to happen, and showing how it goes."""
     from gansmith.cli.live import Panel
     from gansmith.doctor import Watch
-    from gansmith.experiment import execute
+    from gansmith.experiment.execute import execute
 
     panel = Panel(
-        total_steps=job.steps,
-        minutes=job.minutes,
-        start_step=job.start_step,
-        batch_size=job.recipe.batch_size,
+        total_steps=experiment.steps,
+        minutes=experiment.minutes,
+        start_step=experiment.start_step,
+        batch_size=experiment.recipe.batch_size,
         quiet=quiet,
         file=sys.stderr if aside else sys.stdout,
     )
@@ -173,11 +162,11 @@ def _watched(job: Any, *, quiet: bool, aside: bool) -> Any:
 
         def started(run: Any) -> None:
             if not quiet:
-                say(_opening(job, run), aside=aside)
+                say(_opening(experiment, run), aside=aside)
             watch.begin(run)
             stack.enter_context(panel)
 
-        return execute.execute(job, observers=[panel, watch], started=started)
+        return execute(experiment, observers=[panel, watch], started=started)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,35 +184,36 @@ def _config(path: Path | None) -> dict[str, Any]:
         raise UserError(f"--config {path}: is not text; give a TOML file of recipe fields") from None
 
 
-def _opening(job: Any, run: Any) -> str:
+def _opening(experiment: Any, run: Any) -> str:
     """What a training is about to do, where, and how long that will take."""
-    channels, height, width = job.dataset.shape
+    dataset = experiment.dataset
+    channels, height, width = dataset.shape
     colour = "grey" if channels == 1 else "RGB"
-    skipped = len(job.dataset.problems)
-    choice, recipe = job.choice, job.recipe
-    end = f"{amount(job.steps, 'step')}" if job.steps else f"{job.minutes:g} min"
-    start = f"from step {job.start_step:,} to {end}" if job.start_step else end
-    many = round(job.estimated_seconds / job.seconds_per_step)
-    expected = duration(job.estimated_seconds) if job.steps else amount(many, "step")
+    skipped = len(dataset.problems)
+    choice, recipe = experiment.choice, experiment.recipe
+    end = f"{amount(experiment.steps, 'step')}" if experiment.steps else f"{experiment.minutes:g} min"
+    start = f"from step {experiment.start_step:,} to {end}" if experiment.start_step else end
+    many = round(experiment.estimated_seconds / experiment.seconds_per_step)
+    expected = duration(experiment.estimated_seconds) if experiment.steps else amount(many, "step")
     rows = {
-        "data": f"{job.dataset.name}, {amount(len(job.dataset), 'image')}, {height}x{width}, {colour}"
-        + (f"; {amount(skipped, 'file')} skipped (`gansmith data {job.dataset.source}` says why)" if skipped else ""),
+        "data": f"{dataset.name}, {amount(len(dataset), 'image')}, {height}x{width}, {colour}"
+        + (f"; {amount(skipped, 'file')} skipped (`gansmith data {dataset.source}` says why)" if skipped else ""),
         "recipe": f"{recipe.name}, batches of {recipe.batch_size:,}"
         + (f", on {amount(recipe.classes, 'label')} ({recipe.conditional})" if recipe.classes else ""),
         "device": f"{choice.device} ({choice.why['device']})",
         "precision": f"{choice.precision} ({choice.why['precision']})",
         "threads": f"{choice.threads} ({choice.why['threads']})",
         "layers": f"{choice.layers} ({choice.why['layers']})",
-        "training": f"{start}, about {expected} at {1 / job.seconds_per_step:,.3g} steps/s",
-        "quality": _measuring(job),
+        "training": f"{start}, about {expected} at {1 / experiment.seconds_per_step:,.3g} steps/s",
+        "quality": _measuring(experiment),
         "run": run.path,
     }
-    return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in job.warnings)])
+    return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in experiment.warnings)])
 
 
-def _measuring(job: Any) -> str:
+def _measuring(experiment: Any) -> str:
     """What is measured while it trains, or why nothing is."""
-    measuring = job.measuring
+    measuring = experiment.measuring
     if measuring.stick is None:
         return f"not measured while it trains ({measuring.why})" if measuring.why else ""
     told = measuring.stick.protocol

@@ -2,91 +2,161 @@
 
 import inspect
 import shutil
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import torch
+from pydantic.fields import FieldInfo
 
-from gansmith import data, errors, files, runs
-from gansmith.data import on_device
+from gansmith import data, files, runs
+from gansmith.data import Fit, on_device
 from gansmith.doctor import plot as doctor_picture
 from gansmith.doctor import signals
 from gansmith.doctor.examination import examine
-from gansmith.errors import UserError
+from gansmith.errors import DivergenceError, UserError
 from gansmith.evaluation import online
-from gansmith.experiment import artifacts, environment
-from gansmith.experiment.prepare import Job, prepare, prepare_resume
+from gansmith.experiment import artifacts, environment, guards
+from gansmith.experiment.prepare import MAY_CHANGE, Experiment, prepare, prepare_resume
+from gansmith.progress import Progress
+from gansmith.recipe import Recipe
 from gansmith.report.page import write_report
 from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.runs.load import from_checkpoint
 from gansmith.training import loop
-from gansmith.training.loop import Observer
+from gansmith.training.loop import Observer, Plan
+from gansmith.training.options import TrainingOptions
 
 if sys.platform != "win32":
-    import fcntl
-
-__all__ = ["Job", "execute", "finish", "prepare", "prepare_resume", "resume", "train"]
+    pass
 
 
-def execute(job: Job, *, observers: Sequence[Observer] = (), started: Callable[[Run], None] = lambda run: None) -> Run:
+def train(
+    source: str | Path = "mnist",
+    *,
+    recipe: str | Recipe = "mlp-bn",
+    out: str | Path = "runs",
+    fit: Fit = "crop",
+    conditional: bool | Literal["projection", "auxiliary"] = False,
+    overrides: Mapping[str, Any] | None = None,
+    observers: Sequence[Observer] = (),
+    progress: Progress | None = None,
+    **more: Any,
+) -> Run:
+    """Trains a generator and a discriminator on images, and returns the finished run.
+
+    >>> gs.train("mnist", recipe="mlp", steps=2000, batch_size=128, seed=1)  # doctest: +SKIP
+
+    Args:
+        source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
+        recipe: a name of :func:`gansmith.recipes.names`, or a complete value.
+        out: the folder that run folders are made in.
+        fit: non-square pictures are cropped to the centre, or padded.
+        conditional: train on the data's labels, read by this head of the discriminator; True is "projection".
+        overrides: changes to the recipe by dotted names, such as {"generator_optimizer.lr": 1e-4}.
+        observers: called with each event of the loop (:mod:`gansmith.training.events`).
+        progress: called as data are decoded.
+        more: fields of :class:`gansmith.training.options.TrainingOptions`, such as steps, minutes, seed and threads,
+            and of the recipe, such as batch_size.
+
+    Raises:
+        UserError: one line saying what is wrong, where, and what to do.
+        DivergenceError: training produced a value that is not finite; names the last good checkpoint.
+    """
+    experiment = prepare(
+        source,
+        recipe=recipe,
+        out=out,
+        fit=fit,
+        conditional=conditional,
+        overrides=overrides,
+        progress=progress,
+        **more,
+    )
+    return execute(experiment, observers=observers)
+
+
+def resume(
+    where: str | Path,
+    *,
+    source: str | Path | None = None,
+    out: str | Path = "runs",
+    observers: Sequence[Observer] = (),
+    progress: Progress | None = None,
+    **options: Any,
+) -> Run:
+    """Goes on with a run from its newest checkpoint, in the bytes of a run that never stopped.
+
+    Args:
+        where: the run: folder, name or "last".
+        source: where its data are now, if they were moved.
+        out: where names are looked up.
+        observers: called with each event of the loop.
+        progress: called as data are decoded.
+        options: a new end, steps to train up to or minutes from here; device, precision, threads or fast.
+
+    Raises UserError, in one line, for no such run, data that changed, or nothing left to do.
+    """
+    experiment = prepare_resume(where, source=source, out=out, progress=progress, **options)
+    return execute(experiment, observers=observers)
+
+
+def _with_keywords(function: Callable[..., Any], names: Iterable[tuple[str, FieldInfo]]) -> None:
+    """Shows fields as keywords of a function, so that a notebook completes them."""
+    plain = inspect.signature(function)
+    own = [each for each in plain.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    fields = {name: info for name, info in reversed([*names]) if name not in plain.parameters}
+    more = [
+        inspect.Parameter(
+            name, keyword, default=info.get_default(call_default_factory=True), annotation=info.annotation
+        )
+        for name, info in reversed(fields.items())
+    ]
+    function.__signature__ = plain.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+
+
+def execute(
+    experiment: Experiment,
+    *,
+    observers: Sequence[Observer] = (),
+    started: Callable[[Run], None] = lambda run: None,
+) -> Run:
     """Trains and draws everything that a run leaves.
 
     Ctrl-C and SIGTERM save a checkpoint and end it in state "interrupted".
 
     Args:
-        job: of :func:`prepare` or :func:`prepare_resume`.
-        observers: told each event of the loop.
-        started: told the run once its folder is there.
+        experiment: of :func:`prepare` or :func:`prepare_resume`.
+        observers: called with each event of the loop.
+        started: called with the run once its folder is there.
 
     Raises:
         DivergenceError: with the last good checkpoint named.
         UserError: the folder cannot be written, or the disk is full.
     """
-    torch.set_num_threads(job.choice.threads)
-    torch.backends.cudnn.deterministic = True
-    with torch.random.fork_rng(), _signals() as asked:
-        run = job.resumed or _create(job)
-        with _alone(run):
-            if job.resumed is not None:
-                run = _rewind(job, run)
+    with guards.torch_settings(experiment.choice), guards.interruption() as stop:
+        run = experiment.resumed or _create(experiment)
+        with guards.alone(run):
+            if experiment.resumed is not None:
+                run = _rewind(experiment, run)
             started(run)
             try:
-                ended = _train(job, run, asked, observers)
-            except errors.DivergenceError as error:
+                ended = _train(experiment, run, stop, observers)
+            except DivergenceError as error:
                 run.mark("diverged")
                 good = checkpoint.newest(run.checkpoints, [])
                 name = f"the last good checkpoint is {good}" if good else "there is no good checkpoint yet"
-                raise errors.DivergenceError(f"training diverged: {error}; {name}; try a lower learning rate") from None
+                raise DivergenceError(f"training diverged: {error}; {name}; try a lower learning rate") from None
             except OSError as error:
                 good = checkpoint.newest(run.checkpoints, [])
                 raise UserError(
                     f"{run.path}: cannot be written ({error.strerror}); last good checkpoint: {good}"
                 ) from None
-            finish(run, job.dataset, "finished" if ended else "interrupted")
+            finish(run, experiment.dataset, "finished" if ended else "interrupted")
     return run
-
-
-def train(source: str | Path = "mnist", *, observers: Sequence[Observer] = (), **arguments: Any) -> Run:
-    """Trains from names to a finished run: :func:`prepare`, then :func:`execute`.
-
-    Takes what :func:`prepare` takes; any other keyword is a change to the recipe:
-    ``train("mnist", recipe="mlp", steps=2000, batch_size=128)``.
-    """
-    known = set(inspect.signature(prepare).parameters)
-    overrides = dict(arguments.pop("overrides", None) or {})
-    overrides.update({name: arguments.pop(name) for name in list(arguments) if name not in known})
-    return execute(prepare(source, overrides=overrides, **arguments), observers=observers)
-
-
-def resume(where: str | Path, *, observers: Sequence[Observer] = (), **arguments: Any) -> Run:
-    """Goes on with a run: :func:`prepare_resume`, then :func:`execute`."""
-    return execute(prepare_resume(where, **arguments), observers=observers)
 
 
 def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrupted"]) -> None:
@@ -105,144 +175,139 @@ def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrup
         raise UserError(f"{run.path}: the pictures cannot be written ({error.strerror}); `resume` draws them") from None
 
 
-def _train(job: Job, run: Run, asked: threading.Event, observers: Sequence[Observer]) -> bool:
-    """Trains from the start or from the job's checkpoint; whether the end was reached."""
-    device = torch.device(job.choice.device)
-    players = loop.new_players(job.recipe, seed=job.plan.seed, device=device, fast=job.choice.fast)
-    if job.start_from is not None:
-        checkpoint.restore(job.start_from, players)
-    batches = on_device.nearest(data.Batches(job.dataset, job.recipe.batch_size, job.plan.seed), device)
-    steps, sanity = job.settings.sanity_steps, run.path / "sanity.json"
+def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: Sequence[Observer]) -> bool:
+    """Trains from the start or from the experiment's checkpoint; whether the end was reached."""
+    device = torch.device(experiment.choice.device)
+    players = loop.new_players(
+        experiment.recipe, seed=experiment.settings.seed, device=device, fast=experiment.choice.fast
+    )
+    if experiment.start_from is not None:
+        checkpoint.restore(experiment.start_from, players)
+    batches = on_device.nearest(
+        data.Batches(experiment.dataset, experiment.recipe.batch_size, experiment.settings.seed), device
+    )
+    steps, sanity = experiment.settings.sanity_steps, run.path / "sanity.json"
     if steps and not sanity.exists():
         check = loop.sanity_check(
-            job.recipe,
+            experiment.recipe,
             batches,
-            seed=job.plan.seed,
+            seed=experiment.settings.seed,
             steps=steps,
             device=device,
-            fast=job.choice.fast,
-            stop=asked.is_set,
+            fast=experiment.choice.fast,
+            stop=stop.is_set,
         )
         files.write_json(sanity, {"discriminator_accuracy": check})
-    if job.measuring.stick is not None:
-        online.begin(run, job.measuring.stick)
-    notes = recorder.Recorder(run, start_step=players.step, batch_size=job.recipe.batch_size)
+    if experiment.measuring.stick is not None:
+        online.begin(run, experiment.measuring.stick)
+    notes = recorder.Recorder(run, start_step=players.step, batch_size=experiment.recipe.batch_size)
     try:
         return loop.train(
             players,
-            job.recipe,
+            experiment.recipe,
             batches,
-            job.plan,
-            precision=job.choice.precision,
-            fast=job.choice.fast,
+            _plan(experiment),
+            precision=experiment.choice.precision,
+            fast=experiment.choice.fast,
             save=notes.save,
-            stop=asked.is_set,
+            stop=stop.is_set,
             observers=[notes, *observers],
-            probes=_probes(job, device),
+            probes=_probes(experiment, device),
         )
     finally:
         notes.close()
 
 
-def _probes(job: Job, device: torch.device) -> list[loop.Probe]:
+def _plan(experiment: Experiment) -> Plan:
+    """What the loop needs of the options; where time ends it and was over when training was cut, no step is left."""
+    settings, minutes = experiment.settings, experiment.minutes
+    over = minutes is not None and minutes <= 0
+    return Plan(
+        seed=settings.seed,
+        steps=experiment.start_step if over else settings.steps or 10**9,
+        seconds=None if minutes is None else max(minutes, 0.0) * 60,
+        sheet_every=settings.sheet_every,
+        log_every=settings.log_every,
+        checkpoint_every=settings.checkpoint_every,
+    )
+
+
+def _probes(experiment: Experiment, device: torch.device) -> list[loop.Probe]:
     """What looks at the players while they train."""
     probes = []
-    if job.measuring.stick is not None:
-        probes.append(online.probe(job.measuring.stick, job.recipe, job.measuring.every))
-    if job.settings.signals_every:
+    if experiment.measuring.stick is not None:
+        probes.append(online.probe(experiment.measuring.stick, experiment.recipe, experiment.measuring.every))
+    if experiment.settings.signals_every:
         probes.append(
             signals.probe(
-                job.recipe,
-                job.dataset,
-                signals.holdout(job.dataset, job.fit),
-                seed=job.plan.seed,
-                every=job.settings.signals_every,
-                precision=job.choice.precision,
+                experiment.recipe,
+                experiment.dataset,
+                signals.holdout(experiment.dataset, experiment.fit),
+                seed=experiment.settings.seed,
+                every=experiment.settings.signals_every,
+                precision=experiment.choice.precision,
                 device=device,
             )
         )
     return probes
 
 
-def _create(job: Job) -> Run:
-    mean, std = job.dataset.mean_and_std()
+def _create(experiment: Experiment) -> Run:
+    mean, std = experiment.dataset.mean_and_std()
     about = DataFacts(
-        name=job.dataset.name,
-        source=job.dataset.source,
-        fit=job.fit,
-        fingerprint=job.dataset.fingerprint,
-        count=len(job.dataset),
-        test_count=data.test_count(job.dataset.source),
-        shape=job.dataset.shape,
-        classes=job.dataset.classes,
+        name=experiment.dataset.name,
+        source=experiment.dataset.source,
+        fit=experiment.fit,
+        fingerprint=experiment.dataset.fingerprint,
+        count=len(experiment.dataset),
+        test_count=data.test_count(experiment.dataset.source),
+        shape=experiment.dataset.shape,
+        classes=experiment.dataset.classes,
         pixel_mean=mean,
         pixel_std=std,
     )
-    run = runs.create(job.out, job.dataset.name, job.recipe.name)
+    run = runs.create(experiment.out, experiment.dataset.name, experiment.recipe.name)
     try:
-        files.write_json(run.path / "environment.json", environment.environment(job.choice))
+        files.write_json(run.path / "environment.json", environment.environment(experiment.choice))
         files.write_json(run.path / "data.json", about.model_dump(mode="json"))
-        _write_settings(job, run)
+        _write_settings(experiment, run)
         runs.point_last(run)
     except BaseException as error:
         shutil.rmtree(run.path, ignore_errors=True)
         if isinstance(error, OSError):
-            raise UserError(f"`out` {job.out}: cannot be written ({error.strerror}); name another folder") from None
+            raise UserError(
+                f"`out` {experiment.out}: cannot be written ({error.strerror}); name another folder"
+            ) from None
         raise
     return run
 
 
-def _rewind(job: Job, run: Run) -> Run:
+def _rewind(experiment: Experiment, run: Run) -> Run:
     """Brings a run's folder back to its checkpoint, with the settings that hold from here on."""
+    if checkpoint.newest(run.checkpoints, []) != experiment.start_from:
+        raise UserError(f"{run.path}: another process trained it meanwhile; resume it again")
     try:
         files.clean(run.path)
         for name in ("report.html", "state.txt"):  # it is no longer finished
             (run.path / name).unlink(missing_ok=True)
-        known = checkpoint.state(job.start_from)["metrics_bytes"] if job.start_from else 0
-        recorder.rewind(run, job.start_step, known)
+        known = checkpoint.state(experiment.start_from)["metrics_bytes"] if experiment.start_from else 0
+        recorder.rewind(run, experiment.start_step, known)
         best = run.best()
-        checkpoint.prune(run.checkpoints, beyond=job.start_step, keep=() if best is None else (best[0],))
-        _write_settings(job, run)
+        checkpoint.prune(run.checkpoints, beyond=experiment.start_step, keep=() if best is None else (best[0],))
+        _write_settings(experiment, run)
     except OSError as error:
         raise UserError(f"{run.path}: cannot be written ({error.strerror})") from None
     return Run(run.path)
 
 
-def _write_settings(job: Job, run: Run) -> None:
-    files.write_text(run.path / "recipe.json", job.recipe.to_json())
-    files.write_json(run.path / "run.json", job.settings.model_dump(mode="json"))  # last: with it, a folder is a run
+def _write_settings(experiment: Experiment, run: Run) -> None:
+    files.write_text(run.path / "recipe.json", experiment.recipe.to_json())
+    files.write_json(
+        run.path / "run.json", experiment.settings.model_dump(mode="json")
+    )  # last: with it, a folder is a run
 
 
-@contextmanager
-def _alone(run: Run) -> Iterator[None]:
-    """Refuses to train a run that another process trains. The lock goes with the process, however it ends."""
-    if sys.platform == "win32":
-        yield
-        return
-    with (run.path / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{run.path} is being trained by another process; stop it first") from None
-        yield
-
-
-@contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; a second one ends the program as usual."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+_NO_KEYWORDS = {"name", "classes"}  # of a recipe: its identity, and what the data decide
+_of_recipe = [(name, info) for name, info in Recipe.model_fields.items() if name not in _NO_KEYWORDS]
+_with_keywords(train, [*TrainingOptions.model_fields.items(), *_of_recipe])
+_with_keywords(resume, [(name, TrainingOptions.model_fields[name]) for name in sorted(MAY_CHANGE)])

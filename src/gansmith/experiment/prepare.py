@@ -1,42 +1,44 @@
-"""A Job: a training that was checked in every respect and can start; preparing one writes only the data cache."""
+"""From names and options to an Experiment: a training that was checked in every respect and can start."""
 
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from gansmith import cpu_speed, data, files, hardware, recipes, runs
+from gansmith.data import Fit
 from gansmith.doctor import signals
 from gansmith.errors import UserError
 from gansmith.evaluation import online
 from gansmith.experiment import environment
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
-from gansmith.runs import Run, Settings, checkpoint, recorder
+from gansmith.runs import Run, checkpoint, recorder
 from gansmith.training import loop
-from gansmith.training.loop import Plan
+from gansmith.training.options import Settings, TrainingOptions
 
-SHEETS = 20  # how many times a run looks at its fixed noise, unless told otherwise
+SHEETS = 20  # how many times a run draws its fixed noise and saves, unless its options say otherwise
 LOG_EVERY = 10
-MAX_SEED = 2**63 - 1
+LEAST_STEPS, LEAST_SECONDS = 10, 1.0  # between two savings: so many steps, or fewer that nominally take so long
+MAY_CHANGE = {"steps", "minutes", "device", "precision", "threads", "fast"}  # options of a run that goes on
 
 
 @dataclass(frozen=True)
-class Job:
-    """A training that was checked and can start: nothing is written yet."""
+class Experiment:
+    """A training that was checked in every respect and can start: nothing is written yet but the data cache."""
 
     recipe: Recipe
     dataset: data.Dataset
     settings: Settings
     choice: hardware.Choice
-    plan: Plan
     out: Path
-    fit: Literal["crop", "pad"]
+    fit: Fit
     minutes: float | None
+    """How long to train from here; None where steps end it."""
     seconds_per_step: float
     resumed: Run | None = None
     start_step: int = 0
@@ -52,122 +54,134 @@ class Job:
     @property
     def estimated_seconds(self) -> float:
         """How long training will take, from a step made on throw-away networks."""
-        if self.minutes is not None:
-            return self.minutes * 60
-        return (self.plan.steps - self.start_step) * self.seconds_per_step
+        if self.steps is None:
+            return (self.minutes or 0.0) * 60
+        return (self.steps - self.start_step) * self.seconds_per_step
 
 
 def prepare(
     source: str | Path = "mnist",
     *,
     recipe: str | Recipe = "mlp-bn",
-    steps: int | None = None,
-    minutes: float | None = None,
-    seed: int = 0,
     out: str | Path = "runs",
-    fit: Literal["crop", "pad"] = "crop",
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    fast: Literal["auto", "off"] = "auto",
-    sheet_every: int | None = None,
-    log_every: int | None = None,
-    checkpoint_every: int | None = None,
-    evaluate_every: int | None = None,
-    signals_every: int | None = None,
-    sanity_steps: int = 0,
-    gif: bool = False,
+    fit: Fit = "crop",
     conditional: bool | Literal["projection", "auxiliary"] = False,
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> Job:
-    """Checks a training and estimates its time; writes nothing but the data cache.
+    **more: Any,
+) -> Experiment:
+    """Checks a training, decides what its options leave open, and estimates its time.
 
     Args:
         source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
         recipe: a name, or a complete value.
-        steps: updates of each player; None for the recipe's own length.
-        minutes: train for this long instead.
-        seed: decides initial weights, noise and order of the data; 0 .. 2**63 - 1.
         out: the folder that run folders are made in.
         fit: non-square pictures are cropped to the centre, or padded.
-        device, precision, threads, fast: see :func:`gansmith.hardware.choose`.
-        sheet_every, log_every, checkpoint_every: intervals in steps.
-        evaluate_every: steps between measurements of quality; 0 for none, None for what takes under 5 % of the time.
-        signals_every: steps between looks at the players for the doctor; 0 for none.
-        sanity_steps: train a throw-away discriminator this long against untrained fakes first, and report.
-        gif: animate as GIF instead of WebP.
         conditional: train on the data's labels, read by this head of the discriminator; True is "projection".
-        overrides: changes to the recipe, as :meth:`Recipe.override` takes them.
-        progress: told how data decoding gets on.
+        overrides: changes to the recipe, as :meth:`gansmith.Recipe.override` takes them.
+        progress: called as data are decoded.
+        more: fields of :class:`TrainingOptions`, such as steps; all others are changes to the recipe, as in overrides.
 
     Raises:
         UserError: one line saying what is wrong, where, and what to do.
     """
-    if not isinstance(recipe, str | Recipe):
-        raise UserError(f"recipe {recipe!r}: give a name, such as mlp, or a Recipe")
-    value = recipes.get(recipe) if isinstance(recipe, str) else recipe
-    changes = dict(overrides or {})
-    if steps is not None:
-        changes["steps"] = steps
-    if conditional:
-        changes["conditional"] = "projection" if conditional is True else conditional
-    value = value.override(changes)
-    recipes.entry(value.name)
-    if steps is not None and minutes is not None:
-        raise UserError("`steps` and `minutes`: give one of them")
-    _check(seed, minutes, sanity_steps)
-    asked = {"sheet_every": sheet_every, "log_every": log_every, "checkpoint_every": checkpoint_every}
-    for name, every in asked.items():
-        _interval(name, every, 1)
-    hardware.choose(device, precision, threads, gflop=0, fast=fast)  # complains before the data are read
-    dataset = data.load(source, size=value.size, fit=fit, progress=progress)
-    channels = dataset.shape[0]
-    if "channels" in changes and value.channels != channels:
-        raise UserError(f"channels = {value.channels}, but {dataset.name} has {channels}; leave channels out")
-    value = value.override(channels=channels, classes=_classes(value, dataset))
-    data.Batches(dataset, value.batch_size, seed)  # raises if the data are too few
-    choice = hardware.choose(
-        device, precision, threads, gflop=recipes.step_gflop(value), fast=fast, measure=cpu_speed.speeds
+    options = TrainingOptions.of(
+        **{name: more.pop(name) for name in list(more) if name in TrainingOptions.model_fields}
     )
-    per_step = _time_step(value, choice)
-    expected = value.steps if minutes is None else max(1, int(minutes * 60 / per_step))
-    saved = _interval("checkpoint_every", checkpoint_every, round(expected / SHEETS))
+    changes = _changes(options, conditional, {**(overrides or {}), **more})
+    value = _recipe(recipe, changes)
+    _choose(options, None)  # complains before data are read
+    dataset = data.load(source, size=value.size, fit=fit, progress=progress)
+    value = _for_data(value, dataset, channels_given="channels" in changes)
+    data.Batches(dataset, value.batch_size, options.seed)  # raises if the data are too few
+    choice = _choose(options, value)
+    seconds_per_step = _time_step(value, choice)
+    expected = value.steps if options.minutes is None else max(1, int(options.minutes * 60 / seconds_per_step))
+    every = _intervals(options, value, choice, expected)
     measuring = online.choose(
         dataset,
         value,
         choice,
-        asked=evaluate_every,
+        asked=options.evaluate_every,
         steps=expected,
-        checkpoint_every=saved,
+        checkpoint_every=every["checkpoint_every"],
         fit=fit,
         progress=progress,
     )
-    settings = Settings(
-        seed=seed,
-        steps=value.steps if minutes is None else None,
-        minutes=minutes,
-        sheet_every=_interval(
-            "sheet_every", sheet_every, expected // SHEETS if minutes is None else _round(expected / SHEETS)
-        ),
-        log_every=_interval("log_every", log_every, min(LOG_EVERY, expected)),
-        checkpoint_every=saved,
-        evaluate_every=measuring.every,
-        sanity_steps=sanity_steps,
-        device=choice.device,
-        precision=choice.precision,
-        threads=choice.threads,
-        fast="auto" if choice.fast else "off",
-        animation="samples.gif" if gif else "samples.webp",
-        signals_every=signals.interval(value, device=choice.device, precision=choice.precision)
-        if signals_every is None
-        else signals_every and _interval("signals_every", signals_every, 0),
+    settings = _settled(
+        options, choice, steps=value.steps if options.minutes is None else None, evaluate_every=measuring.every, **every
     )
-    plan = _plan(settings, minutes)
-    same = tuple(_unfinished(Path(out), value, dataset, seed))
-    return Job(
-        value, dataset, settings, choice, plan, Path(out), fit, minutes, per_step, warnings=same, measuring=measuring
+    return Experiment(
+        value,
+        dataset,
+        settings,
+        choice,
+        Path(out),
+        fit,
+        options.minutes,
+        seconds_per_step,
+        warnings=tuple(_unfinished(Path(out), value, dataset, options.seed)),
+        measuring=measuring,
     )
+
+
+def _choose(options: TrainingOptions, recipe: Recipe | None) -> hardware.Choice:
+    """Device, precision and threads for a recipe; without one, only whether those that are named exist."""
+    gflop = 0.0 if recipe is None else recipes.step_gflop(recipe)
+    measure = None if recipe is None else cpu_speed.speeds
+    asked = options.device, options.precision, options.threads
+    return hardware.choose(*asked, gflop=gflop, fast=options.fast, measure=measure)
+
+
+def _changes(options: TrainingOptions, conditional: bool | str, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
+    """All changes to the recipe, wherever they were said."""
+    changes = dict(overrides or {})
+    if options.steps is not None:
+        changes["steps"] = options.steps
+    if conditional:
+        changes["conditional"] = "projection" if conditional is True else conditional
+    return changes
+
+
+def _recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe that was named, or given, with the changes."""
+    if not isinstance(recipe, str | Recipe):
+        raise UserError(f"recipe {recipe!r}: give a name, such as mlp, or a Recipe")
+    value = (recipes.get(recipe) if isinstance(recipe, str) else recipe).override(changes)
+    recipes.entry(value.name)
+    return value
+
+
+def _for_data(recipe: Recipe, dataset: data.Dataset, *, channels_given: bool) -> Recipe:
+    """The recipe with the channels and classes of the data."""
+    channels = dataset.shape[0]
+    if channels_given and recipe.channels != channels:
+        raise UserError(f"channels = {recipe.channels}, but {dataset.name} has {channels}; leave channels out")
+    return recipe.override(channels=channels, classes=_classes(recipe, dataset))
+
+
+def _intervals(options: TrainingOptions, recipe: Recipe, choice: hardware.Choice, expected: int) -> dict[str, int]:
+    """The intervals in steps, as given or as the expected length suggests; short runs do not save at every step."""
+    quick = hardware.nominal_seconds(recipes.step_gflop(recipe), device=choice.device, precision=choice.precision)
+    least = min(expected, max(1, min(LEAST_STEPS, round(LEAST_SECONDS / quick))))
+    sheets = expected // SHEETS if options.minutes is None else _round(expected / SHEETS)
+    signals_every = options.signals_every
+    if signals_every is None:
+        signals_every = signals.interval(recipe, device=choice.device, precision=choice.precision)
+    return {
+        "sheet_every": options.sheet_every or max(least, sheets),
+        "log_every": options.log_every or min(LOG_EVERY, expected),
+        "checkpoint_every": options.checkpoint_every or max(least, round(expected / SHEETS)),
+        "signals_every": signals_every,
+    }
+
+
+def _settled(options: TrainingOptions, choice: hardware.Choice, **decided: Any) -> Settings:
+    """The options with what was decided, and the device, precision and threads that were chosen."""
+    chosen = {"device": choice.device, "precision": choice.precision, "threads": choice.threads}
+    fast = "auto" if choice.fast else "off"
+    given = options.model_dump(exclude={"animation", "format"})
+    return Settings(**{**given, "gif": options.gif, **decided, **chosen, "fast": fast})
 
 
 def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, seed: int) -> Iterator[str]:
@@ -185,32 +199,28 @@ def prepare_resume(
     where: str | Path,
     *,
     source: str | Path | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
     out: str | Path = "runs",
-    device: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    fast: Literal["auto", "off"] | None = None,
     progress: Progress | None = None,
-) -> Job:
+    **changes: Any,
+) -> Experiment:
     """Checks that a run can go on from its newest whole checkpoint.
 
     Args:
         where: the run: folder, name or "last".
         source: where its data are now, if they were moved.
-        steps: train up to this step; None for what the run was started with.
-        minutes: train for this long from here.
         out: where names are looked up.
-        device, precision, threads, fast: None for what the run used; others end in other bytes.
-        progress: told how data decoding gets on.
+        progress: called as data are decoded.
+        changes: a new end, steps to train up to or minutes to train from here; device, precision, threads or fast, if
+            they are to be others, which ends in other bytes. What is not given, or None, stays as the run began.
 
     Raises:
-        UserError: one line: no such run, data that changed, no whole checkpoint, or nothing left to do.
+        UserError: one line: no such run, an option that may not change, data that changed, no whole checkpoint, or
+            nothing left to do.
     """
-    if steps is not None and minutes is not None:
-        raise UserError("`steps` and `minutes`: give one of them")
-    _check(0, minutes, 0)
+    options = TrainingOptions.of(**{name: value for name, value in changes.items() if value is not None})
+    fixed = sorted(options.model_fields_set - MAY_CHANGE)
+    if fixed:
+        raise UserError(f"`{fixed[0]}`: a run keeps what it began with; leave it out, or train anew without `resume`")
     run = runs.find(where, out=out)
     about = run.data
     warnings: list[str] = []
@@ -220,32 +230,17 @@ def prepare_resume(
         raise UserError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
     if recorder.lacks_metrics(run, at["metrics_bytes"]):
         warnings.append(f"metrics.jsonl lacks rows up to step {at['step']}: its plots will start there")
-    settings, left = _end(run, at["step"], steps, minutes)
+    settings, left = _end(run, at["step"], options)
     recipe = run.recipe if settings.steps is None else run.recipe.override(steps=settings.steps)
     dataset = data.load(source or about.source, size=recipe.size, fit=about.fit, progress=progress)
     if dataset.fingerprint != about.fingerprint:
         raise UserError(f"{dataset.source}: the data changed since {run.name} began; restore them or start a new run")
-    choice = hardware.choose(
-        device or settings.device,
-        precision or settings.precision,
-        threads or settings.threads,
-        gflop=recipes.step_gflop(recipe),
-        fast=fast or settings.fast,
-        measure=cpu_speed.speeds,
-    )
-    changed = {"device": choice.device, "precision": choice.precision, "threads": choice.threads}
-    changed["fast"] = "auto" if choice.fast else "off"
-    settings = settings.model_copy(update=changed)
-    warnings += _differences(run, choice)
-    plan = _plan(settings, left)
-    if left is not None and left <= 0:  # the time was over when it was cut: only the drawing is missing
-        plan = replace(plan, steps=at["step"])
-    return Job(
+    choice = _choose(settings, recipe)
+    return Experiment(
         recipe,
         dataset,
-        settings,
+        _settled(settings, choice),
         choice,
-        plan,
         run.path.parent,
         about.fit,
         left,
@@ -253,32 +248,21 @@ def prepare_resume(
         resumed=run,
         start_step=at["step"],
         start_from=newest,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_differences(run, choice)),
         measuring=online.again(settings.evaluate_every, dataset, fit=about.fit, progress=progress),
     )
 
 
-def _plan(settings: Settings, minutes: float | None) -> Plan:
-    """What the loop needs: settings, and the minutes that are left where time ends it."""
-    return Plan(
-        seed=settings.seed,
-        steps=settings.steps or 10**9,
-        seconds=None if minutes is None else max(minutes, 0.0) * 60,
-        sheet_every=settings.sheet_every,
-        log_every=settings.log_every,
-        checkpoint_every=settings.checkpoint_every,
-    )
-
-
-def _end(run: Run, start: int, steps: int | None, minutes: float | None) -> tuple[Settings, float | None]:
-    """A resumed run's settings, with the end that was asked for, else the one it had; and the minutes left, if any."""
-    settings = run.settings
+def _end(run: Run, start: int, options: TrainingOptions) -> tuple[Settings, float | None]:
+    """A resumed run's settings, with what is to be other from here; and the minutes left, where time ends it."""
     spent = [float(row["seconds"]) for row in runs.rows(run.path / "timing.jsonl") if row["step"] <= start]
     before = spent[-1] / 60 if spent else 0.0
-    if steps is not None:
-        settings = settings.model_copy(update={"steps": steps, "minutes": None})
-    elif minutes is not None:
-        settings = settings.model_copy(update={"steps": None, "minutes": before + minutes})
+    changes = options.model_dump(include=options.model_fields_set)
+    if "steps" in changes:
+        changes["minutes"] = None
+    elif "minutes" in changes:
+        changes |= {"steps": None, "minutes": before + changes["minutes"]}
+    settings = run.settings.model_copy(update=changes)
     left = None if settings.minutes is None else settings.minutes - before
     done = start >= settings.steps if settings.steps is not None else left is not None and left <= 0
     if done and run.finished:
@@ -299,23 +283,6 @@ def _differences(run: Run, choice: hardware.Choice) -> list[str]:
         for name in names
         if then.get(name, now[name]) != now[name]
     ]
-
-
-def _check(seed: int, minutes: float | None, sanity_steps: int) -> None:
-    if not 0 <= seed <= MAX_SEED:
-        raise UserError(f"`seed` {seed}: give a whole number from 0 to 2**63 - 1")
-    if minutes is not None and not 0 < minutes <= 60 * 24 * 365:
-        raise UserError(f"`minutes` {minutes}: give more than 0 and at most a year")
-    if not 0 <= sanity_steps <= 100_000:
-        raise UserError(f"`sanity_steps` {sanity_steps}: give 0 to 100,000")
-
-
-def _interval(name: str, asked: int | None, default: int) -> int:
-    if asked is None:
-        return max(1, default)
-    if asked < 1:
-        raise UserError(f"`{name}` {asked}: give a number of steps, at least 1")
-    return asked
 
 
 def _classes(recipe: Recipe, dataset: data.Dataset) -> int:

@@ -15,29 +15,10 @@ from pydantic import Field, ValidationError
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_text, write_text
 from gansmith.recipe import Recipe, Value, explain, from_json
+from gansmith.training.options import Settings
 
 FORMAT = 1
 V = TypeVar("V", bound=Value)
-
-
-class Settings(Value):
-    """run.json: what decides a run besides recipe and data. It ends at a step or after minutes, never both."""
-
-    format: Literal[1] = 1
-    seed: int = Field(ge=0, lt=2**63)
-    steps: int | None = Field(ge=1)
-    minutes: float | None = Field(gt=0)
-    sheet_every: int = Field(ge=1)
-    log_every: int = Field(ge=1)
-    checkpoint_every: int = Field(ge=1)
-    evaluate_every: int = Field(0, ge=0)
-    sanity_steps: int = Field(ge=0, le=100_000)
-    device: str
-    precision: Literal["fp32", "bf16"]
-    threads: int = Field(ge=1, le=1024)
-    fast: Literal["auto", "off"] = "auto"
-    animation: Literal["samples.webp", "samples.gif"]
-    signals_every: int = Field(0, ge=0)  # 0: none, as in runs from before there were signals
 
 
 class DataFacts(Value):

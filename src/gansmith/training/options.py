@@ -1,0 +1,143 @@
+"""Training options: each knob of a training once, with its default, its check and its sentence; no torch here."""
+
+from operator import index
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_serializer, model_validator
+
+from gansmith.errors import UserError
+from gansmith.recipe import Value
+
+ANIMATIONS = {False: "samples.webp", True: "samples.gif"}
+
+
+def _whole(value: Any) -> Any:
+    """A whole number of any library, such as NumPy's, as Python's; True and False are none."""
+    if isinstance(value, bool):
+        raise ValueError("not a whole number")
+    try:
+        return index(value)
+    except TypeError:
+        return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
+Steps = Annotated[Whole, Field(ge=1)]
+StepsOrNever = Annotated[Whole, Field(ge=0)]
+
+
+def _option(default: Any, description: str, *, give: str, **check: Any) -> Any:
+    """A field: its sentence in `--help`, and how a refused value's line ends."""
+    return Field(default, description=description, json_schema_extra={"give": give}, **check)
+
+
+class TrainingOptions(Value):
+    """How a recipe is trained, beside what the recipe says.
+
+    Each field is a flag of `gansmith train` and a keyword of :func:`gansmith.train`. What is left open, None or "auto",
+    is decided from recipe, length and machine before training starts; run.json holds what was decided.
+    """
+
+    steps: Steps | None = _option(
+        None,
+        "updates of both players; the recipe's headline length if neither this nor minutes is given",
+        give="1 or more",
+    )
+    minutes: float | None = _option(
+        None, "train for this long instead", gt=0, le=365 * 24 * 60, give="more than 0 and at most a year"
+    )
+    seed: Whole = _option(
+        0, "decides everything random; 0 if not given", ge=0, lt=2**63, give="a whole number from 0 to 2**63 - 1"
+    )
+    device: str = _option("auto", "auto, cpu, cuda or cuda:1", give="auto, cpu, cuda or cuda:1")
+    precision: Literal["auto", "fp32", "bf16"] = _option("auto", "of the arithmetic", give="auto, fp32 or bf16")
+    threads: Whole | None = _option(
+        None, "CPU threads; all that this process may use if not given", ge=1, le=1024, give="a number from 1 to 1024"
+    )
+    fast: Literal["auto", "off"] = _option(
+        "auto",
+        "off uses the plain layers in place of the fast ones, which compute the same function",
+        give="auto or off",
+    )
+    sheet_every: Steps | None = _option(None, "steps between sheets of samples", give="a number of steps, at least 1")
+    log_every: Steps | None = _option(None, "steps between rows of metrics", give="a number of steps, at least 1")
+    checkpoint_every: Steps | None = _option(None, "steps between checkpoints", give="a number of steps, at least 1")
+    signals_every: StepsOrNever | None = _option(
+        None,
+        "steps between the doctor's measurements, 0 for none; as often as takes under 2 % of the time, if not given",
+        give="a number of steps, or 0 for never",
+    )
+    evaluate_every: StepsOrNever | None = _option(
+        None,
+        "steps between measurements of quality, 0 for none; at checkpoints, as often as takes under 5 % of the time, "
+        "if not given",
+        give="a number of steps, or 0 for never",
+    )
+    sanity_steps: Whole = _option(
+        0,
+        "first train a discriminator alone for so many steps, to see that it can tell real from untrained",
+        ge=0, le=100_000, give="0 to 100,000",
+    )  # fmt: skip
+    gif: bool = _option(False, "write the animation as GIF instead of WebP", give="True or False")
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.steps is not None and self.minutes is not None:
+            raise UserError("`steps` and `minutes`: give one of them")
+        return self
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """The options from keywords. Raises UserError, in one line, for a value that makes no sense."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise UserError(_refusal(error)) from None
+
+
+class Settings(TrainingOptions):
+    """run.json: the options of a run with nothing left open. It ends at a step or after minutes, never both."""
+
+    format: Literal[1] = 1
+    precision: Literal["fp32", "bf16"]
+    threads: Whole = Field(ge=1, le=1024)
+    sheet_every: Steps
+    log_every: Steps
+    checkpoint_every: Steps
+    signals_every: StepsOrNever = 0  # as in runs from before there were signals
+    evaluate_every: StepsOrNever = 0
+
+    @property
+    def animation(self) -> str:
+        """The name of the animation's file."""
+        return ANIMATIONS[self.gif]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "animation" not in values:
+            return values
+        values = dict(values)
+        name = values.pop("animation")
+        if name not in ANIMATIONS.values():
+            raise ValueError(f"animation {name!r} is neither {' nor '.join(ANIMATIONS.values())}")
+        return values | {"gif": name == ANIMATIONS[True]}
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: Any) -> dict[str, Any]:
+        values: dict[str, Any] = write(self)
+        del values["gif"]
+        return values | {"animation": self.animation}
+
+
+def _refusal(error: ValidationError) -> str:
+    """Pydantic's first complaint as a line that names the parameter, its value and what to give."""
+    first = error.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    name = str(first["loc"][0])
+    if name not in TrainingOptions.model_fields:
+        return f"`{name}`: training has no such option"
+    extra = TrainingOptions.model_fields[name].json_schema_extra
+    assert isinstance(extra, dict)
+    return f"`{name}` {first['input']}: give {extra['give']}".replace("\n", " ")
