@@ -5,7 +5,7 @@
 
 Each case says beforehand which findings name it right. A sick run is named right when one of these is the first thing
 the doctor says it is ill with; a healthy run is left alone when nothing makes it ill. Where no flag makes a run fail in
-the wanted way, its players are changed when they are made: the column "how" says so. Runs are short, so the doctor
+the wanted way, its networks are changed when they are made: the column "how" says so. Runs are short, so the doctor
 looks every 50 steps, more often than it would by itself.
 
 Thresholds, and what makes a run fail for sure, were chosen on seeds 0, 10, 20 and 21 and on runs of the recipes'
@@ -34,24 +34,24 @@ from gansmith.doctor.examination import examine
 from gansmith.errors import DivergenceError
 from gansmith.experiment import execute, prepare
 from gansmith.training import loop
-from gansmith.training.step import Players
+from gansmith.training.step import TrainState
 
 VERIFIED_ON = (30, 31)
 LOOK_EVERY = 50
 
 
 @contextmanager
-def changed(change: Callable[[Players], None] | None) -> Iterator[None]:
-    """Players made meanwhile are changed."""
-    build = loop.new_players
+def changed(change: Callable[[TrainState], None] | None) -> Iterator[None]:
+    """What training starts from is changed meanwhile."""
+    build = loop.new_state
 
-    def new_players(*arguments: Any, **named: Any) -> Players:
-        players = build(*arguments, **named)
+    def new_state(*arguments: Any, **named: Any) -> TrainState:
+        state = build(*arguments, **named)
         if change is not None:
-            change(players)
-        return players
+            change(state)
+        return state
 
-    with mock.patch.object(loop, "new_players", new_players):
+    with mock.patch.object(loop, "new_state", new_state):
         yield
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gansmith.training.step import Players
+from gansmith.training.step import TrainState
 
 PUBLISHED_CLIP = 16.118  # -ln(1e-7): where Keras clips the cross-entropy of a sigmoid
 
@@ -23,7 +23,7 @@ class Case:
     steps: int
     overrides: Mapping[str, Any] = field(default_factory=dict)
     source: str = "mnist"
-    change: Callable[[Players], None] | None = None
+    change: Callable[[TrainState], None] | None = None
     quick: bool = False
 
 
@@ -82,80 +82,80 @@ class Deaf(nn.Module):
         return result
 
 
-def dead_from_the_start(players: Players) -> None:
+def dead_from_the_start(state: TrainState) -> None:
     """The published case: a sigmoid at its lower limit, where the clipped cross-entropy has no slope."""
-    players.discriminator = Altered(
-        players.discriminator, after=lambda logit: (logit - 50).clamp(-PUBLISHED_CLIP, PUBLISHED_CLIP)
+    state.discriminator = Altered(
+        state.discriminator, after=lambda logit: (logit - 50).clamp(-PUBLISHED_CLIP, PUBLISHED_CLIP)
     )
 
 
-def dead_rectifiers(players: Players) -> None:
+def dead_rectifiers(state: TrainState) -> None:
     """Every unit of the discriminator's first layer is off for every image."""
-    first = next(layer for layer in players.discriminator.modules() if isinstance(layer, nn.Linear))
+    first = next(layer for layer in state.discriminator.modules() if isinstance(layer, nn.Linear))
     nn.init.constant_(first.bias, -1000.0)
 
 
-def no_noise(players: Players) -> None:
+def no_noise(state: TrainState) -> None:
     """The generator gets zeros for noise."""
-    replaced(players, Altered(players.generator, before=lambda z: z * 0.0))
+    replaced(state, Altered(state.generator, before=lambda z: z * 0.0))
 
 
-def constant(players: Players) -> None:
+def constant(state: TrainState) -> None:
     """The generator is one picture."""
-    replaced(players, Constant())
+    replaced(state, Constant())
 
 
-def saturated(players: Players) -> None:
+def saturated(state: TrainState) -> None:
     """The generator's sigmoid starts at its upper limit."""
-    last = [layer for layer in players.generator.modules() if isinstance(layer, nn.Linear)][-1]
+    last = [layer for layer in state.generator.modules() if isinstance(layer, nn.Linear)][-1]
     nn.init.constant_(last.bias, 40.0)
 
 
-def uneven(players: Players) -> None:
+def uneven(state: TrainState) -> None:
     """What transposed convolutions do whose kernel their stride does not divide, and nobody who sees it."""
-    blur_eyes(players, 4)
+    blur_eyes(state, 4)
     rows = torch.ones(28)
     rows[::2] = 0.6
-    replaced(players, Altered(players.generator, after=lambda images: images * rows * rows[:, None]))
+    replaced(state, Altered(state.generator, after=lambda images: images * rows * rows[:, None]))
 
 
-def salted(players: Players) -> None:
+def salted(state: TrainState) -> None:
     """Salt in the images, and nobody who sees more of it than its sum."""
-    blur_eyes(players, 14)
-    replaced(players, Salty(players.generator))
+    blur_eyes(state, 14)
+    replaced(state, Salty(state.generator))
 
 
-def blur_eyes(players: Players, size: int) -> None:
+def blur_eyes(state: TrainState, size: int) -> None:
     """The discriminator sees averages of `size` x `size` pixels."""
 
     def averages(images: Tensor) -> Tensor:
         return nn.functional.interpolate(nn.functional.avg_pool2d(images, size), scale_factor=size)
 
-    players.discriminator = Altered(players.discriminator, before=averages)
+    state.discriminator = Altered(state.discriminator, before=averages)
 
 
-def saturating(players: Players) -> None:
+def saturating(state: TrainState) -> None:
     """A discriminator whose answers are clipped: right about everything, and without a slope for the generator."""
-    players.discriminator = Altered(players.discriminator, after=lambda logit: (logit * 100).clamp(-8, 8))
+    state.discriminator = Altered(state.discriminator, after=lambda logit: (logit * 100).clamp(-8, 8))
 
 
-def infinite(players: Players) -> None:
+def infinite(state: TrainState) -> None:
     """A weight becomes infinite at the 600th update of the generator."""
 
     def poison(number: int, group: dict[str, Any]) -> None:
         if number == 600:
             group["params"][0].data[0] = float("inf")
 
-    around(players.generator_optimizer, poison)
+    around(state.generator_optimizer, poison)
 
 
-def hurried(players: Players) -> None:
+def hurried(state: TrainState) -> None:
     """Both rates are 30 times as high from the 1,001st update on."""
-    for optimizer in (players.generator_optimizer, players.discriminator_optimizer):
+    for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
         around(optimizer, lambda number, group: group.update(lr=group["lr"] * (30 if number > 1000 else 1)))
 
 
-def wasting(players: Players) -> None:
+def wasting(state: TrainState) -> None:
     """The generator's weights shrink by a hundredth with every update from the 1,001st on."""
 
     def shrink(number: int, group: dict[str, Any]) -> None:
@@ -163,12 +163,12 @@ def wasting(players: Players) -> None:
             for parameter in group["params"]:
                 parameter.data.mul_(0.99)
 
-    around(players.generator_optimizer, shrink)
+    around(state.generator_optimizer, shrink)
 
 
-def by_turns(players: Players) -> None:
+def by_turns(state: TrainState) -> None:
     """Each player learns for 100 steps while the other stands still."""
-    for turn, optimizer in enumerate((players.discriminator_optimizer, players.generator_optimizer)):
+    for turn, optimizer in enumerate((state.discriminator_optimizer, state.generator_optimizer)):
         around(optimizer, lambda number, group, turn=turn: (number - 1) // 100 % 2 == turn)
 
 
@@ -183,18 +183,18 @@ def around(optimizer: torch.optim.Optimizer, before: Callable[[int, dict[str, An
     optimizer.step = step  # type: ignore[method-assign,assignment]
 
 
-def deaf(players: Players) -> None:
+def deaf(state: TrainState) -> None:
     """The generator hears another label than it is told."""
-    replaced(players, Deaf(players.generator))
+    replaced(state, Deaf(state.generator))
 
 
-def replaced(players: Players, generator: nn.Module) -> None:
+def replaced(state: TrainState, generator: nn.Module) -> None:
     """Another generator, with an optimiser of its own."""
-    players.generator = generator.train()
-    old = players.generator_optimizer
+    state.generator = generator.train()
+    old = state.generator_optimizer
     (group,) = old.param_groups
     settings = {key: value for key, value in group.items() if key != "params"}
-    players.generator_optimizer = type(old)(generator.parameters(), **settings)
+    state.generator_optimizer = type(old)(generator.parameters(), **settings)
 
 
 HALF = {"generator.width": 0.5, "discriminator.width": 0.5, "batch_size": 64}

@@ -184,15 +184,15 @@ def test_every_finding_that_makes_a_run_ill_has_a_run_made_to_fail() -> None:
 
 def test_players_by_turns_learn_one_at_a_time() -> None:
     recipe = recipes.get("mlp").override({**dict(TINY), "batch_size": 2})
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
-    doctor_cases.by_turns(players)
-    advance = loop.stepper(players, recipe, precision="fp32")
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
+    doctor_cases.by_turns(state)
+    advance = loop.stepper(state, recipe, precision="fp32")
     real = torch.rand(2, 1, 28, 28)
     moved = []
     for _ in range(201):
-        before = [next(network.parameters()).clone() for network in (players.generator, players.discriminator)]
+        before = [next(network.parameters()).clone() for network in (state.generator, state.discriminator)]
         advance(real, None)
-        after = [next(network.parameters()) for network in (players.generator, players.discriminator)]
+        after = [next(network.parameters()) for network in (state.generator, state.discriminator)]
         moved.append(tuple(not torch.equal(a, b) for a, b in zip(before, after, strict=True)))
     assert moved == [(False, True)] * 100 + [(True, False)] * 100 + [(False, True)]
 

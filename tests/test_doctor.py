@@ -26,7 +26,7 @@ from gansmith.doctor.rules import RULES
 from gansmith.experiment import execute, prepare
 from gansmith.runs import checkpoint
 from gansmith.training import loop
-from gansmith.training.loop import Event, Measured, Progress, Saved
+from gansmith.training.events import Event, Measured, Progress, Saved
 
 Row = dict[str, Any]
 TINY = {"batch_size": 16, "generator.width": 0.25, "discriminator.width": 0.25}
@@ -294,19 +294,19 @@ def test_looking_changes_no_bit_of_training(tmp_path: Path, recipe: str) -> None
 
 def test_players_are_left_as_they_were() -> None:
     recipe = recipes.get("mlp-bn").override(TINY).override({"generator.dropout": 0.3, "statistics": "settled"})
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
-    players.discriminator[0].eval()  # a layer in a mode of its own
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
+    state.discriminator[0].eval()  # a layer in a mode of its own
     digits = data.load("mnist")
     bank = signals.bank(recipe, digits, None, seed=0, device=torch.device("cpu"))
-    before = {name: value.clone() for name, value in players.generator.state_dict().items()}
-    modes = [layer.training for network in (players.generator, players.discriminator) for layer in network.modules()]
+    before = {name: value.clone() for name, value in state.generator.state_dict().items()}
+    modes = [layer.training for network in (state.generator, state.discriminator) for layer in network.modules()]
     state = torch.get_rng_state()
-    row = signals.measure(players, bank)
-    assert row == signals.measure(players, bank)
+    row = signals.measure(state, bank)
+    assert row == signals.measure(state, bank)
     assert torch.equal(state, torch.get_rng_state())
-    assert all(torch.equal(value, before[name]) for name, value in players.generator.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in state.generator.state_dict().items())
     assert modes == [
-        layer.training for network in (players.generator, players.discriminator) for layer in network.modules()
+        layer.training for network in (state.generator, state.discriminator) for layer in network.modules()
     ]
     assert not {"logit_holdout", "closer_to_train"} & set(row)
     assert set(row) <= set(signals.MEANINGS)

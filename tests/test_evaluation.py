@@ -23,7 +23,8 @@ from gansmith.experiment import execute, prepare
 from gansmith.report import quality
 from gansmith.runs import checkpoint
 from gansmith.training import loop
-from gansmith.training.loop import Event, Measured, Progress
+from gansmith.training.events import Event, Measured, Probe, Progress
+from gansmith.training.step import TrainState
 
 TINY = {"batch_size": 16, "generator.width": 0.25, "discriminator.width": 0.25}
 EVERY = {"sheet_every": 40, "log_every": 5, "checkpoint_every": 20, "evaluate_every": 20, "threads": 1}
@@ -394,7 +395,7 @@ def test_three_hundred_steps_bring_the_images_far_nearer_to_real(trained: tuple[
     run, events = trained
     dataset = gs.data.load(run.data.source)
     stick = online.yardstick(dataset)
-    blank = loop.new_players(run.recipe, seed=0, device=gs.load(run).device)
+    blank = loop.new_state(run.recipe, seed=0, device=gs.load(run).device)
     untrained = stick.distance(made_by(blank, run))
     curve = run.quality()
     assert [row["step"] for row in curve] == [100, 200, 300]
@@ -408,8 +409,8 @@ def test_three_hundred_steps_bring_the_images_far_nearer_to_real(trained: tuple[
     assert (told.samples, told.real, told.against) == (COUNT, 1000, "mnist-small test")
 
 
-def made_by(players: loop.Players, run: gs.Run) -> np.ndarray:
-    return generator.snapshot(players.generator, run.recipe, settle_on=256).sample(COUNT).images
+def made_by(state: TrainState, run: gs.Run) -> np.ndarray:
+    return generator.snapshot(state.generator, run.recipe, settle_on=256).sample(COUNT).images
 
 
 def test_the_report_shows_the_curve_and_the_evaluation(trained: tuple[gs.Run, list[Event]], tmp_path: Path) -> None:
@@ -451,8 +452,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *distances: float) -> None:
     """Measurements that are these, by step: 20, 40, ..."""
     steps = {20 * (number + 1): distance for number, distance in enumerate(distances)}
 
-    def look(stick: Any, recipe: Any, every: int) -> loop.Probe:
-        return loop.Probe("quality", every, lambda players, outcome: {"fd": steps.get(players.step, 99.0)})
+    def look(stick: Any, recipe: Any, every: int) -> Probe:
+        return Probe("quality", every, lambda state, output: {"fd": steps.get(state.step, 99.0)})
 
     monkeypatch.setattr(online, "probe", look)
 

@@ -23,7 +23,8 @@ from gansmith.experiment import execute, prepare
 from gansmith.recipe import Recipe
 from gansmith.runs import checkpoint
 from gansmith.training import loop
-from gansmith.training.loop import Event, Progress
+from gansmith.training.events import Event, Progress, Snapshot
+from gansmith.training.step import TrainState
 
 TINY = {"batch_size": 16, "generator.width": 0.25, "discriminator.width": 0.25}
 EVERY = {"sheet_every": 20, "log_every": 5, "checkpoint_every": 20, "threads": 1}
@@ -162,10 +163,10 @@ def test_a_full_disk_costs_one_line_and_no_checkpoint(tmp_path: Path, monkeypatc
 def test_divergence_names_the_step_and_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built: list[loop.Players] = []
-    build = loop.new_players
+    built: list[TrainState] = []
+    build = loop.new_state
 
-    def remember(recipe: Recipe, *, seed: int, device: torch.device, fast: bool) -> loop.Players:
+    def remember(recipe: Recipe, *, seed: int, device: torch.device, fast: bool) -> TrainState:
         built.append(build(recipe, seed=seed, device=device, fast=fast))
         return built[-1]
 
@@ -173,7 +174,7 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(
         if isinstance(event, Progress) and event.step == 47:
             next(built[-1].discriminator.parameters()).data.fill_(float("nan"))
 
-    monkeypatch.setattr(loop, "new_players", remember)
+    monkeypatch.setattr(loop, "new_state", remember)
     with pytest.raises(DivergenceError, match=r"step 48.*last good checkpoint is .*step-000040"):
         execute.execute(job(tmp_path), observers=[poison])
     (run,) = runs.every(tmp_path)
@@ -181,10 +182,10 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
-    players = loop.new_players(recipes.get("mlp"), seed=0, device=torch.device("cpu"))
-    next(players.generator.parameters()).data[0] = float("inf")
+    state = loop.new_state(recipes.get("mlp"), seed=0, device=torch.device("cpu"))
+    next(state.generator.parameters()).data[0] = float("inf")
     with pytest.raises(DivergenceError, match=r"generator .* no longer finite"):
-        checkpoint.save(tmp_path, players, {})
+        checkpoint.save(tmp_path, state, {})
     assert not list(tmp_path.iterdir())
 
 
@@ -229,7 +230,7 @@ def interrupt_at(step: int) -> loop.Observer:
     """An observer that sends SIGTERM when a step, or for 0 the first look, is done."""
 
     def observe(event: Event) -> None:
-        if isinstance(event, Progress | loop.Snapshot) and event.step == step:
+        if isinstance(event, Progress | Snapshot) and event.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
 
     return observe

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gansmith.cli.live import Panel
-from gansmith.training.loop import Progress, Saved, Snapshot
+from gansmith.training.events import Progress, Saved, Snapshot
 
 METRICS = {
     "discriminator_loss": 0.6931,

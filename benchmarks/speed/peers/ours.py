@@ -19,10 +19,10 @@ def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "au
     choice = hardware.choose("auto", precision, None, gflop=recipes.step_gflop(recipe), fast=fast)
     torch.set_num_threads(choice.threads)
     device = torch.device(choice.device)
-    players = loop.new_players(recipe, seed=0, device=device, fast=choice.fast)
+    state = loop.new_state(recipe, seed=0, device=device, fast=choice.fast)
     kept = replace(data.from_arrays(images[:8]), store=MemoryStore(images))  # not copied
     batches = data.Batches(kept, recipe.batch_size, 0)
-    advance = loop.stepper(players, recipe, precision=choice.precision, fast=choice.fast)
+    advance = loop.stepper(state, recipe, precision=choice.precision, fast=choice.fast)
 
     def fetch(index: int) -> torch.Tensor:
         return loop.to_pixels(batches.at(index * recipe.batch_size), recipe, device)
@@ -30,13 +30,13 @@ def build(recipe: Recipe, precision: str, images: np.ndarray, *, fast: str = "au
     def one(index: int) -> tuple[float, float]:
         loop.seed_all(loop.stream(0, index), device)
         real = fetch(index)
-        outcome = advance(real, None)
-        loop.check_finite(outcome, index)
-        return outcome.discriminator_loss.item(), outcome.generator_loss.item()
+        output = advance(real, None)
+        loop.check_finite(output, index)
+        return output.discriminator_loss.item(), output.generator_loss.item()
 
     def sample(count: int, precision: Literal["fp32", "bf16"] = "fp32") -> np.ndarray:
         if not trained:  # the copy that samples is made once, and its statistics are settled then
-            trained.append(generator.snapshot(players.generator, recipe, settle_on=256))
+            trained.append(generator.snapshot(state.generator, recipe, settle_on=256))
         trained[0].precision = precision
         return trained[0].sample(count, seed=0).images
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from gansmith.training.events import Event, Measured, Progress, Saved
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
-
-    from gansmith.training.loop import Event
 
 __all__ = ["Panel"]
 
@@ -93,25 +93,23 @@ class Panel:
             with suppress(OSError):
                 live.stop()
 
-    def __call__(self, event: "Event") -> None:
+    def __call__(self, event: Event) -> None:
         """Receives an event of the training loop."""
-        # Told apart by their fields: importing their classes would import torch with them.
-        received: Any = event
-        if hasattr(received, "metrics"):
-            self._step, self._images = received.step, received.images
-            if received.metrics is not None:
-                self._metrics = received.metrics
+        if isinstance(event, Progress):
+            self._step, self._images = event.step, event.images
+            if event.metrics is not None:
+                self._metrics = event.metrics
             self._now = self._clock()
             if self._now >= self._due and not self._quiet:
                 self._draw_if_worth_it()
             return
-        if hasattr(received, "kind"):  # measured: quality is shown, signals are the doctor's business
-            self._quality = received.values.get("fd", self._quality)
+        if isinstance(event, Measured):  # quality is shown; signals are the doctor's business
+            self._quality = event.values.get("fd", self._quality)
             return
-        if hasattr(received, "path"):
-            self._saved = received.step
+        if isinstance(event, Saved):
+            self._saved = event.step
         else:
-            self._snapshot = received.step, received.images
+            self._snapshot = event.step, event.images
             if self._step == self._start_step:
                 self._begin()  # what came before was preparation
         if self._live is not None:

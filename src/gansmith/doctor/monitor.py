@@ -7,7 +7,7 @@ from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.rules import findings
 from gansmith.doctor.table import Row, looks
 from gansmith.runs import Run, rows
-from gansmith.training.loop import Event, Measured, Progress
+from gansmith.training.events import Event, Measured, Progress
 
 
 class Watch:

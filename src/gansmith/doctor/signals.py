@@ -24,8 +24,8 @@ from gansmith.doctor.random_features import Eye, fit_eye, unit
 from gansmith.errors import UserError
 from gansmith.generator import generate
 from gansmith.recipe import Recipe
-from gansmith.training import loop
-from gansmith.training.step import Outcome, Players, judge
+from gansmith.training.events import Probe
+from gansmith.training.step import StepOutput, TrainState, discriminate
 
 BANK = 256  # noise vectors, training images and test images
 INTERVALS = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000, 10_000)
@@ -137,34 +137,34 @@ def probe(
     every: int,
     precision: str,
     device: torch.device,
-) -> loop.Probe:
+) -> Probe:
     """The probe that training takes: a row of signals every so many steps. Its bank is made at the first look."""
 
     @functools.cache
     def kept() -> Bank:
         return bank(recipe, dataset, holdout, seed=seed, device=device)
 
-    def look(players: Players, outcome: Outcome) -> dict[str, float]:
-        return measure(players, kept(), precision=precision)
+    def look(state: TrainState, output: StepOutput) -> dict[str, float]:
+        return measure(state, kept(), precision=precision)
 
-    return loop.Probe("signals", every, look)
+    return Probe("signals", every, look)
 
 
 @torch.no_grad()
-def measure(players: Players, bank: Bank, *, precision: str = "fp32") -> dict[str, float]:
+def measure(state: TrainState, bank: Bank, *, precision: str = "fp32") -> dict[str, float]:
     """One row of signals, the finite ones of :data:`MEANINGS`, to six digits."""
     black, white = bank.recipe.pixels
     device = bank.noise.device
-    values = {**_gradients("generator", players.generator), **_gradients("discriminator", players.discriminator)}
+    values = {**_gradients("generator", state.generator), **_gradients("discriminator", state.discriminator)}
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        with _inference(players.generator, bank.recipe), _dead_units(players.generator) as dead:
-            output = generate(players.generator, bank.noise, bank.asked).float()
+        with _inference(state.generator, bank.recipe), _dead_units(state.generator) as dead:
+            output = generate(state.generator, bank.noise, bank.asked).float()
         values["generator_dead"] = dead()
         real = [bank.train] if bank.holdout is None else [bank.train, bank.holdout]
         shown = torch.cat([*((images * (white - black) + black) for images in real), output])
         shown = shown.contiguous(memory_format=torch.channels_last)
-        with _inference(players.discriminator, None), _dead_units(players.discriminator) as dead:
-            logits = judge(players.discriminator, shown, bank.known)[0].float().flatten()
+        with _inference(state.discriminator, None), _dead_units(state.discriminator) as dead:
+            logits = discriminate(state.discriminator, shown, bank.known)[0].float().flatten()
         values["discriminator_dead"] = dead()
     values |= _answers(logits, len(bank.train), bank.holdout is not None)
     values |= seen(((output - black) / (white - black)).clamp(0, 1), bank)

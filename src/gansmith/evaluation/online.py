@@ -17,8 +17,8 @@ from gansmith.metrics.frechet import Gaussian, frechet
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
 from gansmith.runs import Run
-from gansmith.training.loop import Probe
-from gansmith.training.step import Outcome, Players
+from gansmith.training.events import Probe
+from gansmith.training.step import StepOutput, TrainState
 
 SAMPLES = 2000
 AGAINST = 10_000  # real images at most: their mean and covariance are computed once
@@ -116,8 +116,8 @@ def yardstick(train: Dataset, *, fit: Fit = "crop", progress: Progress | None = 
 def probe(stick: Yardstick, recipe: Recipe, every: int) -> Probe:
     """Measures the generator every so many steps, on the same latents each time; the players stay as they are."""
 
-    def look(players: Players, outcome: Outcome) -> dict[str, float]:
-        generator = sampling.snapshot(players.generator, recipe, settle_on=SETTLE_ON)
+    def look(state: TrainState, output: StepOutput) -> dict[str, float]:
+        generator = sampling.snapshot(state.generator, recipe, settle_on=SETTLE_ON)
         return {"fd": stick.distance(generator.sample(stick.protocol.samples, seed=SEED).images)}
 
     return Probe("quality", every, look)

@@ -2,7 +2,6 @@
 
 import inspect
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,11 +25,9 @@ from gansmith.report.page import write_report
 from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.runs.load import from_checkpoint
 from gansmith.training import loop
-from gansmith.training.loop import Observer, Plan
+from gansmith.training.events import Observer, Probe
+from gansmith.training.loop import Plan
 from gansmith.training.options import TrainingOptions
-
-if sys.platform != "win32":
-    pass
 
 
 def train(
@@ -178,11 +175,9 @@ def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrup
 def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: Sequence[Observer]) -> bool:
     """Trains from the start or from the experiment's checkpoint; whether the end was reached."""
     device = torch.device(experiment.choice.device)
-    players = loop.new_players(
-        experiment.recipe, seed=experiment.settings.seed, device=device, fast=experiment.choice.fast
-    )
+    state = loop.new_state(experiment.recipe, seed=experiment.settings.seed, device=device, fast=experiment.choice.fast)
     if experiment.start_from is not None:
-        checkpoint.restore(experiment.start_from, players)
+        checkpoint.restore(experiment.start_from, state)
     batches = on_device.nearest(
         data.Batches(experiment.dataset, experiment.recipe.batch_size, experiment.settings.seed), device
     )
@@ -200,10 +195,10 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
         files.write_json(sanity, {"discriminator_accuracy": check})
     if experiment.measuring.stick is not None:
         online.begin(run, experiment.measuring.stick)
-    notes = recorder.Recorder(run, start_step=players.step, batch_size=experiment.recipe.batch_size)
+    notes = recorder.Recorder(run, start_step=state.step, batch_size=experiment.recipe.batch_size)
     try:
         return loop.train(
-            players,
+            state,
             experiment.recipe,
             batches,
             _plan(experiment),
@@ -232,8 +227,8 @@ def _plan(experiment: Experiment) -> Plan:
     )
 
 
-def _probes(experiment: Experiment, device: torch.device) -> list[loop.Probe]:
-    """What looks at the players while they train."""
+def _probes(experiment: Experiment, device: torch.device) -> list[Probe]:
+    """What measures the networks while they train."""
     probes = []
     if experiment.measuring.stick is not None:
         probes.append(online.probe(experiment.measuring.stick, experiment.recipe, experiment.measuring.every))

@@ -307,11 +307,11 @@ def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
     torch.set_num_threads(choice.threads)
     device = torch.device(choice.device)
     with torch.random.fork_rng():
-        players = loop.new_players(recipe, seed=0, device=device, fast=choice.fast)
+        state = loop.new_state(recipe, seed=0, device=device, fast=choice.fast)
         shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
         real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.classes else None
-        advance = loop.stepper(players, recipe, precision=choice.precision, fast=choice.fast)
+        advance = loop.stepper(state, recipe, precision=choice.precision, fast=choice.fast)
         times: list[float] = []
         while not times or (sum(times[1:]) < 0.3 and times[0] < 2):  # the first is cold; a slow one has to do
             start = time.perf_counter()

@@ -18,7 +18,7 @@ import torch
 from gansmith.errors import DivergenceError, UserError
 from gansmith.files import flush, read_tensors, remove, write_json, write_tensors, writing
 from gansmith.training import optim
-from gansmith.training.step import Players
+from gansmith.training.step import TrainState
 
 FORMAT = 1
 KEEP = 2
@@ -26,12 +26,12 @@ PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_opt
 FILES = (*(f"{part}.safetensors" for part in PARTS), "state.json")
 
 
-def save(folder: Path, players: Players, about: dict[str, Any], *, keep: Collection[int] = ()) -> Path:
+def save(folder: Path, train_state: TrainState, about: dict[str, Any], *, keep: Collection[int] = ()) -> Path:
     """Writes ``folder/step-NNNNNN``, then removes all but the newest two.
 
     Args:
         folder: the run's checkpoints.
-        players: what to save; never changed.
+        train_state: what to save; never changed.
         about: plain values kept in state.json.
         keep: steps whose checkpoints stay, however old.
 
@@ -39,17 +39,17 @@ def save(folder: Path, players: Players, about: dict[str, Any], *, keep: Collect
         DivergenceError: a weight is not finite; nothing is written.
         OSError: the disk is full or not writable; nothing is left half-written.
     """
-    final = folder / f"step-{players.step:06d}"
-    parts = _parts(players)
+    final = folder / f"step-{train_state.step:06d}"
+    parts = _parts(train_state)
     for part, tensors in parts.items():
         for name, value in tensors.items():
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                raise DivergenceError(f"step {players.step}: {part} {name} is no longer finite")
+                raise DivergenceError(f"step {train_state.step}: {part} {name} is no longer finite")
     with writing(final) as fresh:
         fresh.mkdir()
         for part, tensors in parts.items():
             write_tensors(fresh / f"{part}.safetensors", tensors)
-        write_json(fresh / "state.json", {"format": FORMAT, "step": players.step, **about})
+        write_json(fresh / "state.json", {"format": FORMAT, "step": train_state.step, **about})
         write_json(fresh / "manifest.json", _hashes(fresh))
         remove(final)
     flush(folder)
@@ -97,30 +97,30 @@ def state(path: Path) -> dict[str, Any]:
     return value
 
 
-def restore(path: Path, players: Players) -> None:
-    """Loads a checkpoint into ``players``, which must be built from the same recipe.
+def restore(path: Path, train_state: TrainState) -> None:
+    """Loads a checkpoint into ``train_state``, which must be built from the same recipe.
 
     Raises UserError when it fits another recipe.
     """
     tensors = {part: read_tensors(path / f"{part}.safetensors") for part in PARTS}
     try:
-        players.generator.load_state_dict(tensors["generator"])
-        players.discriminator.load_state_dict(tensors["discriminator"])
-        optim.restore(players.generator_optimizer, tensors["generator_optimizer"])
-        optim.restore(players.discriminator_optimizer, tensors["discriminator_optimizer"])
+        train_state.generator.load_state_dict(tensors["generator"])
+        train_state.discriminator.load_state_dict(tensors["discriminator"])
+        optim.restore(train_state.generator_optimizer, tensors["generator_optimizer"])
+        optim.restore(train_state.discriminator_optimizer, tensors["discriminator_optimizer"])
     except RuntimeError:
         raise UserError(f"{path}: its networks do not fit the run's recipe") from None
     except UserError as error:
         raise UserError(f"{path}: {error}; it does not fit the run's recipe") from None
-    players.step = int(state(path)["step"])
+    train_state.step = int(state(path)["step"])
 
 
-def _parts(players: Players) -> dict[str, dict[str, torch.Tensor]]:
+def _parts(train_state: TrainState) -> dict[str, dict[str, torch.Tensor]]:
     states = (
-        players.generator.state_dict(),
-        players.discriminator.state_dict(),
-        optim.state_of(players.generator_optimizer),
-        optim.state_of(players.discriminator_optimizer),
+        train_state.generator.state_dict(),
+        train_state.discriminator.state_dict(),
+        optim.state_of(train_state.generator_optimizer),
+        optim.state_of(train_state.discriminator_optimizer),
     )
     return dict(zip(PARTS, states, strict=True))
 

@@ -10,8 +10,8 @@ from gansmith import render
 from gansmith.files import write_bytes
 from gansmith.runs import checkpoint
 from gansmith.runs.run import Run, rows
-from gansmith.training.loop import Event, Measured, Progress, Snapshot
-from gansmith.training.step import Players
+from gansmith.training.events import Event, Measured, Progress, Snapshot
+from gansmith.training.step import TrainState
 
 if TYPE_CHECKING:
     pass
@@ -53,15 +53,15 @@ class Recorder:
             self._probes[event.kind].write(json.dumps(row) + "\n")
             self._probes[event.kind].flush()
 
-    def save(self, players: Players) -> Path:
+    def save(self, state: TrainState) -> Path:
         """A checkpoint that also knows how long metrics.jsonl is now."""
         for file in (self._metrics, *self._probes.values()):
             file.flush()
             os.fsync(file.fileno())
-        self._note_time(players.step, time.monotonic())
-        about = {"images": players.step * self._batch_size, "metrics_bytes": self._metrics.tell()}
-        best = self.run.best(saving=players.step)
-        return checkpoint.save(self.run.checkpoints, players, about, keep=() if best is None else (best[0],))
+        self._note_time(state.step, time.monotonic())
+        about = {"images": state.step * self._batch_size, "metrics_bytes": self._metrics.tell()}
+        best = self.run.best(saving=state.step)
+        return checkpoint.save(self.run.checkpoints, state, about, keep=() if best is None else (best[0],))
 
     def close(self) -> None:
         """Closes its files."""

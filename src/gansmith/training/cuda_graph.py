@@ -1,9 +1,9 @@
-"""A GPU's step, recorded once and replayed: small networks there are bound by launching kernels, not by running them.
+"""A training step captured as CUDA graphs: on a GPU, small networks spend their time on launching kernels.
 
-Both lessons, from noise to gradients, become a CUDA graph each; updates stay outside, since their numbers change from
-step to step. What was recorded reads and writes the same memory each time: the batch is copied in, and an outcome
-holds until the next step. Random numbers come from the device's generator as it is seeded when a replay starts, so
-that replaying draws what recording it would have drawn.
+Each half of the step, from latents to gradients, becomes one graph. The optimisers stay outside, because their numbers
+change from step to step. A graph reads and writes the same memory at every replay: the batch is copied in, and the
+output is overwritten by the next step. Random numbers come from the device's generator as it is seeded when a replay
+starts, so a replay draws what the eager step would draw.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,104 +13,103 @@ from torch import Tensor
 
 from gansmith.recipe import Recipe
 from gansmith.training.step import (
-    Lesson,
-    Outcome,
-    Players,
-    teach_discriminator,
-    teach_generator,
+    DiscriminatorPass,
+    StepOutput,
+    TrainState,
+    discriminator_gradients,
+    generator_gradients,
     update_discriminator,
     update_generator,
 )
 
 Work = Callable[[], None]
-WARM_UP = 3  # runs before recording, in which libraries choose their kernels and take their memory
+WARM_UP = 3  # runs before the capture, in which libraries choose their kernels and allocate their memory
 
 
-def record(works: Sequence[Work], device: torch.device, precision: str) -> list[Work]:
-    """Runs ``works`` a few times, then records each as a CUDA graph; returns what replays them, to be called in turns.
+def capture(works: Sequence[Work], device: torch.device, precision: str) -> list[Work]:
+    """Runs ``works`` a few times, then captures each as a CUDA graph; returns their replays, to be called in order.
 
-    Raises RuntimeError when something in them cannot be recorded, such as a wait for the device.
+    Raises RuntimeError when something in them cannot be captured, such as waiting for the device.
     """
 
-    def all_of(each: Callable[[Work], Work]) -> list[Work]:
-        # Leaving the context forgets weights cast to bf16: those of the warm-up are not the recorded ones.
+    def for_each(do: Callable[[Work], Work]) -> list[Work]:
+        # Leaving autocast drops its cache of weights in bf16: the capture must not read those of the warm-up.
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return [each(work) for work in works]
+            return [do(work) for work in works]
 
     def run(work: Work) -> Work:
         work()
         return work
 
-    def recorded(work: Work) -> Work:
+    def captured(work: Work) -> Work:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool, stream=aside):
+        with torch.cuda.graph(graph, pool=pool, stream=side):
             work()
         return graph.replay
 
     with torch.cuda.device(device):
-        pool = torch.cuda.graph_pool_handle()  # one for all, since the second work reads what the first one made
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        pool = torch.cuda.graph_pool_handle()  # shared, since the second work reads what the first one made
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
             for _ in range(WARM_UP):
-                all_of(run)
-        torch.cuda.current_stream().wait_stream(aside)
-        return all_of(recorded)
+                for_each(run)
+        torch.cuda.current_stream().wait_stream(side)
+        return for_each(captured)
 
 
-class Replay:
-    """:func:`gansmith.training.step.step` for these players, recorded. The players must stay the ones they are.
+class CapturedStep:
+    """:func:`gansmith.training.step.step` of one training state, replayed from CUDA graphs.
 
     Args:
-        players: on the device; recording leaves them as they were, but for their gradients.
-        recipe: theirs; its batch size, size, channels and classes are what every batch must have.
+        state: on the device. Its networks and optimisers must not be replaced. Capturing changes only gradients.
+        recipe: of the state; its batch size, size, channels and classes are what every batch must have.
         precision: "fp32" or "bf16".
-        device: whose step is recorded.
-        recorder: of two works; :func:`record`.
+        device: that the graphs run on.
+        capture: turns the two halves into their replays; replaced in tests on machines without a GPU.
 
-    Raises RuntimeError when the step cannot be recorded.
+    Raises RuntimeError when the step cannot be captured.
     """
 
     def __init__(
         self,
-        players: Players,
+        state: TrainState,
         recipe: Recipe,
         precision: str,
         device: torch.device,
-        recorder: Callable[[Sequence[Work], torch.device, str], list[Work]] = record,
+        capture: Callable[[Sequence[Work], torch.device, str], list[Work]] = capture,
     ) -> None:
-        self._players, self._recipe = players, recipe
+        self._state, self._recipe = state, recipe
         shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
         self._real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
         self._labels = torch.zeros(len(self._real), dtype=torch.long, device=device) if recipe.classes else None
-        self._lesson: Lesson
-        self._outcome: Outcome
-        moving = [*players.generator.buffers(), *players.discriminator.buffers()]  # averages of batch normalisation
-        before = [buffer.clone() for buffer in moving]
+        self._first: DiscriminatorPass
+        self._output: StepOutput
+        buffers = [*state.generator.buffers(), *state.discriminator.buffers()]  # moving averages of batch norm
+        before = [buffer.clone() for buffer in buffers]
         try:
-            self._teach_discriminator, self._teach_generator = recorder(
-                [self._discriminators_lesson, self._generators_lesson], device, precision
-            )
-        finally:  # a recording that failed may have stopped anywhere
-            players.generator.train()
-            players.discriminator.requires_grad_(True)
-            for buffer, value in zip(moving, before, strict=True):
+            halves = [self._discriminator_gradients, self._generator_gradients]
+            self._replay_discriminator, self._replay_generator = capture(halves, device, precision)
+        finally:  # a capture that failed may have stopped anywhere
+            state.generator.train()
+            state.discriminator.requires_grad_(True)
+            for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
 
-    def __call__(self, real: Tensor, labels: Tensor | None = None) -> Outcome:
-        """One update of each player; the outcome's tensors are overwritten by the next."""
+    def __call__(self, real: Tensor, labels: Tensor | None = None) -> StepOutput:
+        """One update of each network; the tensors of the output are overwritten by the next call."""
         self._real.copy_(real)
         if self._labels is not None and labels is not None:
             self._labels.copy_(labels)
-        self._teach_discriminator()
-        update_discriminator(self._players, self._recipe)
-        self._teach_generator()
-        update_generator(self._players, self._recipe)
-        self._players.step += 1
-        return self._outcome
+        self._replay_discriminator()
+        update_discriminator(self._state, self._recipe)
+        self._replay_generator()
+        update_generator(self._state, self._recipe)
+        self._state.step += 1
+        return self._output
 
-    def _discriminators_lesson(self) -> None:
-        self._lesson = teach_discriminator(self._players, self._recipe, self._real, self._labels)
+    def _discriminator_gradients(self) -> None:
+        self._first = discriminator_gradients(self._state, self._recipe, self._real, self._labels)
 
-    def _generators_lesson(self) -> None:
-        self._outcome = teach_generator(self._players, self._recipe, self._lesson)
+    def _generator_gradients(self) -> None:
+        self._output = generator_gradients(self._state, self._recipe, self._first, self._labels)

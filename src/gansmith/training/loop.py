@@ -1,18 +1,18 @@
 """The training loop.
 
-Images seen is the clock, and nothing random outlives a step: step k draws its noise and dropout from a stream seeded by
-(seed, k) and takes its real images from position k * batch_size of the data's endless permutation. So a run
-that is cut anywhere and resumed from a checkpoint ends in the same bytes as one that never stopped.
+The clock is the number of images seen, and no random state outlives a step: step k draws its latents and dropout from a
+stream seeded by (seed, k) and takes its real images from position k * batch_size of the data's endless permutation. A
+run that is cut anywhere and resumed from a checkpoint therefore ends in the same bytes as one that never stopped.
 """
 
 import hashlib
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,71 +24,9 @@ from gansmith.errors import DivergenceError
 from gansmith.nn import set_fast
 from gansmith.recipe import Recipe
 from gansmith.training import optim
-from gansmith.training.cuda_graph import Replay
-from gansmith.training.step import (
-    Outcome,
-    Players,
-    discriminator_gradients,
-    draw,
-    make_fakes,
-    step,
-    update_discriminator,
-)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A step was made. Metrics come only with logged steps."""
-
-    step: int
-    images: int
-    metrics: Mapping[str, float] | None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What the generator makes now of the same fixed noise: uint8 (64, C, H, W).
-
-    On labels, each noise is there with every class, and each of ``columns`` shows one class, as far as these fit.
-    """
-
-    step: int
-    images: np.ndarray
-    columns: int = 8
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A checkpoint is safely on disk."""
-
-    step: int
-    path: Path
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a probe found."""
-
-    step: int
-    images: int
-    kind: str
-    values: Mapping[str, float]
-
-
-Event = Progress | Snapshot | Saved | Measured
-Observer = Callable[[Event], None]
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Something to look at now and then while training: a function of the players and their last step.
-
-    It may use the players as it likes if it leaves them as they were, their random stream too (a step seeds its own).
-    """
-
-    kind: str
-    every: int
-    look: Callable[[Players, Outcome], Mapping[str, float]]
+from gansmith.training.cuda_graph import CapturedStep
+from gansmith.training.events import Event, Measured, Observer, Probe, Progress, Saved, Snapshot
+from gansmith.training.step import StepOutput, TrainState, discriminator_gradients, step, update_discriminator
 
 
 class Images(Protocol):
@@ -99,13 +37,13 @@ class Images(Protocol):
         ...
 
     def labels_at(self, position: int) -> np.ndarray:
-        """Their classes (batch_size,); asked for by conditional recipes only."""
+        """Their classes (batch_size,); only conditional recipes need them."""
         ...
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train, in steps or until the seconds are over, and how often to look, log and save, in steps."""
+    """How long to train, in steps or until the seconds are over, and the intervals of events in steps."""
 
     seed: int
     steps: int
@@ -116,84 +54,82 @@ class Plan:
 
 
 def train(
-    players: Players,
+    state: TrainState,
     recipe: Recipe,
     images: Images,
     plan: Plan,
     *,
     precision: str,
     fast: bool = True,
-    save: Callable[[Players], Path],
+    save: Callable[[TrainState], Path],
     stop: Callable[[], bool] = lambda: False,
     observers: Sequence[Observer] = (),
     probes: Sequence[Probe] = (),
 ) -> bool:
-    """Trains until ``plan.steps``, or until the time is over or ``stop()`` is true, and ends with a checkpoint.
+    """Trains until ``plan.steps``, the end of ``plan.seconds`` or ``stop()``, and ends with a checkpoint.
 
-    Returns whether the end was reached, rather than a stop asked for.
-
-    Raises:
-        DivergenceError: a loss or a weight is no longer finite.
+    Returns whether the end was reached; False after ``stop()``. Raises DivergenceError when a loss, a metric or a
+    weight is no longer finite.
     """
-    device = next(players.generator.parameters()).device
-    columns = sampling.columns(recipe.classes, 64)
-    fixed_noise = sampling.latents(recipe.noise, seed=plan.seed, count=64)
-    if recipe.classes:  # the same noise for each class
-        fixed_noise = fixed_noise.repeat_interleave(recipe.classes, 0)[: 64 // columns * columns]
+    device = next(state.generator.parameters()).device
+    advance = stepper(state, recipe, precision=precision, fast=fast)
+    snapshot = _snapshots(state, recipe, plan.seed)
 
     def notify(event: Event) -> None:
         for observer in observers:
             observer(event)
 
-    def look() -> None:
-        generator = sampling.snapshot(players.generator, recipe, settle_on=1024)
-        notify(Snapshot(players.step, generator.images(fixed_noise), columns))
-
-    if players.step == 0:
-        look()  # the untrained generator
-    advance = stepper(players, recipe, precision=precision, fast=fast)
-    start, saved = time.monotonic(), players.step or None  # step 0 has no checkpoint yet
-    ended = players.step >= plan.steps
+    if state.step == 0:
+        notify(snapshot())  # the untrained generator
+    start, saved = time.monotonic(), state.step or None  # step 0 has no checkpoint yet
+    ended = state.step >= plan.steps
     while not ended and not stop():
-        seed_all(stream(plan.seed, players.step), device)
-        position = players.step * recipe.batch_size
-        real = to_pixels(images.at(position), recipe, device)
-        labels = labels_at(images, position, recipe, device)
-
-        outcome = advance(real, labels)
-        now = players.step
+        # ---- single training step ------------------------------------------------------------
+        seed_all(stream(plan.seed, state.step), device)
+        real, labels = batch_at(images, state.step, recipe, device)
+        output = advance(real, labels)  # one update of the discriminator, one of the generator
+        # --------------------------------------------------------------------------------------
+        now, seen = state.step, state.step * recipe.batch_size
         ended = now >= plan.steps or (plan.seconds is not None and time.monotonic() - start >= plan.seconds)
-        check_finite(outcome, now)
+
+        # losses and accuracies
+        check_finite(output, now)
         logged = now % plan.log_every == 0 or ended
-        notify(Progress(now, now * recipe.batch_size, read(outcome, recipe, now) if logged else None))
+        notify(Progress(now, seen, metrics(output, recipe, now) if logged else None))
+
+        # quality, and the doctor's signals
         for probe in probes:
             if now % probe.every == 0 or ended:
-                notify(Measured(now, now * recipe.batch_size, probe.kind, probe.look(players, outcome)))
+                notify(Measured(now, seen, probe.kind, probe.look(state, output)))
+
+        # images of the fixed latents
         if now % plan.sheet_every == 0 or ended:
-            look()
+            notify(snapshot())
+
+        # checkpoint
         if now % plan.checkpoint_every == 0 or ended:
-            notify(Saved(now, save(players)))
+            notify(Saved(now, save(state)))
             saved = now
-    if saved != players.step:
-        notify(Saved(players.step, save(players)))
+    if saved != state.step:
+        notify(Saved(state.step, save(state)))
     return ended
 
 
 def stepper(
-    players: Players, recipe: Recipe, *, precision: str, fast: bool = True
-) -> Callable[[Tensor, Tensor | None], Outcome]:
-    """(real, labels) -> :func:`step` in a precision; on a GPU, where ``fast``, recorded and replayed."""
-    device = next(players.generator.parameters()).device
+    state: TrainState, recipe: Recipe, *, precision: str, fast: bool = True
+) -> Callable[[Tensor, Tensor | None], StepOutput]:
+    """(real, labels) -> :func:`gansmith.training.step.step` in a precision; on CUDA, where ``fast``, as CUDA graphs."""
+    device = next(state.generator.parameters()).device
     if fast and device.type == "cuda":
         try:
-            return Replay(players, recipe, precision, device)
+            return CapturedStep(state, recipe, precision, device)
         except RuntimeError as error:
             reason = (str(error).splitlines() or [""])[0]
-            warnings.warn(f"the step could not be recorded, and is launched anew each time ({reason})", stacklevel=1)
+            warnings.warn(f"CUDA graph capture failed; running eagerly ({reason})", stacklevel=1)
 
-    def advance(real: Tensor, labels: Tensor | None) -> Outcome:
+    def advance(real: Tensor, labels: Tensor | None) -> StepOutput:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return step(players, recipe, real, labels)
+            return step(state, recipe, real, labels)
 
     return advance
 
@@ -204,14 +140,14 @@ def stream(seed: int, label: object) -> int:
 
 
 def seed_all(seed: int, device: torch.device) -> None:
-    """torch.manual_seed, but on a CPU half a millisecond faster: that one also notes its caller for a sleeping CUDA."""
+    """torch.manual_seed, but on a CPU without its half millisecond of noting the caller for CUDA's lazy start."""
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed)
     else:
         torch.manual_seed(seed)
 
 
-def new_players(recipe: Recipe, *, seed: int, device: torch.device, fast: bool = True) -> Players:
+def new_state(recipe: Recipe, *, seed: int, device: torch.device, fast: bool = True) -> TrainState:
     """Untrained networks, the same for the same recipe and seed, and their optimisers.
 
     ``fast`` decides whether layers that have two paths take the fast one or the plain one that defines it.
@@ -221,12 +157,21 @@ def new_players(recipe: Recipe, *, seed: int, device: torch.device, fast: bool =
     discriminator = _placed(recipes.discriminator(recipe), device)
     for network in (generator, discriminator):
         set_fast(network, fast)
-    return Players(
+    return TrainState(
         generator.train(),
         discriminator.train(),
         optim.build(generator.parameters(), recipe.generator_optimizer),
         optim.build(discriminator.parameters(), recipe.discriminator_optimizer),
     )
+
+
+def batch_at(images: Images, step: int, recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """The real images of a step, as :func:`to_pixels` gives them, and for a conditional recipe their classes (N,)."""
+    position = step * recipe.batch_size
+    real = to_pixels(images.at(position), recipe, device)
+    if recipe.conditional == "none":
+        return real, None
+    return real, torch.from_numpy(images.labels_at(position)).to(device, torch.long)
 
 
 def to_pixels(images: np.ndarray | Tensor, recipe: Recipe, device: torch.device) -> Tensor:
@@ -237,39 +182,35 @@ def to_pixels(images: np.ndarray | Tensor, recipe: Recipe, device: torch.device)
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
-def labels_at(images: Images, position: int, recipe: Recipe, device: torch.device) -> Tensor | None:
-    """The classes (N,) of the real images at a position, on the device; None where the recipe asks for none."""
-    if recipe.conditional == "none":
-        return None
-    return torch.from_numpy(images.labels_at(position)).to(device, torch.long)
-
-
-def check_finite(outcome: Outcome, step: int) -> None:
-    """Raises DivergenceError when a loss is not finite. On a GPU, where a look would stall, only logged steps look."""
-    if outcome.generator_loss.device.type == "cpu":
-        losses = {"discriminator": outcome.discriminator_loss.item(), "generator": outcome.generator_loss.item()}
-        for player, value in losses.items():
+def check_finite(output: StepOutput, step: int) -> None:
+    """Raises DivergenceError when a loss is not finite. Does nothing on a GPU, where reading a loss would stall."""
+    if output.generator_loss.device.type == "cpu":
+        losses = {"discriminator": output.discriminator_loss.item(), "generator": output.generator_loss.item()}
+        for network, value in losses.items():
             if not math.isfinite(value):
-                raise DivergenceError(f"step {step}: the {player}'s loss is {value}")
+                raise DivergenceError(f"step {step}: the {network}'s loss is {value}")
 
 
-def read(outcome: Outcome, recipe: Recipe, step: int) -> dict[str, float]:
-    """The step's metrics as numbers. Raises DivergenceError when one is not finite."""
+def metrics(output: StepOutput, recipe: Recipe, step: int) -> dict[str, float]:
+    """Losses, accuracies, and mean and standard deviation of the fakes' pixels in [0, 1].
+
+    Raises DivergenceError when one is not finite.
+    """
     black, white = recipe.pixels
-    fake = (outcome.fake - black) / (white - black)
-    values: dict[str, Any] = {
-        "discriminator_loss": outcome.discriminator_loss,
-        "generator_loss": outcome.generator_loss,
-        "discriminator_accuracy": outcome.discriminator_accuracy,
-        "generator_accuracy": outcome.generator_accuracy,
+    fake = (output.fake - black) / (white - black)
+    tensors = {
+        "discriminator_loss": output.discriminator_loss,
+        "generator_loss": output.generator_loss,
+        "discriminator_accuracy": output.discriminator_accuracy,
+        "generator_accuracy": output.generator_accuracy,
         "pixel_mean": fake.mean(),
         "pixel_std": fake.std(),
     }
-    metrics = {name: float(value) for name, value in values.items()}
-    for name, number in metrics.items():
-        if not math.isfinite(number):
-            raise DivergenceError(f"by step {step} {name} is {number}")
-    return metrics
+    values = {name: float(tensor) for name, tensor in tensors.items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise DivergenceError(f"by step {step} {name} is {value}")
+    return values
 
 
 def sanity_check(
@@ -282,27 +223,35 @@ def sanity_check(
     fast: bool = True,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[float]:
-    """The discriminator alone, real images against an untrained generator's fakes: its accuracy after each step.
+    """Trains a discriminator against an untrained generator, and returns its accuracy at each step.
 
-    On players of its own, so training starts untouched: the article warns against a pre-trained discriminator.
-    One that cannot tell these apart will not teach anybody.
+    A discriminator that cannot separate these has nothing to teach the generator. Its networks are thrown away:
+    R. Atienza's article warns against starting from a pre-trained discriminator.
     """
-    players = new_players(recipe, seed=seed, device=device, fast=fast)
-    accuracies = []
-    for index in range(steps):
-        if stop():
-            break
-        torch.manual_seed(stream(seed, f"sanity {index}"))
-        position = index * recipe.batch_size
-        real = to_pixels(images.at(position), recipe, device)
-        labels = labels_at(images, position, recipe, device)
-        fake = make_fakes(players.generator, draw(recipe.noise, len(real), device), recipe, labels)
-        known = None if labels is None else torch.cat([labels, labels])
-        _, accuracy = discriminator_gradients(players, recipe, real, fake, known)
-        update_discriminator(players, recipe)
-        players.step += 1
-        accuracies.append(float(accuracy))
+    state = new_state(recipe, seed=seed, device=device, fast=fast)
+    accuracies: list[float] = []
+    while len(accuracies) < steps and not stop():
+        torch.manual_seed(stream(seed, f"sanity {state.step}"))
+        real, labels = batch_at(images, state.step, recipe, device)
+        output = discriminator_gradients(state, recipe, real, labels)
+        update_discriminator(state, recipe)
+        state.step += 1
+        accuracies.append(float(output.accuracy))
     return accuracies
+
+
+def _snapshots(state: TrainState, recipe: Recipe, seed: int) -> Callable[[], Snapshot]:
+    """A function that shows what the generator makes now of 64 fixed latents, or of fewer with every class each."""
+    columns = sampling.columns(recipe.classes, 64)
+    latents = sampling.latents(recipe.noise, seed=seed, count=64)
+    if recipe.classes:
+        latents = latents.repeat_interleave(recipe.classes, 0)[: 64 // columns * columns]
+
+    def snapshot() -> Snapshot:
+        generator = sampling.snapshot(state.generator, recipe, settle_on=1024)
+        return Snapshot(state.step, generator.images(latents), columns)
+
+    return snapshot
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:

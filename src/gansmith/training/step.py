@@ -1,4 +1,8 @@
-"""One discriminator step and one generator step: the method itself, with no file, console or process group."""
+"""One step of training a GAN: D learns D(x) -> 1 and D(G(z)) -> 0, then G learns D(G(z)) -> 1.
+
+Goodfellow et al. 2014, algorithm 1 with one discriminator update for each generator update. Both halves end with
+gradients in place and leave the update to the optimiser, so that each can be recorded as a CUDA graph.
+"""
 
 from dataclasses import dataclass
 
@@ -12,8 +16,8 @@ from gansmith.training import losses, optim
 
 
 @dataclass
-class Players:
-    """What training moves: two networks, their optimisers, and how many steps they have made."""
+class TrainState:
+    """What training changes: two networks, their optimisers, and the number of steps made."""
 
     generator: nn.Module
     discriminator: nn.Module
@@ -23,8 +27,8 @@ class Players:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one step showed, as scalar tensors on the device; reading them is the caller's choice."""
+class StepOutput:
+    """Losses and accuracies of a step, as scalar tensors on the device, and its generated images (N, C, S, S)."""
 
     discriminator_loss: Tensor
     generator_loss: Tensor
@@ -34,19 +38,114 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What the discriminator's lesson leaves for the generator's."""
+class DiscriminatorPass:
+    """Values of the discriminator update that the generator update reuses."""
 
     z: Tensor
-    asked: Tensor | None
-    images: Tensor | None
-    """Of z and asked, with their gradients, where both players see the same."""
+    labels: Tensor | None
+    """Classes (N,) that the fakes were generated with."""
+    generated: Tensor | None
+    """G(z) with its graph, for recipes in which both updates see the same images."""
     fake: Tensor
     loss: Tensor
     accuracy: Tensor
 
 
-def draw(noise: Noise, count: int, device: torch.device) -> Tensor:
+def step(state: TrainState, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> StepOutput:
+    """One update of the discriminator, then one of the generator.
+
+    Args:
+        state: changed in place.
+        recipe: decides losses, optimisers, noise and how fakes are made.
+        real: images (N, C, S, S) within recipe.pixels.
+        labels: their classes (N,), for a conditional recipe.
+    """
+    first = discriminator_gradients(state, recipe, real, labels)
+    update_discriminator(state, recipe)
+    output = generator_gradients(state, recipe, first, labels)
+    update_generator(state, recipe)
+    state.step += 1
+    return output
+
+
+def discriminator_gradients(
+    state: TrainState, recipe: Recipe, real: Tensor, labels: Tensor | None = None
+) -> DiscriminatorPass:
+    """Back-propagates the discriminator loss of real images and as many generated ones."""
+    # Sample latents z, and for a conditional recipe a class for each
+    z = sample_latents(recipe.noise, len(real), real.device)
+    fake_labels = sample_labels(labels)
+
+    # Generate G(z); the graph is kept only where the generator update reuses it
+    training = recipe.fakes == "training"  # else moving averages and no dropout, as Keras' `predict`
+    reuse = training and recipe.share_noise
+    state.generator.train(training)
+    with torch.set_grad_enabled(reuse):
+        generated = generate(state.generator, z, fake_labels)
+    state.generator.train()
+    fake = generated.detach().float()
+
+    # Discriminate: logits of D(x) and D(G(z))
+    all_labels = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
+    logits, class_loss = discriminate(state.discriminator, torch.cat([real, fake]), all_labels)
+    on_real, on_fake = logits.chunk(2)
+
+    # L_D = -log D(x) - log(1 - D(G(z)))
+    adversarial = losses.discriminator_loss(on_real, on_fake, real_label=recipe.real_label, reduction=recipe.reduction)
+    loss = adversarial + class_loss
+    state.discriminator_optimizer.zero_grad()
+    torch.autograd.backward(loss)
+
+    accuracy = losses.discriminator_accuracy(on_real.detach(), on_fake.detach())
+    return DiscriminatorPass(z, fake_labels, generated if reuse else None, fake, loss.detach(), accuracy)
+
+
+def generator_gradients(
+    state: TrainState, recipe: Recipe, first: DiscriminatorPass, labels: Tensor | None = None
+) -> StepOutput:
+    """Back-propagates the generator loss through the discriminator, whose own weights are frozen.
+
+    Args:
+        state: after the update of the discriminator.
+        recipe: as in :func:`step`.
+        first: of the same step's :func:`discriminator_gradients`.
+        labels: classes (N,) of the real images, for a conditional recipe.
+    """
+    # Sample latents z, or take those of the discriminator update
+    z, fake_labels = first.z, first.labels
+    if not recipe.share_noise:
+        z, fake_labels = sample_latents(recipe.noise, len(z), z.device), sample_labels(labels)
+
+    # Generate G(z)
+    generated = first.generated
+    if generated is None:
+        generated = generate(state.generator, z, fake_labels)
+
+    # Discriminate: logits of D(G(z))
+    state.discriminator.requires_grad_(False)
+    on_fake, class_loss = discriminate(state.discriminator, generated, fake_labels)
+
+    # L_G = -log D(G(z)), which does not saturate where D is sure
+    loss = losses.generator_loss(on_fake) + class_loss
+    state.generator_optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    state.discriminator.requires_grad_(True)
+
+    accuracy = losses.generator_accuracy(on_fake.detach())
+    return StepOutput(first.loss, loss.detach(), first.accuracy, accuracy, first.fake)
+
+
+def update_discriminator(state: TrainState, recipe: Recipe) -> None:
+    """One update of the discriminator from its gradients."""
+    optim.update(state.discriminator_optimizer, recipe.discriminator_optimizer, updates=state.step)
+
+
+def update_generator(state: TrainState, recipe: Recipe) -> None:
+    """One update of the generator from its gradients."""
+    optim.update(state.generator_optimizer, recipe.generator_optimizer, updates=state.step)
+
+
+def sample_latents(noise: Noise, count: int, device: torch.device) -> Tensor:
     """Latents (count, noise.size) float32 from the global random stream."""
     z = torch.empty(count, noise.size, device=device)
     if noise.distribution == "uniform":
@@ -54,99 +153,13 @@ def draw(noise: Noise, count: int, device: torch.device) -> Tensor:
     return z.normal_(noise.center, noise.scale)
 
 
-def draw_like(labels: Tensor | None) -> Tensor | None:
-    """As many labels, drawn from ``labels`` by the global random stream: each class as often as the data have it."""
+def sample_labels(labels: Tensor | None) -> Tensor | None:
+    """As many labels, drawn from ``labels`` by the global random stream, so that classes keep their frequencies."""
     return None if labels is None else labels[torch.randint(len(labels), labels.shape, device=labels.device)]
 
 
-def step(players: Players, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> Outcome:
-    """One update of each player.
-
-    Args:
-        players: changed in place.
-        recipe: decides losses, optimisers, noise and how fakes are made.
-        real: images (N, C, S, S) within recipe.pixels.
-        labels: their classes (N,), for a conditional recipe.
-    """
-    lesson = teach_discriminator(players, recipe, real, labels)
-    update_discriminator(players, recipe)
-    outcome = teach_generator(players, recipe, lesson)
-    update_generator(players, recipe)
-    players.step += 1
-    return outcome
-
-
-def teach_discriminator(players: Players, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> Lesson:
-    """Draws noise, makes fakes, and leaves the discriminator its gradients."""
-    z, asked = draw(recipe.noise, len(real), real.device), draw_like(labels)
-    once = recipe.share_noise and recipe.fakes == "training"  # then both updates see the same images
-    images = generate(players.generator, z, asked) if once else None
-    fake = make_fakes(players.generator, z, recipe, asked) if images is None else images.detach().float()
-    known = None if labels is None or asked is None else torch.cat([labels, asked])
-    loss, accuracy = discriminator_gradients(players, recipe, real, fake, known)
-    if not recipe.share_noise:
-        z, asked = draw(recipe.noise, len(real), real.device), draw_like(labels)
-    return Lesson(z, asked, images, fake, loss, accuracy)
-
-
-def teach_generator(players: Players, recipe: Recipe, lesson: Lesson) -> Outcome:
-    """Leaves the generator its gradients, by what the discriminator has learnt from the lesson."""
-    loss, accuracy = generator_gradients(players, lesson.z, lesson.asked, lesson.images)
-    return Outcome(lesson.loss, loss, lesson.accuracy, accuracy, lesson.fake)
-
-
-def discriminator_gradients(
-    players: Players, recipe: Recipe, real: Tensor, fake: Tensor, labels: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """The slope of the loss of telling real from fake (labels (2N,): of both); returns that loss and the accuracy."""
-    logits, misread = judge(players.discriminator, torch.cat([real, fake]), labels)
-    on_real, on_fake = logits.chunk(2)
-    loss = misread + losses.discriminator_loss(
-        on_real, on_fake, real_label=recipe.real_label, reduction=recipe.reduction
-    )
-    players.discriminator_optimizer.zero_grad()
-    torch.autograd.backward(loss)
-    return loss.detach(), losses.accuracy(on_real.detach(), on_fake.detach())
-
-
-def generator_gradients(
-    players: Players, z: Tensor, labels: Tensor | None = None, images: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """The slope of the loss of passing for real, with the discriminator frozen; returns that loss and the accuracy.
-
-    ``images`` are those of ``z``, with their gradients, where they were made before.
-    """
-    images = generate(players.generator, z, labels) if images is None else images
-    players.discriminator.requires_grad_(False)
-    on_fake, misread = judge(players.discriminator, images, labels)
-    loss = misread + losses.generator_loss(on_fake)
-    players.generator_optimizer.zero_grad()
-    torch.autograd.backward(loss)
-    players.discriminator.requires_grad_(True)
-    return loss.detach(), losses.deceived(on_fake.detach())
-
-
-def update_discriminator(players: Players, recipe: Recipe) -> None:
-    """One update of the discriminator from its gradients."""
-    optim.update(players.discriminator_optimizer, recipe.discriminator_optimizer, updates=players.step)
-
-
-def update_generator(players: Players, recipe: Recipe) -> None:
-    """One update of the generator from its gradients."""
-    optim.update(players.generator_optimizer, recipe.generator_optimizer, updates=players.step)
-
-
-@torch.no_grad()
-def make_fakes(generator: nn.Module, z: Tensor, recipe: Recipe, labels: Tensor | None = None) -> Tensor:
-    """Images (N, C, S, S) for the discriminator, made in the mode that the recipe asks for."""
-    generator.train(recipe.fakes == "training")
-    fake = generate(generator, z, labels)
-    generator.train()
-    return fake.float()
-
-
-def judge(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
-    """Logits (N, 1), and how wrong the discriminator's naming of classes is (Odena et al. 2017); 0 if it names none."""
+def discriminate(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
+    """Logits (N, 1), and the cross-entropy of an auxiliary classifier (Odena et al. 2017); 0 where there is none."""
     if labels is None:
         return discriminator(images), 0.0
     output = discriminator(images, labels)

@@ -9,7 +9,7 @@ import torch
 import gansmith as gs
 from gansmith import data, recipes, runs
 from gansmith import generator as sampling
-from gansmith.cli import app
+from gansmith.cli import main
 from gansmith.data.types import class_of
 from gansmith.experiment import prepare
 from gansmith.generator import Generator
@@ -17,7 +17,8 @@ from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe, from_json
 from gansmith.runs import checkpoint
 from gansmith.training import loop
-from gansmith.training.step import draw_like, step
+from gansmith.training.events import Event, Snapshot
+from gansmith.training.step import sample_labels, step
 
 
 def small(name: str, head: str = "projection", **changes: object) -> Recipe:
@@ -56,15 +57,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_trains_on_labels(name: str, head: str) -> None:
     recipe = small(name, head, **{"discriminator.width": 0.5})
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
-    read = players.discriminator.projection or players.discriminator.classifier
-    before = [p.detach().clone() for p in (players.generator.embedding.weight, read.weight)]
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
+    read = state.discriminator.projection or state.discriminator.classifier
+    before = [p.detach().clone() for p in (state.generator.embedding.weight, read.weight)]
     torch.manual_seed(1)
     labels = torch.arange(8) % 10
     for _ in range(2):  # a projection starts at 0, so the generator sees its labels from the second step on
-        outcome = step(players, recipe, torch.rand(8, 1, 28, 28), labels)
-    assert outcome.fake.shape == (8, 1, 28, 28)
-    for old, new in zip(before, (players.generator.embedding.weight, read.weight), strict=True):
+        output = step(state, recipe, torch.rand(8, 1, 28, 28), labels)
+    assert output.fake.shape == (8, 1, 28, 28)
+    for old, new in zip(before, (state.generator.embedding.weight, read.weight), strict=True):
         assert not torch.equal(old[:8], new[:8])
 
 
@@ -98,13 +99,13 @@ def test_heads_at_known_weights() -> None:
 
 def test_an_auxiliary_head_adds_how_wrong_it_names_classes() -> None:
     recipe = small("mlp", "auxiliary")
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
     with torch.no_grad():
-        for parameter in players.discriminator.parameters():
+        for parameter in state.discriminator.parameters():
             parameter.zero_()
-    outcome = step(players, recipe, torch.rand(8, 1, 28, 28), torch.arange(8))
+    output = step(state, recipe, torch.rand(8, 1, 28, 28), torch.arange(8))
     real = 0.9 * np.log(2) + 0.1 * np.log(2)
-    assert outcome.discriminator_loss.item() == pytest.approx((real + np.log(2)) / 2 + np.log(10), rel=1e-5)
+    assert output.discriminator_loss.item() == pytest.approx((real + np.log(2)) / 2 + np.log(10), rel=1e-5)
 
 
 def test_unconditional_recipes_keep_their_bytes_and_their_random_stream() -> None:
@@ -117,14 +118,14 @@ def test_unconditional_recipes_keep_their_bytes_and_their_random_stream() -> Non
     assert from_json(labelled.to_json()) == labelled
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    assert draw_like(None) is None
+    assert sample_labels(None) is None
     assert torch.equal(state, torch.get_rng_state())
     assert isinstance(recipes.generator(recipe), torch.nn.Sequential)
 
 
 def test_drawn_labels_are_as_frequent_as_the_datas() -> None:
     torch.manual_seed(0)
-    drawn = draw_like(torch.tensor([0] * 900 + [3] * 100).repeat(10))
+    drawn = sample_labels(torch.tensor([0] * 900 + [3] * 100).repeat(10))
     assert set(drawn.tolist()) == {0, 3}
     assert (drawn == 3).float().mean().item() == pytest.approx(0.1, abs=0.01)
 
@@ -135,13 +136,13 @@ def test_resume_is_exact(name: str, head: str, tmp_path: Path) -> None:
     batches = data.Batches(data.load("mnist"), 16, 0)
 
     def train(steps: int, folder: Path, start_from: Path | None = None) -> Path:
-        players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
+        state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
         if start_from:
-            checkpoint.restore(start_from, players)
+            checkpoint.restore(start_from, state)
         plan = loop.Plan(seed=0, steps=steps, seconds=None, sheet_every=7, log_every=9, checkpoint_every=99)
         about = {"images": 0, "metrics_bytes": 0}
-        loop.train(players, recipe, batches, plan, precision="fp32", save=lambda p: checkpoint.save(folder, p, about))
-        return folder / f"step-{players.step:06d}"
+        loop.train(state, recipe, batches, plan, precision="fp32", save=lambda p: checkpoint.save(folder, p, about))
+        return folder / f"step-{state.step:06d}"
 
     whole = train(30, tmp_path / "whole")
     broken = train(30, tmp_path / "broken", start_from=train(13, tmp_path / "broken"))
@@ -155,15 +156,15 @@ def test_real_labels_belong_to_their_images(monkeypatch: pytest.MonkeyPatch) -> 
     seen = []
     real_step = loop.step
 
-    def spy(players: object, recipe: object, real: torch.Tensor, labels: torch.Tensor) -> object:
+    def spy(state: object, recipe: object, real: torch.Tensor, labels: torch.Tensor) -> object:
         seen.append((real, labels))
-        return real_step(players, recipe, real, labels)
+        return real_step(state, recipe, real, labels)
 
     monkeypatch.setattr(loop, "step", spy)
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
     plan = loop.Plan(seed=0, steps=2, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
     batches = data.Batches(mnist, 32, 5)
-    loop.train(players, recipe, batches, plan, precision="fp32", save=lambda players: Path("x"))
+    loop.train(state, recipe, batches, plan, precision="fp32", save=lambda state: Path("x"))
     for number, (real, labels) in enumerate(seen):
         indices = batches.indices_at(32 * number)
         assert labels.tolist() == mnist.labels[indices].tolist()
@@ -182,17 +183,15 @@ def test_the_label_decides_the_class(trained: gs.Run) -> None:
 
 def test_sheets_show_a_class_in_each_column(trained: gs.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = small("mlp")
-    seen: list[loop.Event] = []
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
+    seen: list[Event] = []
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
     plan = loop.Plan(seed=0, steps=1, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
     batches = data.Batches(data.load("mnist"), 8, 0)
-    loop.train(
-        players, recipe, batches, plan, precision="fp32", save=lambda players: Path("x"), observers=[seen.append]
-    )
-    look = next(event for event in seen if isinstance(event, loop.Snapshot))
+    loop.train(state, recipe, batches, plan, precision="fp32", save=lambda state: Path("x"), observers=[seen.append])
+    look = next(event for event in seen if isinstance(event, Snapshot))
     assert (look.columns, len(look.images)) == (10, 60)
     z = sampling.latents(recipe.noise, seed=0, count=6)
-    fresh = loop.new_players(recipe, seed=0, device=torch.device("cpu")).generator
+    fresh = loop.new_state(recipe, seed=0, device=torch.device("cpu")).generator
     row = sampling.snapshot(fresh, recipe).images(z[2:3].expand(10, -1), range(10))
     assert np.array_equal(look.images[20:30], row)  # one noise, all classes
     assert [sampling.columns(k, 64) for k in (0, 2, 3, 10, 16, 100)] == [8, 8, 9, 10, 16, 8]
@@ -290,14 +289,14 @@ def test_data_without_labels_are_refused(tmp_path: Path) -> None:
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     flags = ["--recipe", "mlp", "--steps", "3", "--batch-size", "8", "--threads", "1", "--quiet", "--seed", "4"]
-    assert app.main(["train", "mnist", "--conditional", *flags]) == 0
-    assert app.main(["train", "mnist", "--conditional", "auxiliary", "--sanity-steps", "2", *flags]) == 0
+    assert main(["train", "mnist", "--conditional", *flags]) == 0
+    assert main(["train", "mnist", "--conditional", "auxiliary", "--sanity-steps", "2", *flags]) == 0
     assert [run.recipe.conditional for run in runs.every(Path("runs"))] == ["projection", "auxiliary"]
-    assert app.main(["sample", "last", "-n", "4", "--label", "3,7", "-o", "s.npz"]) == 0
+    assert main(["sample", "last", "-n", "4", "--label", "3,7", "-o", "s.npz"]) == 0
     with np.load("s.npz", allow_pickle=False) as arrays:
         assert arrays["labels"].tolist() == [3, 7, 3, 7]
     capsys.readouterr()
-    assert app.main(["sample", "last", "--label", "x"]) == 2
+    assert main(["sample", "last", "--label", "x"]) == 2
     assert "no class is called 'x'" in capsys.readouterr().err
-    assert app.main(["train", "mnist", "--conditional", "both", *flags]) == 2
+    assert main(["train", "mnist", "--conditional", "both", *flags]) == 2
     assert "projection" in capsys.readouterr().err

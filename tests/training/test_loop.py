@@ -11,7 +11,8 @@ import gansmith as gs
 from gansmith import recipes
 from gansmith.experiment import execute
 from gansmith.training import loop
-from gansmith.training.loop import Event, Plan, Progress, Saved, Snapshot
+from gansmith.training.events import Event, Progress, Saved, Snapshot
+from gansmith.training.loop import Plan
 
 
 def far(images: np.ndarray, real: np.ndarray) -> float:
@@ -69,7 +70,7 @@ def test_a_run_leaves_all_that_is_promised(trained: tuple[gs.Run, list[Event]]) 
 
 def test_each_step_draws_from_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipes.get("mlp").override(batch_size=4)
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
     real, seen = loop.seed_all, []
     monkeypatch.setattr(loop, "seed_all", lambda seed, device: seen.append(seed) or real(seed, device))
     drawn: list[torch.Tensor] = []
@@ -81,15 +82,15 @@ def test_each_step_draws_from_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatc
             return np.full((4, 1, 28, 28), position % 256, np.uint8)
 
     plan = Plan(seed=7, steps=30, seconds=None, sheet_every=99, log_every=99, checkpoint_every=99)
-    assert loop.train(players, recipe, Grey(), plan, precision="fp32", save=lambda players: Path("x"))
+    assert loop.train(state, recipe, Grey(), plan, precision="fp32", save=lambda state: Path("x"))
     assert len(set(seen)) == 30
     assert len({float(value) for value in drawn}) == 30
 
 
 def test_real_images_come_from_the_position_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipes.get("mlp").override(batch_size=4)
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
-    players.step = 5
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
+    state.step = 5
     asked = []
 
     class Grey:
@@ -98,7 +99,7 @@ def test_real_images_come_from_the_position_of_the_step(monkeypatch: pytest.Monk
             return np.zeros((4, 1, 28, 28), np.uint8)
 
     plan = Plan(seed=7, steps=8, seconds=None, sheet_every=99, log_every=99, checkpoint_every=99)
-    loop.train(players, recipe, Grey(), plan, precision="fp32", save=lambda players: Path("x"))
+    loop.train(state, recipe, Grey(), plan, precision="fp32", save=lambda state: Path("x"))
     assert asked == [20, 24, 28]
 
 

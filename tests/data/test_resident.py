@@ -35,9 +35,9 @@ def test_training_ends_in_the_same_bytes(batches: Batches) -> None:
     plan = Plan(seed=1, steps=15, seconds=None, sheet_every=15, log_every=15, checkpoint_every=15)
     ends = []
     for images in (batches, Resident(batches, CPU)):
-        players = loop.new_players(recipe, seed=1, device=CPU)
-        loop.train(players, recipe, images, plan, precision="fp32", save=lambda players: Path("x"))
-        ends.append([*players.generator.parameters(), *players.discriminator.parameters()])
+        state = loop.new_state(recipe, seed=1, device=CPU)
+        loop.train(state, recipe, images, plan, precision="fp32", save=lambda state: Path("x"))
+        ends.append([*state.generator.parameters(), *state.discriminator.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 

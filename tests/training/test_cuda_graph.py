@@ -1,4 +1,4 @@
-"""Recorded steps: the same arithmetic as plain ones. A GPU records them; without one, works are simply run again."""
+"""Captured steps do the arithmetic of eager ones. A GPU captures them; without one, the halves are simply run again."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,15 +14,15 @@ from torch.utils._pytree import tree_leaves
 from gansmith import recipes
 from gansmith.recipe import Recipe
 from gansmith.training import loop, optim
-from gansmith.training.cuda_graph import WARM_UP, Replay, Work, record
-from gansmith.training.step import Players, step, teach_discriminator, teach_generator
+from gansmith.training.cuda_graph import WARM_UP, CapturedStep, Work, capture
+from gansmith.training.step import TrainState, discriminator_gradients, generator_gradients, step
 
 CPU = torch.device("cpu")
 CHANGES: dict[str, Any] = {"generator.width": 0.1, "discriminator.width": 0.1, "batch_size": 8}
 
 
 def run_again(works: Sequence[Work], device: torch.device, precision: str) -> list[Work]:
-    """What a recorder does, but for recording."""
+    """What :func:`capture` does, but for capturing."""
 
     def under_autocast(work: Work) -> Work:
         def run() -> None:
@@ -43,29 +43,29 @@ def small(name: str, **more: Any) -> Recipe:
     return recipe.override(classes=10) if recipe.conditional != "none" else recipe
 
 
-def everything(players: Players) -> list[torch.Tensor]:
-    networks = [players.generator.state_dict(), players.discriminator.state_dict()]
-    optimizers = [optim.state_of(players.generator_optimizer), optim.state_of(players.discriminator_optimizer)]
+def everything(state: TrainState) -> list[torch.Tensor]:
+    networks = [state.generator.state_dict(), state.discriminator.state_dict()]
+    optimizers = [optim.state_of(state.generator_optimizer), optim.state_of(state.discriminator_optimizer)]
     return [value.clone() for each in (*networks, *optimizers) for value in each.values()]
 
 
-def after(recipe: Recipe, precision: str, device: torch.device, *, recorder: Any) -> list[torch.Tensor]:
-    """All that moves after four steps, and the last outcome; without a recorder, by plain steps."""
-    players = loop.new_players(recipe, seed=0, device=device)
-    replay = Replay(players, recipe, precision, device, recorder) if recorder else None
+def after(recipe: Recipe, precision: str, device: torch.device, *, capture: Any) -> list[torch.Tensor]:
+    """All that moves after four steps, and the last output; without ``capture``, by eager steps."""
+    state = loop.new_state(recipe, seed=0, device=device)
+    replay = CapturedStep(state, recipe, precision, device, capture) if capture else None
     images = torch.rand(4, 8, 1, 28, 28, generator=torch.Generator().manual_seed(1)).to(device)
     labels = torch.arange(32, device=device).reshape(4, 8) % 10 if recipe.classes else None
     for number, real in enumerate(images):
         torch.manual_seed(number)
         known = None if labels is None else labels[number]
         if replay is not None:
-            outcome = replay(real, known)
+            output = replay(real, known)
             continue
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            outcome = step(players, recipe, real, known)
-    assert players.step == 4
-    seen = [outcome.discriminator_loss, outcome.generator_loss, outcome.discriminator_accuracy, outcome.fake]
-    return [*everything(players), *seen]
+            output = step(state, recipe, real, known)
+    assert state.step == 4
+    seen = [output.discriminator_loss, output.generator_loss, output.discriminator_accuracy, output.fake]
+    return [*everything(state), *seen]
 
 
 CASES = [(name, {}) for name in recipes.names()]
@@ -77,54 +77,52 @@ CASES += [("mlp", {"discriminator_optimizer": {"kind": "rmsprop", "clip_value": 
 @pytest.mark.parametrize(("name", "more"), CASES)
 def test_a_replayed_step_is_a_step(name: str, more: dict[str, Any], precision: str) -> None:
     recipe = small(name, **more)
-    plain, replayed = (after(recipe, precision, CPU, recorder=recorder) for recorder in (None, run_again))
+    plain, replayed = (after(recipe, precision, CPU, capture=how) for how in (None, run_again))
     assert all(torch.equal(a, b) for a, b in zip(plain, replayed, strict=True))
 
 
-def test_recording_leaves_the_players_as_they_were() -> None:
+def test_capturing_leaves_the_state_as_it_was() -> None:
     recipe = small("mlp-bn")
-    players = loop.new_players(recipe, seed=0, device=CPU)
-    before = everything(players)
-    Replay(players, recipe, "fp32", CPU, run_again)
-    assert players.step == 0
-    assert all(torch.equal(a, b) for a, b in zip(before, everything(players), strict=True))
+    state = loop.new_state(recipe, seed=0, device=CPU)
+    before = everything(state)
+    CapturedStep(state, recipe, "fp32", CPU, run_again)
+    assert state.step == 0
+    assert all(torch.equal(a, b) for a, b in zip(before, everything(state), strict=True))
 
 
-def test_players_survive_a_recording_that_fails() -> None:
+def test_the_state_survives_a_capture_that_fails() -> None:
     def fails_halfway(works: Sequence[Work], device: torch.device, precision: str) -> list[Work]:
         works[0]()
-        players.generator.eval()
-        players.discriminator.requires_grad_(False)
+        state.generator.eval()
+        state.discriminator.requires_grad_(False)
         raise RuntimeError("operation failed due to a previous error during capture")
 
     recipe, ends = small("mlp-bn"), []
     for fails in (False, True):
-        players = loop.new_players(recipe, seed=0, device=CPU)
+        state = loop.new_state(recipe, seed=0, device=CPU)
         if fails:
             with pytest.raises(RuntimeError, match="previous error"):
-                Replay(players, recipe, "fp32", CPU, fails_halfway)
+                CapturedStep(state, recipe, "fp32", CPU, fails_halfway)
         torch.manual_seed(0)
-        step(players, recipe, torch.ones(8, 1, 28, 28))
-        ends.append(everything(players))
+        step(state, recipe, torch.ones(8, 1, 28, 28))
+        ends.append(everything(state))
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
-def test_a_step_that_cannot_be_recorded_is_made_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_cannot_be_captured_runs_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*arguments: object) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    monkeypatch.setattr(loop, "Replay", fails)
+    monkeypatch.setattr(loop, "CapturedStep", fails)
     recipe = small("mlp")
     parameter = SimpleNamespace(device=torch.device("cuda"))
-    players: Any = SimpleNamespace(generator=SimpleNamespace(parameters=lambda: iter([parameter])))
-    with pytest.warns(
-        UserWarning, match=r"could not be recorded.*\(operation not permitted when stream is capturing\)"
-    ):
-        assert callable(loop.stepper(players, recipe, precision="fp32"))
+    state: Any = SimpleNamespace(generator=SimpleNamespace(parameters=lambda: iter([parameter])))
+    with pytest.warns(UserWarning, match=r"running eagerly \(operation not permitted when stream is capturing\)"):
+        assert callable(loop.stepper(state, recipe, precision="fp32"))
 
 
 class Crossings(TorchDispatchMode):
-    """Notes what reads or writes an array of the host's, or waits for a number: none of it can be recorded."""
+    """Notes what reads or writes an array of the host's, or waits for a number: none of it can be captured."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,12 +143,14 @@ def test_nothing_of_a_step_crosses_to_the_host(
     """On the device that computes nothing, and so raises where a number is read; as a GPU, it is not the CPU."""
     monkeypatch.setattr(torch, "autocast", lambda *arguments, **named: nullcontext())  # which it does not know
     recipe, device = small(name, **more), torch.device("meta")
-    players = loop.new_players(recipe, seed=0, device=device)
+    state = loop.new_state(recipe, seed=0, device=device)
     real = torch.empty(8, 1, 28, 28, device=device)
     labels = torch.empty(8, dtype=torch.long, device=device) if recipe.classes else None
-    teach_generator(players, recipe, teach_discriminator(players, recipe, real, labels))  # makes what is kept
+    generator_gradients(
+        state, recipe, discriminator_gradients(state, recipe, real, labels), labels
+    )  # makes what is kept
     with Crossings() as crossings:
-        teach_generator(players, recipe, teach_discriminator(players, recipe, real, labels))
+        generator_gradients(state, recipe, discriminator_gradients(state, recipe, real, labels), labels)
     assert crossings.found == []
     with crossings:
         real.copy_(torch.zeros(8, 1, 28, 28))
@@ -160,11 +160,11 @@ def test_nothing_of_a_step_crosses_to_the_host(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(("name", "more"), CASES)
-def test_a_gpu_records_and_replays(name: str, more: dict[str, Any], precision: str) -> None:
+def test_a_gpu_captures_and_replays(name: str, more: dict[str, Any], precision: str) -> None:
     device = torch.device("cuda")
     torch.backends.cudnn.deterministic = True
     recipe = small(name, **more)
-    plain, replayed = (after(recipe, precision, device, recorder=recorder) for recorder in (None, record))
+    plain, replayed = (after(recipe, precision, device, capture=how) for how in (None, capture))
     for found, expected in zip(replayed, plain, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
@@ -173,10 +173,10 @@ def test_a_gpu_records_and_replays(name: str, more: dict[str, Any], precision: s
 def test_a_gpus_replays_call_little() -> None:
     """The updates are all that is still called one by one: a sixth of `mlp-bn`'s step on a CPU."""
     device, recipe = torch.device("cuda"), small("mlp-bn")
-    players = loop.new_players(recipe, seed=0, device=device)
+    state = loop.new_state(recipe, seed=0, device=device)
     real = torch.rand(8, 1, 28, 28, device=device)
     calls = []
-    for advance in (partial(step, players, recipe), Replay(players, recipe, "fp32", device)):
+    for advance in (partial(step, state, recipe), CapturedStep(state, recipe, "fp32", device)):
         advance(real)
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
             advance(real)

@@ -1,4 +1,4 @@
-"""The method: losses against closed forms, optimisers against Keras' equations, and who learns from what."""
+"""The method: losses against closed forms, optimisers against Keras' equations, and which network learns when."""
 
 import math
 
@@ -7,17 +7,20 @@ import torch
 from torch import nn
 
 from gansmith import recipes
-from gansmith.recipe import Optimizer
+from gansmith.recipe import Optimizer, Recipe
 from gansmith.training import loop, losses, optim
+from gansmith.training import step as method
 from gansmith.training.step import (
+    TrainState,
     discriminator_gradients,
-    draw,
     generator_gradients,
-    make_fakes,
+    sample_latents,
     step,
     update_discriminator,
     update_generator,
 )
+
+CPU = torch.device("cpu")
 
 
 def test_losses_at_known_logits() -> None:
@@ -35,8 +38,8 @@ def test_losses_at_known_logits() -> None:
 
 def test_accuracies_count_sides() -> None:
     real, fake = torch.tensor([1.0, 1, -1, 1]), torch.tensor([-1.0, -1, 1, 1])
-    assert losses.accuracy(real, fake).item() == pytest.approx((0.75 + 0.5) / 2)
-    assert losses.deceived(fake).item() == 0.5
+    assert losses.discriminator_accuracy(real, fake).item() == pytest.approx((0.75 + 0.5) / 2)
+    assert losses.generator_accuracy(fake).item() == 0.5
 
 
 @pytest.mark.parametrize("kind", ["adam", "rmsprop"])
@@ -99,10 +102,10 @@ def test_optimiser_state_round_trip() -> None:
         optim.restore(other, {"0.exp_avg": torch.ones(2)})
 
 
-def small(name: str) -> "tuple[loop.Players, recipes.Recipe, torch.Tensor]":
+def small(name: str) -> tuple[TrainState, Recipe, torch.Tensor]:
     recipe = recipes.get(name).override({"generator.width": 0.1, "discriminator.width": 0.1, "batch_size": 8})
-    players = loop.new_players(recipe, seed=0, device=torch.device("cpu"))
-    return players, recipe, torch.rand(8, 1, 28, 28)
+    state = loop.new_state(recipe, seed=0, device=CPU)
+    return state, recipe, torch.rand(8, 1, 28, 28)
 
 
 def weights(network: nn.Module) -> list[torch.Tensor]:
@@ -114,79 +117,94 @@ def moved(before: list[torch.Tensor], network: nn.Module) -> bool:
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_each_player_learns_alone(name: str) -> None:
-    players, recipe, real = small(name)
-    g, d = weights(players.generator), weights(players.discriminator)
-    fake = make_fakes(players.generator, draw(recipe.noise, 8, torch.device("cpu")), recipe)
-    discriminator_gradients(players, recipe, real, fake)
-    update_discriminator(players, recipe)
-    assert moved(d, players.discriminator)
-    assert not moved(g, players.generator)
-    d = weights(players.discriminator)
-    players.discriminator_optimizer.zero_grad()
-    generator_gradients(players, draw(recipe.noise, 8, torch.device("cpu")))
-    update_generator(players, recipe)
-    assert moved(g, players.generator)
-    assert not moved(d, players.discriminator)
-    assert all(parameter.requires_grad for parameter in players.discriminator.parameters())
-    assert all(parameter.grad is None for parameter in players.discriminator.parameters())  # no work for frozen weights
+def test_each_update_moves_one_network(name: str) -> None:
+    state, recipe, real = small(name)
+    g, d = weights(state.generator), weights(state.discriminator)
+    first = discriminator_gradients(state, recipe, real)
+    assert all(parameter.grad is None for parameter in state.generator.parameters())  # detached
+    update_discriminator(state, recipe)
+    assert moved(d, state.discriminator)
+    assert not moved(g, state.generator)
+    d = weights(state.discriminator)
+    state.discriminator_optimizer.zero_grad()
+    generator_gradients(state, recipe, first)
+    update_generator(state, recipe)
+    assert moved(g, state.generator)
+    assert not moved(d, state.discriminator)
+    assert all(parameter.requires_grad for parameter in state.discriminator.parameters())
+    assert all(parameter.grad is None for parameter in state.discriminator.parameters())  # no work for frozen weights
 
 
 def test_inference_fakes_use_averages_and_leave_them_alone() -> None:
-    players, recipe, _ = small("dcgan-upsample")
-    averages = [buffer.clone() for buffer in players.generator.buffers()]
-    z = draw(recipe.noise, 8, torch.device("cpu"))
-    first = make_fakes(players.generator, z, recipe)
-    again = make_fakes(players.generator, z, recipe)
-    assert torch.equal(first, again)  # no dropout
-    assert all(torch.equal(a, b) for a, b in zip(averages, players.generator.buffers(), strict=True))
-    assert players.generator.training
-    varied = make_fakes(players.generator, z, recipe.override(fakes="training"))
-    assert not torch.equal(first, varied)
+    state, recipe, real = small("dcgan-upsample")
+    averages = [buffer.clone() for buffer in state.generator.buffers()]
+    first = discriminator_gradients(state, recipe, real)
+    assert all(torch.equal(a, b) for a, b in zip(averages, state.generator.buffers(), strict=True))
+    assert state.generator.training
+    with torch.no_grad():
+        assert torch.equal(first.fake, state.generator.eval()(first.z))  # no dropout, no batch statistics
+    state.generator.train()
+    varied = discriminator_gradients(state, recipe.override(fakes="training"), real)
+    assert not all(torch.equal(a, b) for a, b in zip(averages, state.generator.buffers(), strict=True))
+    with torch.no_grad():
+        assert not torch.equal(varied.fake, state.generator.eval()(varied.z))
+
+
+def written_out(state: TrainState, recipe: Recipe, real: torch.Tensor) -> None:
+    """A step without labels as a textbook has it: latents are drawn, and images made, when they are used."""
+    z = sample_latents(recipe.noise, len(real), CPU)
+    with torch.no_grad():
+        fake = state.generator.train(recipe.fakes == "training")(z).float()
+    state.generator.train()
+    on_real, on_fake = state.discriminator(torch.cat([real, fake])).chunk(2)
+    state.discriminator_optimizer.zero_grad()
+    loss = losses.discriminator_loss(on_real, on_fake, real_label=recipe.real_label, reduction=recipe.reduction)
+    loss.backward()
+    update_discriminator(state, recipe)
+    if not recipe.share_noise:
+        z = sample_latents(recipe.noise, len(real), CPU)
+    state.discriminator.requires_grad_(False)
+    state.generator_optimizer.zero_grad()
+    losses.generator_loss(state.discriminator(state.generator(z))).backward()
+    state.discriminator.requires_grad_(True)
+    update_generator(state, recipe)
+    state.step += 1
 
 
 @pytest.mark.parametrize("bf16", [False, True])
-def test_one_forward_for_both_updates_is_the_same_method(bf16: bool) -> None:
-    """deconv makes its images once a step: networks and optimisers end in the bytes of making them twice."""
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_step_is_the_method_written_out(name: str, bf16: bool) -> None:
+    """Networks and optimisers end in the same bytes; `deconv` gets there with one forward pass of the generator."""
     ends = []
-    for once in (True, False):
-        players, recipe, real = small("deconv")
+    for one in (step, written_out):
+        state, recipe, _ = small(name)
         torch.manual_seed(0)
+        real = torch.rand(8, 1, 28, 28)
         for _ in range(3):
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                if once:
-                    step(players, recipe, real)
-                    continue
-                z = draw(recipe.noise, 8, torch.device("cpu"))
-                discriminator_gradients(players, recipe, real, make_fakes(players.generator, z, recipe))
-                update_discriminator(players, recipe)
-                generator_gradients(players, z)
-                update_generator(players, recipe)
-            players.step += 1
-        optimizers = (players.generator_optimizer, players.discriminator_optimizer)
+                one(state, recipe, real)
+        optimizers = (state.generator_optimizer, state.discriminator_optimizer)
         states = [value for optimizer in optimizers for value in optim.state_of(optimizer).values()]
-        ends.append([*weights(players.generator), *weights(players.discriminator), *states])
+        ends.append([*weights(state.generator), *weights(state.discriminator), *states])
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
 def test_shared_noise_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    import gansmith.step
-
     drawn = []
-    monkeypatch.setattr(gansmith.training.step, "draw", lambda *a: drawn.append(1) or draw(*a))
+    monkeypatch.setattr(method, "sample_latents", lambda *a: drawn.append(1) or sample_latents(*a))
     for name, times in (("deconv", 1), ("mlp", 2)):
-        players, recipe, real = small(name)
+        state, recipe, real = small(name)
         drawn.clear()
-        step(players, recipe, real)
+        step(state, recipe, real)
         assert len(drawn) == times
-        assert players.step == 1
+        assert state.step == 1
 
 
 @pytest.mark.parametrize(("distribution", "mean", "std"), [("uniform", 1.0, 2 / math.sqrt(3)), ("normal", 1.0, 2.0)])
 def test_noise_has_its_moments(distribution: str, mean: float, std: float) -> None:
     noise = recipes.get("mlp").override(noise={"distribution": distribution, "center": 1.0, "scale": 2.0}).noise
     torch.manual_seed(0)
-    z = draw(noise, 2000, torch.device("cpu"))
+    z = sample_latents(noise, 2000, CPU)
     assert z.shape == (2000, 100)
     assert z.mean().item() == pytest.approx(mean, abs=0.02)
     assert z.std().item() == pytest.approx(std, abs=0.02)
