@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,8 +20,9 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.speed.group import PEERS, Process, interpreter
-from gansmith import data, nn, recipes
+from gansmith import data, recipes
 from gansmith.recipe import Recipe
+from gansmith.recipes import count
 
 PUBLISHED = {
     "mlp": (114_064, 100_609),
@@ -169,14 +171,8 @@ def spread(values: Sequence[float]) -> Told:
 
 def published_gflop(recipe: Recipe) -> float:
     """As :func:`gansmith.recipes.step_gflop`, of the plain layers."""
-    folded = nn.UpsampleConv2d.__init__
-
-    def plain(self: nn.UpsampleConv2d, *arguments: Any, **named: Any) -> None:
-        folded(self, *arguments, **named)
-        self.fast = False
-
-    counted = recipes.forward_gflop.__wrapped__  # anew: what is kept is of the folded layers
-    with mock.patch.object(nn.UpsampleConv2d, "__init__", plain), mock.patch.object(recipes, "forward_gflop", counted):
+    plain = partial(count.operations, folded=False)
+    with mock.patch.object(recipes, "_operations", plain):
         return recipes.step_gflop(recipe)
 
 

@@ -49,6 +49,10 @@ class Network(Value):
     slope: float = Field(0.0, ge=0, le=1, description="LeakyReLU's slope for negative inputs; 0 is ReLU")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of activations dropped in training")
 
+    def scaled(self, published: int) -> int:
+        """A published number of channels or units times ``width``, at least 1."""
+        return max(1, round(published * self.width))
+
 
 class Recipe(Value):
     """All that decides a training run but data and seed. Derive variants with :meth:`override`."""

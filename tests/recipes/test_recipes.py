@@ -1,14 +1,19 @@
 """The five published systems: parameter tables, values, overriding, and networks of other sizes."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from gansmith import recipes
 from gansmith.nn import Dropout
 from gansmith.recipe import fields, from_json, overrides_from_toml
+from gansmith.recipes import count, deconv
 
 PUBLISHED_LAYERS = {
     "dcgan-upsample": (
@@ -44,10 +49,11 @@ def test_every_layer_has_the_published_number_of_parameters(name: str) -> None:
     generator, discriminator = PUBLISHED_LAYERS[name]
     assert tuple(row.parameters for row in table.generator if row.parameters) == generator
     assert tuple(row.parameters for row in table.discriminator if row.parameters) == discriminator
-    total, trainable, judge = PUBLISHED_TOTALS[name]
+    total, trainable, discriminator_total = PUBLISHED_TOTALS[name]
     assert sum(row.parameters for row in table.generator) == total
     assert sum(row.trainable for row in table.generator) == trainable
-    assert sum(row.parameters for row in table.discriminator) == judge
+    assert sum(row.parameters for row in table.discriminator) == discriminator_total
+    assert recipes.entry(name).parameters == (total, discriminator_total)
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -56,6 +62,63 @@ def test_summary_counts_what_the_networks_hold(name: str) -> None:
     table = recipes.summary(recipe)
     held = sum(parameter.numel() for parameter in recipes.generator(recipe).parameters())
     assert sum(row.trainable for row in table.generator) == held
+
+
+def flops(network: nn.Module, image_or_latent: torch.Tensor) -> float:
+    """What torch counts for one more image: what a batch costs only once, such as folding weights, is left out."""
+    totals = []
+    for batch in (torch.cat([image_or_latent] * rows) for rows in (2, 4)):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(batch)
+        totals.append(counter.get_total_flops())
+    return (totals[1] - totals[0]) / 2
+
+
+@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("changes", [{}, {"size": 20, "channels": 3, "generator.width": 0.5}])
+def test_operations_are_what_torch_counts(name: str, changes: dict[str, object]) -> None:
+    recipe = recipes.get(name).override(changes)
+    found = count.operations(recipe)
+    latent, image = torch.zeros(1, recipe.noise.size), torch.zeros(1, recipe.channels, recipe.size, recipe.size)
+    assert found == (flops(recipes.generator(recipe), latent), flops(recipes.discriminator(recipe), image))
+    if not changes:
+        assert recipes.entry(name).operations == found
+    assert recipes.image_gflop(recipe) == found[0] / 1e9
+    passes = 3 if name == "deconv" else 4
+    assert recipes.step_gflop(recipe) == pytest.approx(recipe.batch_size * (passes * found[0] + 8 * found[1]) / 1e9)
+
+
+@pytest.mark.parametrize("change", [{"size": 32}, {"channels": 3}, {"noise.size": 64}, {"generator.width": 2}])
+def test_only_the_published_networks_cost_what_is_published(change: dict[str, object]) -> None:
+    published = recipes.get("mlp")
+    assert recipes.step_gflop(published.override(change)) != recipes.step_gflop(published)
+    same = published.override({"steps": 7, "generator_optimizer.lr": 0.1, "generator.dropout": 0.5})
+    assert recipes.step_gflop(same) == recipes.step_gflop(published)
+
+
+def test_counting_draws_no_random_numbers() -> None:
+    state = torch.get_rng_state()
+    count.operations.__wrapped__(recipes.get("deconv"))
+    count.summary(recipes.get("deconv"))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_list_of_recipes_needs_no_torch() -> None:
+    code = """
+import sys
+from gansmith import recipes
+for name in recipes.names():
+    entry = recipes.entry(name)
+    assert entry.parameters and recipes.step_gflop(recipes.get(name)) and entry.recipe.batch_size
+sys.exit(any(name in sys.modules for name in ("torch", "numpy")))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_deconvs_rule_for_sizes_gives_the_published_maps() -> None:
+    assert deconv.maps(28) == deconv.PUBLISHED_MAPS
+    assert deconv.maps(8) == ((2, 64),)
+    assert [side for side, _ in deconv.maps(64)] == [4, 8, 15, 30]
 
 
 @pytest.mark.parametrize("name", recipes.names())

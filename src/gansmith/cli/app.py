@@ -163,13 +163,13 @@ def _recipe_row(name: str) -> dict[str, Any]:
     from gansmith import recipes
 
     entry, recipe = recipes.entry(name), recipes.get(name)
-    summary = recipes.summary(recipe)
+    generator, discriminator = entry.parameters
     return {
         "recipe": name,
         "after": f"{entry.author} {entry.year}",
         "title": entry.title,
-        "generator": sum(row.parameters for row in summary.generator),
-        "discriminator": sum(row.parameters for row in summary.discriminator),
+        "generator": generator,
+        "discriminator": discriminator,
         "batch": recipe.batch_size,
         "steps": recipe.steps,
         "GFLOP/step": finite(recipes.step_gflop(recipe)),

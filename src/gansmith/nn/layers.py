@@ -132,16 +132,20 @@ def _fold(weight: Tensor) -> Tensor:
     return folded.reshape(-1, in_channels, small, small)
 
 
+def folded_size(kernel: int) -> int:
+    """Source pixels, in height or width, that a kernel's taps fall on under nearest upsampling by 2: 3 for 5."""
+    return 2 * ((kernel // 2 + 1) // 2) + 1
+
+
 @cache
 @torch.inference_mode(False)
 def _tap_sums(kernel: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(k·k, 4·m·m) of 0 and 1: which taps add up to which of a phase's; kept on the device, for a copy would wait."""
-    half = kernel // 2
-    reach = (half + 1) // 2
-    taps = torch.zeros(2, 2 * reach + 1, kernel)  # (a, u, s): in phase a tap s reads small-map offset u
+    half, size = kernel // 2, folded_size(kernel)
+    taps = torch.zeros(2, size, kernel)  # (a, u, s): in phase a tap s reads small-map offset u
     for phase in range(2):
         for tap in range(kernel):
-            taps[phase, (phase + tap - half) // 2 + reach, tap] = 1
+            taps[phase, (phase + tap - half) // 2 + size // 2, tap] = 1
     return torch.einsum("aus,bvt->stabuv", taps, taps).reshape(kernel * kernel, -1).to(device, dtype)
 
 

@@ -1,36 +1,43 @@
-"""The registry of recipes: each published system by name, with its source, its value and its networks."""
+"""The registry of recipes: each published system by name, with its source, its value and its networks.
+
+torch is imported only when networks are built or counted, so that the list of recipes is there at once.
+"""
 
 import difflib
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from typing import TYPE_CHECKING
 
 from gansmith.errors import UserError
-from gansmith.nn import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator
 from gansmith.recipe import Recipe
 from gansmith.recipes import dcgan_transpose, dcgan_upsample, deconv, mlp, mlp_bn
 
-__all__ = ["Entry", "Row", "Summary", "discriminator", "entry", "generator", "get", "names", "step_gflop", "summary"]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gansmith.recipes.count import Summary
+
+__all__ = ["Entry", "discriminator", "entry", "generator", "get", "image_gflop", "names", "step_gflop", "summary"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A published system: where it comes from, the complete recipe, and how to build its networks."""
+    """A published system: where it comes from, the complete recipe, how to build its networks, and their sizes."""
 
     title: str
     author: str
     year: str
     note: str
     recipe: Recipe
-    generator: Callable[[Recipe], nn.Module]
-    discriminator: Callable[[Recipe], nn.Module]
+    generator: "Callable[[Recipe], nn.Sequential]"
+    discriminator: "Callable[[Recipe], nn.Sequential]"
+    parameters: tuple[int, int]
+    """Of the published generator and discriminator, moving averages included."""
+    operations: tuple[int, int]
+    """Multiplications and additions that the generator makes for one image, and the discriminator."""
 
 
-_ENTRIES = {
+_ENTRIES: dict[str, Entry] = {
     "dcgan-upsample": Entry(
         "Getting started with generative adversarial networks",
         "W. Bulten",
@@ -39,6 +46,8 @@ _ENTRIES = {
         dcgan_upsample.RECIPE,
         dcgan_upsample.generator,
         dcgan_upsample.discriminator,
+        parameters=(2_394_241, 4_311_553),
+        operations=(315_255_808, 151_785_984),
     ),
     "dcgan-transpose": Entry(
         "GAN by Example using Keras on TensorFlow backend",
@@ -48,6 +57,8 @@ _ENTRIES = {
         dcgan_transpose.RECIPE,
         dcgan_transpose.generator,
         dcgan_transpose.discriminator,
+        parameters=(2_394_241, 4_311_553),
+        operations=(315_255_808, 151_785_984),
     ),
     "deconv": Entry(
         "Generative adversarial networks",
@@ -57,6 +68,8 @@ _ENTRIES = {
         deconv.RECIPE,
         deconv.generator,
         deconv.discriminator,
+        parameters=(1_187_841, 28_577),
+        operations=(31_232_000, 1_618_240),
     ),
     "mlp": Entry(
         "Understanding Generative Adversarial Networks",
@@ -66,6 +79,8 @@ _ENTRIES = {
         mlp.RECIPE,
         mlp.generator,
         mlp.discriminator,
+        parameters=(114_064, 100_609),
+        operations=(226_304, 200_960),
     ),
     "mlp-bn": Entry(
         "Implementation of Generative Adversarial Networks",
@@ -75,6 +90,8 @@ _ENTRIES = {
         mlp_bn.RECIPE,
         mlp_bn.generator,
         mlp_bn.discriminator,
+        parameters=(1_493_520, 533_505),
+        operations=(2_967_552, 1_065_472),
     ),
 }
 
@@ -98,7 +115,7 @@ def get(name: str) -> Recipe:
     return entry(name).recipe
 
 
-def generator(recipe: Recipe) -> nn.Module:
+def generator(recipe: Recipe) -> "nn.Module":
     """A new generator: latents (N, recipe.noise.size) -> images (N, C, S, S) in the range of its last layer.
 
     A conditional recipe's takes labels (N,) too: see :class:`gansmith.nn.ConditionalGenerator`.
@@ -106,12 +123,14 @@ def generator(recipe: Recipe) -> nn.Module:
     build = entry(recipe.name).generator
     if recipe.conditional == "none":
         return build(recipe)
+    from gansmith.nn import EMBEDDING, ConditionalGenerator
+
     _check_classes(recipe)
     wider = recipe.noise.model_copy(update={"size": recipe.noise.size + EMBEDDING})
     return ConditionalGenerator(build(recipe.model_copy(update={"noise": wider})), recipe.classes)
 
 
-def discriminator(recipe: Recipe) -> nn.Module:
+def discriminator(recipe: Recipe) -> "nn.Module":
     """A new discriminator: images (N, C, S, S) -> logits (N, 1), positive for real.
 
     A conditional recipe's takes labels (N,) too: see :class:`gansmith.nn.ConditionalDiscriminator`.
@@ -119,8 +138,9 @@ def discriminator(recipe: Recipe) -> nn.Module:
     body = entry(recipe.name).discriminator(recipe)
     if recipe.conditional == "none":
         return body
+    from gansmith.nn import ConditionalDiscriminator
+
     _check_classes(recipe)
-    assert isinstance(body, nn.Sequential)
     return ConditionalDiscriminator(body, recipe.classes, recipe.conditional)
 
 
@@ -129,82 +149,40 @@ def _check_classes(recipe: Recipe) -> None:
         raise UserError(f"classes = {recipe.classes}: a conditional recipe needs 2 or more, which training counts")
 
 
-@dataclass(frozen=True)
-class Row:
-    """One layer: its kind, output shape without N, and parameters as Keras counts them (moving averages included)."""
+def summary(recipe: Recipe) -> "Summary":
+    """The layers of both networks, with output shapes and parameters."""
+    from gansmith.recipes import count
 
-    layer: str
-    output: tuple[int, ...]
-    parameters: int
-    trainable: int
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The layer tables of both players."""
-
-    generator: tuple[Row, ...]
-    discriminator: tuple[Row, ...]
-
-
-def summary(recipe: Recipe) -> Summary:
-    """Builds both networks and runs two images through, noting each layer's output shape and parameters.
-
-    A conditional generator's table begins with its labels' embedding, a conditional discriminator's ends with its head.
-    """
-    latent = torch.zeros(2, recipe.noise.size)
-    image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
-    with torch.random.fork_rng(devices=[]):
-        forger, judge = generator(recipe), discriminator(recipe)
-        if not isinstance(forger, ConditionalGenerator) or not isinstance(judge, ConditionalDiscriminator):
-            return Summary(_rows(forger.children(), latent), _rows(judge.children(), image))
-        label, wider = torch.zeros(2, dtype=torch.long), torch.zeros(2, recipe.noise.size + EMBEDDING)
-        features = torch.zeros(2, judge.logit.in_features)
-        head = _rows([judge.projection], label) if judge.projection else _rows([judge.classifier], features)
-        return Summary(
-            _rows([forger.embedding], label) + _rows(forger.body.children(), wider),
-            _rows([*judge.features, judge.logit], image) + head,
-        )
-
-
-@torch.no_grad()
-def _rows(layers: Iterable[nn.Module | None], value: torch.Tensor) -> tuple[Row, ...]:
-    rows = []
-    for layer in filter(None, layers):
-        value = layer(value)
-        trainable = sum(parameter.numel() for parameter in layer.parameters())
-        averages = sum(buffer.numel() for buffer in layer.buffers() if buffer.is_floating_point())
-        rows.append(Row(type(layer).__name__, tuple(value.shape[1:]), trainable + averages, trainable))
-    return tuple(rows)
+    return count.summary(recipe)
 
 
 def step_gflop(recipe: Recipe) -> float:
     """Arithmetic of one training step in 1e9 operations: a multiplication and an addition for each product.
 
-    The generator runs forward for both players and backward once (4 forward passes' worth, or 3 where one forward pass
+    The generator runs forward for both updates and backward once (4 forward passes' worth, or 3 where one forward pass
     serves both); the discriminator forward and backward on real and fake, then forward and half backward on fake (8).
     """
     passes = 3 if recipe.share_noise and recipe.fakes == "training" else 4
-    generated, judged = forward_gflop(recipe)
-    return recipe.batch_size * (passes * generated + 8 * judged)
+    generating, discriminating = _operations(recipe)
+    return recipe.batch_size * (passes * generating + 8 * discriminating) / 1e9
 
 
 def image_gflop(recipe: Recipe) -> float:
-    """Arithmetic of making one image, in 1e9 operations."""
-    return forward_gflop(recipe)[0]
+    """Arithmetic of generating one image, in 1e9 operations."""
+    return _operations(recipe)[0] / 1e9
 
 
-@functools.lru_cache(maxsize=64)
-def forward_gflop(recipe: Recipe) -> tuple[float, float]:
-    """Arithmetic of generating one image, and of judging one, in 1e9 operations; networks are built to count them."""
-    image = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
-    return _gflop(generator, recipe, torch.zeros(2, recipe.noise.size)), _gflop(discriminator, recipe, image)
+def _operations(recipe: Recipe) -> tuple[int, int]:
+    """As :attr:`Entry.operations`: those of the published networks are known, any others are counted."""
+    published = entry(recipe.name)
+    if _networks(recipe) == _networks(published.recipe):
+        return published.operations
+    from gansmith.recipes import count
+
+    return count.operations(recipe)
 
 
-def _gflop(build: Callable[[Recipe], nn.Module], recipe: Recipe, value: torch.Tensor) -> float:
-    """Of one row of a forward pass."""
-    with torch.random.fork_rng(devices=[]):
-        network = build(recipe)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(value)
-    return float(counter.get_total_flops()) / len(value) / 1e9
+def _networks(recipe: Recipe) -> tuple[object, ...]:
+    """The values that decide the layers."""
+    numbers = (recipe.generator.width, recipe.discriminator.width, recipe.noise.size)
+    return recipe.size, recipe.channels, recipe.conditional, *numbers

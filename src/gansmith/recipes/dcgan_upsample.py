@@ -2,16 +2,18 @@
 
 A deep convolutional pair. The generator upsamples and convolves; the discriminator strides down to 4x4. The article
 leaves LeakyReLU at Keras' default slope, 0.3, and makes the discriminator's fakes with `predict`, so in inference mode.
-Sizes other than 28 start from a map of a quarter of the size; one not divisible by 4 is cropped from the next that is.
-Keras' sigmoid and binary cross-entropy are computed here from the logit, which never saturates.
+Keras' sigmoid and binary cross-entropy are computed here from the logit, which never saturates. Comments in the code
+name the maps of the published size, 28x28. Other sizes start from a map of a quarter of the size; one that is not
+divisible by 4 is cropped from the next that is.
 """
 
-from collections.abc import Callable
+import math
+from typing import TYPE_CHECKING
 
-from torch import nn
-
-from gansmith.nn import Crop, Dropout, Reshape, SameConv2d, UpsampleConv2d, initialise
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
 
 RECIPE = Recipe(
     name="dcgan-upsample",
@@ -27,76 +29,46 @@ RECIPE = Recipe(
 )
 
 
-def generator(recipe: Recipe) -> nn.Module:
+def generator(recipe: Recipe) -> "nn.Sequential":
     """z (N, 100) -> images (N, C, S, S) in [0, 1]. Published: 2,394,241 parameters, 25,536 of them averages."""
-    return upsampling_generator(
-        recipe,
-        first=lambda i, o: UpsampleConv2d(i, o, 5),
-        other=lambda i, o: SameConv2d(i, o, 5),
-    )
+    from torch import nn
 
+    from gansmith.nn import Crop, Dropout, Reshape, SameConv2d, UpsampleConv2d, initialise
 
-def discriminator(recipe: Recipe) -> nn.Module:
-    """Images (N, C, S, S) -> logits (N, 1). Published: 4,311,553 parameters; no dropout after the first layer."""
-    return striding_discriminator(recipe, first_dropout=0.0)
+    slope, channels = recipe.generator.slope, recipe.generator.scaled
+    side = math.ceil(recipe.size / 4)
+    start = side * side * channels(256)
 
+    def norm(width: int) -> nn.Module:
+        return nn.BatchNorm2d(width, eps=1e-3, momentum=0.1)  # Keras' momentum 0.9 is PyTorch's 0.1
 
-Layer = Callable[[int, int], nn.Module]
-
-
-def upsampling_generator(recipe: Recipe, *, first: Layer, other: Layer) -> nn.Module:
-    """The generator that `dcgan-upsample` and `dcgan-transpose` share; they differ in the kind of convolution.
-
-    Args:
-        recipe: size, channels, noise and the generator's numbers.
-        first: channels in, channels out -> the two convolutions that double the size.
-        other: the same for the two that keep it.
-    """
-    numbers, small = recipe.generator, -(-recipe.size // 4)
-    a, b, c, d = (max(1, round(width * numbers.width)) for width in (256, 128, 64, 32))
     network = nn.Sequential(
-        nn.Linear(recipe.noise.size, small * small * a),
-        nn.BatchNorm1d(small * small * a, eps=1e-3, momentum=0.1),  # Keras' momentum 0.9 is PyTorch's 0.1
-        nn.LeakyReLU(numbers.slope),
-        Reshape(a, small, small),
-        Dropout(numbers.dropout),
-        first(a, b),
-        nn.BatchNorm2d(b, eps=1e-3, momentum=0.1),
-        nn.LeakyReLU(numbers.slope),
-        first(b, c),
-        nn.BatchNorm2d(c, eps=1e-3, momentum=0.1),
-        nn.LeakyReLU(numbers.slope),
-        other(c, d),
-        nn.BatchNorm2d(d, eps=1e-3, momentum=0.1),
-        nn.LeakyReLU(numbers.slope),
-        other(d, recipe.channels),
-        nn.Sigmoid(),
+        *(nn.Linear(recipe.noise.size, start), nn.BatchNorm1d(start, eps=1e-3, momentum=0.1), nn.LeakyReLU(slope)),
+        *(Reshape(channels(256), side, side), Dropout(recipe.generator.dropout)),  # 7x7x256
+        *(UpsampleConv2d(channels(256), channels(128), 5), norm(channels(128)), nn.LeakyReLU(slope)),  # 14x14x128
+        *(UpsampleConv2d(channels(128), channels(64), 5), norm(channels(64)), nn.LeakyReLU(slope)),  # 28x28x64
+        *(SameConv2d(channels(64), channels(32), 5), norm(channels(32)), nn.LeakyReLU(slope)),  # 28x28x32
+        *(SameConv2d(channels(32), recipe.channels, 5), nn.Sigmoid()),  # 28x28x1
         Crop(recipe.size),
     )
     initialise(network, nn.init.xavier_uniform_)
     return network
 
 
-def striding_discriminator(recipe: Recipe, *, first_dropout: float) -> nn.Module:
-    """The discriminator that both DCGANs share; ``first_dropout`` follows the first convolution."""
-    numbers = recipe.discriminator
-    a, b, c, d = (max(1, round(width * numbers.width)) for width in (64, 128, 256, 512))
-    small = -(-recipe.size // 8)
+def discriminator(recipe: Recipe) -> "nn.Sequential":
+    """Images (N, C, S, S) -> logits (N, 1). Published: 4,311,553 parameters; no dropout after the first layer."""
+    from torch import nn
+
+    from gansmith.nn import Dropout, SameConv2d, initialise
+
+    slope, channels, dropout = recipe.discriminator.slope, recipe.discriminator.scaled, recipe.discriminator.dropout
+    side = math.ceil(recipe.size / 8)
     network = nn.Sequential(
-        SameConv2d(recipe.channels, a, 5, stride=2),
-        nn.LeakyReLU(numbers.slope),
-        Dropout(first_dropout),
-        SameConv2d(a, b, 5, stride=2),
-        nn.LeakyReLU(numbers.slope),
-        Dropout(numbers.dropout),
-        SameConv2d(b, c, 5, stride=2),
-        nn.LeakyReLU(numbers.slope),
-        Dropout(numbers.dropout),
-        SameConv2d(c, d, 5),
-        nn.LeakyReLU(numbers.slope),
-        Dropout(numbers.dropout),
-        nn.Flatten(),
-        nn.Linear(small * small * d, 1),
+        *(SameConv2d(recipe.channels, channels(64), 5, stride=2), nn.LeakyReLU(slope), Dropout(0.0)),  # 14x14x64
+        *(SameConv2d(channels(64), channels(128), 5, stride=2), nn.LeakyReLU(slope), Dropout(dropout)),  # 7x7x128
+        *(SameConv2d(channels(128), channels(256), 5, stride=2), nn.LeakyReLU(slope), Dropout(dropout)),  # 4x4x256
+        *(SameConv2d(channels(256), channels(512), 5), nn.LeakyReLU(slope), Dropout(dropout)),  # 4x4x512
+        *(nn.Flatten(), nn.Linear(side * side * channels(512), 1)),
     )
     initialise(network, nn.init.xavier_uniform_)
     return network

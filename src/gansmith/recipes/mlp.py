@@ -5,10 +5,12 @@ learning rate, batch, length and noise; here Adam 1e-3, batches of 64, 46,900 st
 noise, all from the author's habit of Keras defaults, and the label smoothing it names (real label 0.9).
 """
 
-from torch import nn
+from typing import TYPE_CHECKING
 
-from gansmith.nn import Dropout, Reshape, initialise
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
 
 RECIPE = Recipe(
     name="mlp",
@@ -24,14 +26,17 @@ RECIPE = Recipe(
 )
 
 
-def generator(recipe: Recipe) -> nn.Module:
+def generator(recipe: Recipe) -> "nn.Sequential":
     """z (N, 100) -> images (N, C, S, S) in [-1, 1]. Published: 114,064 parameters."""
-    numbers = recipe.generator
-    hidden = max(1, round(128 * numbers.width))
+    from torch import nn
+
+    from gansmith.nn import Dropout, Reshape, initialise
+
+    slope, hidden, dropout = recipe.generator.slope, recipe.generator.scaled(128), recipe.generator.dropout
     network = nn.Sequential(
         nn.Linear(recipe.noise.size, hidden),
-        nn.LeakyReLU(numbers.slope),
-        Dropout(numbers.dropout),
+        nn.LeakyReLU(slope),
+        Dropout(dropout),
         nn.Linear(hidden, recipe.channels * recipe.size**2),
         nn.Tanh(),
         Reshape(recipe.channels, recipe.size, recipe.size),
@@ -40,15 +45,18 @@ def generator(recipe: Recipe) -> nn.Module:
     return network
 
 
-def discriminator(recipe: Recipe) -> nn.Module:
+def discriminator(recipe: Recipe) -> "nn.Sequential":
     """Images (N, C, S, S) -> logits (N, 1). Published: 100,609 parameters."""
-    numbers = recipe.discriminator
-    hidden = max(1, round(128 * numbers.width))
+    from torch import nn
+
+    from gansmith.nn import Dropout, initialise
+
+    slope, hidden, dropout = recipe.discriminator.slope, recipe.discriminator.scaled(128), recipe.discriminator.dropout
     network = nn.Sequential(
         nn.Flatten(),
         nn.Linear(recipe.channels * recipe.size**2, hidden),
-        nn.LeakyReLU(numbers.slope),
-        Dropout(numbers.dropout),
+        nn.LeakyReLU(slope),
+        Dropout(dropout),
         nn.Linear(hidden, 1),
     )
     initialise(network, nn.init.xavier_uniform_)

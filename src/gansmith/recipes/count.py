@@ -1,0 +1,107 @@
+"""What a recipe's networks hold and cost, counted on networks whose weights are never initialised."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gansmith import recipes
+from gansmith.nn import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator, UpsampleConv2d, folded_size
+from gansmith.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer: its kind, output shape without N, and parameters as Keras counts them (moving averages included)."""
+
+    layer: str
+    output: tuple[int, ...]
+    parameters: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The layer tables of both networks."""
+
+    generator: tuple[Row, ...]
+    discriminator: tuple[Row, ...]
+
+
+def summary(recipe: Recipe) -> Summary:
+    """Output shape and parameters of each layer.
+
+    A conditional generator's table begins with its labels' embedding, a conditional discriminator's ends with its head.
+    """
+    generator, discriminator = _networks(recipe)
+    latent, image = _inputs(recipe)
+    if not isinstance(generator, ConditionalGenerator) or not isinstance(discriminator, ConditionalDiscriminator):
+        return Summary(_rows(generator.children(), latent), _rows(discriminator.children(), image))
+    label, wider = torch.zeros(1, dtype=torch.long), torch.zeros(1, recipe.noise.size + EMBEDDING)
+    features = torch.zeros(1, discriminator.logit.in_features)
+    projection, classifier = discriminator.projection, discriminator.classifier
+    head = _rows([projection], label) if projection else _rows([classifier], features)
+    return Summary(
+        _rows([generator.embedding], label) + _rows(generator.body.children(), wider),
+        _rows([*discriminator.features, discriminator.logit], image) + head,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def operations(recipe: Recipe, *, folded: bool = True) -> tuple[int, int]:
+    """Multiplications and additions of matrix products that the generator makes for one image, and the discriminator.
+
+    ``folded`` counts upsampling convolutions as the fast layers compute them, else as their definition says.
+    """
+    (generator, discriminator), (latent, image) = _networks(recipe), _inputs(recipe)
+    return _operations(generator, latent, folded=folded), _operations(discriminator, image, folded=folded)
+
+
+def _networks(recipe: Recipe) -> tuple[nn.Module, nn.Module]:
+    """Both networks in inference mode, made without drawing or storing weights."""
+    with torch.device("meta"):
+        generator, discriminator = recipes.generator(recipe), recipes.discriminator(recipe)
+    return generator.to_empty(device="cpu").eval(), discriminator.to_empty(device="cpu").eval()
+
+
+def _inputs(recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """A latent and an image."""
+    return torch.zeros(1, recipe.noise.size), torch.zeros(1, recipe.channels, recipe.size, recipe.size)
+
+
+@torch.no_grad()
+def _rows(layers: Iterable[nn.Module | None], value: Tensor) -> tuple[Row, ...]:
+    rows = []
+    for layer in filter(None, layers):
+        value = layer(value)
+        trainable = sum(parameter.numel() for parameter in layer.parameters())
+        averages = sum(buffer.numel() for buffer in layer.buffers() if buffer.is_floating_point())
+        rows.append(Row(type(layer).__name__, tuple(value.shape[1:]), trainable + averages, trainable))
+    return tuple(rows)
+
+
+@torch.no_grad()
+def _operations(network: nn.Module, value: Tensor, *, folded: bool) -> int:
+    counts: list[int] = []
+    for layer in network.modules():
+        layer.register_forward_hook(
+            lambda layer, inputs, output: counts.append(_products(layer, inputs[0], output, folded=folded))
+        )
+    network(value)
+    return 2 * sum(counts)
+
+
+def _products(layer: nn.Module, value: Tensor, output: Tensor, *, folded: bool) -> int:
+    """A layer's multiplications for one image: its weights, times the positions that each is applied at."""
+    if isinstance(layer, nn.Linear):
+        return layer.weight.numel()
+    if isinstance(layer, nn.ConvTranspose2d):
+        return layer.weight.numel() * value[0, 0].numel()
+    if isinstance(layer, UpsampleConv2d) and folded:
+        pairs, kernel = layer.weight[..., 0, 0].numel(), layer.weight.shape[-1]
+        return pairs * 4 * folded_size(kernel) ** 2 * value[0, 0].numel()
+    if isinstance(layer, nn.Conv2d | UpsampleConv2d):
+        return layer.weight.numel() * output[0, 0].numel()
+    return 0
