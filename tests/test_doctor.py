@@ -382,7 +382,7 @@ def test_an_ill_run_is_named_while_it_trains_and_afterwards(
     words = capsys.readouterr().out
     assert "try       --noise.scale 1" in words
     page = (path / "report.html").read_text()
-    assert "ill: noise ignored, since step 36" in page
+    assert "Problem: noise ignored, since step 36" in page
     assert "Plots of the signals" in page
 
 

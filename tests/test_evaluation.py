@@ -20,7 +20,7 @@ from gansmith.encoders.encoder import Encoder
 from gansmith.evaluation import comparison, floors, gallery, inputs, online, pipeline, reference, wording
 from gansmith.evaluation.report import Figure, Protocol, Report, Subject
 from gansmith.experiment import execute, prepare
-from gansmith.report import quality
+from gansmith.report.page import write_report
 from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.events import Event, Measured, Probe, Progress
@@ -425,9 +425,9 @@ def test_the_report_shows_the_curve_and_the_evaluation(trained: tuple[gs.Run, li
     assert "FD-mnist@" in page
     assert "Copied?" in page
     assert Report.read(run.path / "evaluation.json").subject.step == 300
-    assert "<svg" in quality.quality_page(run)
+    assert "<svg" in write_report(run.path).read_text()
     (run.path / "evaluation.json").write_text("{")
-    assert "Evaluated" not in quality.quality_page(run)
+    assert "Evaluated" not in write_report(run.path).read_text()
 
 
 def test_compare_uses_the_evaluations_that_are_there(

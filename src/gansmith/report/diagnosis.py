@@ -1,35 +1,42 @@
-"""The doctor's part of a report: verdict and findings as HTML."""
+"""The doctor's part of a report."""
 
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gansmith.doctor.examination import examine
 from gansmith.doctor.findings import Finding
 from gansmith.errors import UserError
+from gansmith.report.pictures import Picture, embed
 from gansmith.runs import Run
 
 
-def page_of_findings(run: Run) -> str:
-    """HTML of what the doctor says of a run from its rows; empty where there is nothing to judge by."""
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor finds in a run's records."""
+
+    verdict: str
+    findings: Sequence[Finding]
+    basis: str
+    """What it rests on."""
+    missing: Sequence[str]
+    """What could not be examined."""
+    picture: Picture | None
+
+
+def read(run: Run) -> Diagnosis | None:
+    """The diagnosis of a run; None where its folder is damaged or holds too little to examine."""
     try:
         found = examine(run, sheets=False)
-    except (UserError, TypeError, KeyError):  # a damaged run still gets the rest of its report
-        return ""
+    except UserError:
+        return None
     if not found.judged and not found.findings:
-        return ""
-    missing = "".join(f" Not looked at: {escape(what)}." for what in found.not_looked_at)
-    about = f'<p class="quiet">Looked at: {escape(found.told)}.{missing}</p>'
-    verdict = {"ill": "This run is ill.", "healthy": "Nothing serious found."}.get(found.verdict, "Too short to say.")
-    return "\n".join([f"<p><b>{verdict}</b></p>", *map(_finding, found.findings), about])
-
-
-def _finding(finding: Finding) -> str:
-    rows = {"evidence": finding.evidence, "likely cause": finding.cause}
-    if finding.follows:
-        rows["follows from it"] = ", ".join(finding.follows)
-    told = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>\n" for name, text in rows.items())
-    if finding.until is None:
-        told += f"<dt>to try</dt><dd><code>{escape(finding.remedy)}</code></dd>\n"
-    return (
-        f"<h3>{finding.severity}: {escape(finding.name)}, {finding.when}</h3>\n<p>{escape(finding.what)}</p>\n"
-        f'<dl class="facts">\n{told}</dl>'
-    )
+        return None
+    now = ", ".join(finding.name for finding in found.findings if finding.until is None)
+    if found.ill:
+        verdict = f"Problems found: {now}."
+    elif found.judged:
+        verdict = f"No serious problems; warnings: {now}." if now else "No problems found."
+    else:
+        verdict = "Too early to say."
+    picture = embed(run.path / "doctor.png", "Plots of the signals that were examined")
+    return Diagnosis(verdict, found.findings, found.told, found.not_looked_at, picture)

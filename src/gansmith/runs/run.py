@@ -203,17 +203,17 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a JSON-lines file, each with its step, up to the first that is torn or something else."""
     if not path.exists():
         return
-    with path.open() as lines:
+    with path.open(errors="replace") as lines:
         for line in lines:
             try:
                 row = json.loads(line)
             except (json.JSONDecodeError, RecursionError):
                 return
-            if not isinstance(row, dict) or "step" not in row:
+            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
                 return
             yield row
 
 
 def _is_measured(row: Mapping[str, Any]) -> bool:
     value = row.get("fd")
-    return isinstance(row["step"], int) and isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and math.isfinite(value)

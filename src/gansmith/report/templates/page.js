@@ -39,3 +39,22 @@ for (const strip of document.querySelectorAll(".strip")) {
   stop();
   show(sheets.length - 1);
 }
+
+// Puts a button beside each command that copies it.
+for (const block of document.querySelectorAll(".code")) {
+  const text = block.querySelector("code");
+  const copy = document.createElement("button");
+  copy.type = "button";
+  copy.textContent = "Copy";
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+    } catch { // an old browser, or one that allows it only to pages from a server
+      getSelection().selectAllChildren(text);
+      document.execCommand("copy");
+    }
+    copy.textContent = "Copied";
+    setTimeout(() => { copy.textContent = "Copy"; }, 1500);
+  });
+  block.append(copy);
+}

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +17,10 @@ import numpy as np
 import pytest
 
 from gansmith import render
-from gansmith.report import page as report
+from gansmith.evaluation.report import Figure, Protocol, Report, Share, Subject
+from gansmith.report import contents, diagnosis
+from gansmith.report import page as pages
+from gansmith.report.contents import gather
 from gansmith.report.page import write_report
 
 STEPS = [0, 100, 200, 300]
@@ -68,6 +73,31 @@ def run(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "runs" / finished.name))
 
 
+def evaluated(
+    run: Path, *, name: str = "run", figure: str = "FD", classes: Sequence[str] = (), note: str = "a note"
+) -> None:
+    """Leaves an evaluation in a run's folder."""
+    Report(
+        subject=Subject(name=name, kind="run", step=300),
+        protocol=Protocol(
+            encoder="mnist@1",
+            data="mnist",
+            against="mnist test",
+            fingerprint="f" * 64,
+            real=100,
+            generated=100,
+            seeds=(0,),
+            sets=3,
+            gansmith="0.1.0",
+        ),
+        figures=(
+            Figure(key="fd", name=figure, better="lower", value=25.0, values=(25.0,), floor=0.5, words="far from real"),
+        ),
+        classes=tuple(Share(name=each, real=0.5, generated=0.25) for each in classes),
+        notes=(note,),
+    ).save(run / "evaluation.json")
+
+
 class Page(HTMLParser):
     """The elements of a page: (tag, attributes, the text right after it, the tags around it)."""
 
@@ -117,6 +147,8 @@ def test_a_finished_run_shows_all_of_it(finished: Path) -> None:
     assert page.text["h1"] == ["mnist-mlp-001"]
     facts = dict(zip(page.text["dt"], page.text["dd"], strict=True))
     assert facts == {
+        "quality": "not measured yet",
+        "training": "Too early to say.",
         "data": "mnist, 60,000 images of 28 x 28",
         "recipe": "mlp",
         "steps": "300",
@@ -125,7 +157,7 @@ def test_a_finished_run_shows_all_of_it(finished: Path) -> None:
         "device": "cpu",
         "precision": "fp32",
         "threads": "2",
-        "training time": "1 min 15 s, 255 images/s",
+        "training time": "75 s, 255 images/s",
     }
     assert len(page.all("img")) == 1 + 4 + 1 + 1 + 2 + 3
     assert "noise.size" in page.text["th"]
@@ -207,24 +239,46 @@ def test_the_commands_go_on_from_where_the_run_is(run: Path, state: str, command
     assert page.text["code"] == [
         command,
         "gansmith sample runs/mnist-mlp-001 -n 64 --seed 1 -o more.png",
+        "gansmith evaluate runs/mnist-mlp-001",
         'import gansmith as gs\n\ngs.load("runs/mnist-mlp-001").sample(64, seed=1).save("more.png")',
     ]
     assert note in page.source
     assert ('class="state"' in page.source) == (state != "finished")
 
 
-def test_names_cannot_break_out_of_the_page(run: Path) -> None:
-    evil = '<script>alert("x")</script>&amp;\'"><img src=http://x>'
+HOSTILE = {
+    "markup": '<script>alert("x")</script>&amp;\'"><img src=http://x>',
+    "template": "{{ 7 * 7 }}{% include 'run.html' %}",
+    "terminal escape": "a\x1b[31mred\x07",
+    "right to left": "abc\u202etxt.exe",
+}
+
+
+@pytest.mark.parametrize("evil", HOSTILE.values(), ids=HOSTILE)
+def test_names_cannot_break_out_of_the_page(run: Path, evil: str) -> None:
     for name in ("recipe", "data", "environment", "run"):
         values = json.loads((run / f"{name}.json").read_text())
-        (run / f"{name}.json").write_text(json.dumps(values | {"name": evil, evil: [evil], "device": evil}))
-    strange = run.with_name("a & b <i> $(x)")
+        changes = {"name": evil, evil: [evil], "device": evil, "gansmith": evil}
+        (run / f"{name}.json").write_text(json.dumps(values | changes))
+    evaluated(run, name=evil, figure=evil, classes=[evil], note=evil)
+    strange = run.with_name(f"a & b <i> $(x){evil}".replace("/", ""))
     run.rename(strange)
     page = Page(write_report(strange))
     assert len(page.all("script")) == 1
     assert all((image["src"] or "").startswith("data:") for image in page.all("img"))
-    assert page.text["h1"] == ["a & b <i> $(x)"]
-    assert "gansmith train --resume 'runs/a & b <i> $(x)' --steps 600" in page.text["code"]
+    assert page.text["h1"][0].startswith("a & b <i> $(x)")
+    assert any("gansmith train --resume 'runs/a & b <i> $(x)" in text for text in page.text["code"])
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", page.source)
+    shown = "".join(text for texts in page.text.values() for text in texts)
+    assert evil.encode("unicode_escape").decode() in shown or evil in shown
+    assert "{{ 7 * 7 }}" in shown or "{{" not in evil
+
+
+def test_a_command_can_be_pasted_into_a_shell(run: Path) -> None:
+    strange = run.with_name("a & b; $(touch x) it's")
+    run.rename(strange)
+    command = next(iter(gather(strange).commands.values()))
+    assert shlex.split(command) == ["gansmith", "train", "--resume", "runs/a & b; $(touch x) it's", "--steps", "600"]
 
 
 PIECES = [
@@ -286,7 +340,7 @@ def test_many_large_sheets_are_thinned_out_but_first_and_last_stay(run: Path) ->
     told = [text for text in page.text["figcaption"] if text.startswith("step ")]
     assert told[0] == "step 0 (untrained)"
     assert told[-1] == "step 390"
-    assert 2 <= len(told) <= report.SLIDES
+    assert 2 <= len(told) <= contents.SLIDES
     assert len(page.source) < 3_000_000
 
 
@@ -295,27 +349,53 @@ def test_sheets_in_any_number_are_evenly_chosen(run: Path) -> None:
         shutil.copy(run / "samples" / "step-000000.png", run / "samples" / f"step-{step:06d}.png")
     told = [text for text in Page(write_report(run)).text["figcaption"] if text.startswith("step ")]
     steps = [int(re.sub(r"\D", "", text)) for text in told]
-    assert len(steps) == report.SLIDES
+    assert len(steps) == contents.SLIDES
     assert (steps[0], steps[-1]) == (0, 1000)
     assert set(np.diff(steps)) <= {80, 90, 100}
 
 
+def test_the_headline_says_how_good_the_images_are_and_how_training_went(run: Path) -> None:
+    curve = {"metric": "FD-mnist", "samples": 100, "against": "mnist test", "real": 100, "fingerprint": "f"}
+    (run / "quality.json").write_text(json.dumps(curve | {"floor": 0.5, "spread": 0.01}))
+    rows(run / "quality.jsonl", [{"step": 100, "fd": 9.0}, {"step": 300, "fd": 5.0}])
+    assert gather(run).verdicts == {
+        "quality": "some way from real: FD-mnist 5.000, 10 x the score of real images, measured while training",
+        "training": "Too early to say.",
+    }
+    evaluated(run)
+    assert gather(run).verdicts["quality"] == "far from real: FD 25.0, 50 x the score of real images"
+    page = Page(write_report(run))
+    header = [text for text in page.text["dd"] if "real images" in text]
+    assert header[0] == gather(run).verdicts["quality"]
+
+
+def test_another_page_needs_only_a_template_and_values() -> None:
+    page = pages.render("base.html", title="a <b>", sections=[("x", "X & Y")], version="1")
+    assert "<title>a &lt;b&gt; - gansmith</title>" in page
+    assert '<a href="#x">X &amp; Y</a>' in page
+
+
+def test_a_damaged_log_leaves_out_the_diagnosis_and_a_bug_is_not_hidden(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for content in (b"\xff\xfe\n", b'{"step": "x"}\n', b'{"step": 1, "discriminator_loss": []}\n'):
+        for name in ("metrics", "signals", "quality", "timing"):
+            (run / f"{name}.jsonl").write_bytes(content)
+        assert gather(run).diagnosis is None
+
+    def broken(*arguments: Any, **keywords: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(diagnosis, "examine", broken)
+    with pytest.raises(KeyError, match="a bug"):
+        write_report(run)
+
+
 def test_an_animation_too_large_for_the_page_is_named_instead(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "ANIMATION_BYTES", 100)
+    monkeypatch.setattr(contents, "ANIMATION_BYTES", 100)
     page = Page(write_report(run))
     assert "samples.webp" in page.text["code"]
     assert not [image for image in page.all("img") if (image["alt"] or "").startswith("Animation")]
-
-
-def test_a_new_section_is_one_function(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def findings(evidence: report.Evidence) -> report.Section:
-        return report.Section("findings", "Findings", f"<p>{evidence.step} steps looked at</p>")
-
-    monkeypatch.setattr(report, "SECTIONS", (*report.SECTIONS, findings))
-    page = Page(write_report(run))
-    assert page.titles()[-1] == "Findings"
-    assert "300 steps looked at" in page.source
-    assert {"href": "#findings"} in page.all("a")
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser")
@@ -327,5 +407,5 @@ def test_in_a_browser_the_sheets_have_a_slider(run: Path, tmp_path: Path) -> Non
     page = Page(tmp_path / "dom.html")
     (slider,) = page.all("input")
     assert (slider["type"], slider["max"], slider["aria-valuetext"]) == ("range", "3", "step 300")
-    assert page.text["button"] == ["Play"]
+    assert page.text["button"] == ["Play", *["Copy"] * 4]
     assert sum("hidden" in figure for figure in page.all("figure")) == 3
