@@ -8,22 +8,25 @@ from gansmith import render
 from gansmith.evaluation import online
 from gansmith.files import write_bytes
 from gansmith.generator import Generator
+from gansmith.report.contents import ANIMATION_BYTES
 from gansmith.runs import Run
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset
 
 SHEET_OF = 40
+ANIMATION_SIDE = 480
+"""Pixels that the animation is wide where its bytes allow."""
 
 
 def draw(run: Run, generator: Generator, dataset: "Dataset", seed: int) -> None:
-    """The pictures of a run: final sheet, real beside generated, the quiz with its key, animation and plots.
+    """Draws the pictures of a run: final sheet, real beside generated, the quiz with its key, animation and plots.
 
     Args:
-        run: whose folder they go to.
-        generator: as exported.
-        dataset: for the real images.
-        seed: of the samples and of the choice of real images.
+        run: its folder takes the pictures.
+        generator: the exported one.
+        dataset: the real images.
+        seed: decides the samples and which real images are shown.
     """
     import numpy as np
 
@@ -40,62 +43,68 @@ def draw(run: Run, generator: Generator, dataset: "Dataset", seed: int) -> None:
     write_bytes(run.path / "quiz.png", render.png(render.sheet(mixed, columns=8)))
     write_bytes(run.path / "quiz-key.png", render.png(render.sheet(mixed, columns=8, marked=marked)))
     animate(run)
-    plot(run)
+    plot_training(run)
     plot_quality(run)
 
 
 def animate(run: Run) -> None:
-    """The sheets of the fixed noise as one animation."""
-    frames = []
+    """The sheets of the fixed noise as one animation, small enough for the report where that is possible.
+
+    Crisp if it can be. The pixels of colour images all change from sheet to sheet, so theirs may need to be lossy, with
+    images of their own size or of half that.
+    """
+    target, sheets = run.path / run.settings.animation, []
     for step, path in run.sheets():
         with Image.open(path) as sheet:
             sheet.load()
-            frames.append(render.caption(sheet, f"step {step:,}"))
-    if frames:
-        target = run.path / run.settings.animation
-        render.animation(frames, target)
+            sheets.append((step, sheet))
+    for widest, lossy, reduced in ((ANIMATION_SIDE, False, 1), (0, True, 1), (0, True, 2)) if sheets else ():
+        smaller = [(step, _enlarged(sheet, run.data.shape, widest).reduce(reduced)) for step, sheet in sheets]
+        render.animation([render.caption(sheet, f"step {step:,}") for step, sheet in smaller], target, lossy=lossy)
+        if target.stat().st_size <= ANIMATION_BYTES:
+            return
+
+
+def _enlarged(sheet: Image.Image, shape: tuple[int, int, int], widest: int) -> Image.Image:
+    """A sheet with its images enlarged as far as it stays within `widest` pixels, if at all."""
+    found = render.cells(sheet, *shape[1:])
+    return sheet if found is None else render.sheet(found[0], columns=found[1], widest=widest)
 
 
 def plot_quality(run: Run) -> None:
     """The Frechet distance over the steps, if it was measured, with that of real images."""
-    measured, told = run.quality(), online.protocol(run)
-    if not measured or told is None:
+    measured, protocol = run.quality(), online.protocol(run)
+    if not measured or protocol is None:
         return
-    curve = [row["step"] for row in measured], [row["fd"] for row in measured]
     render.plot(
         run.path / "quality.png",
-        {"generated images": curve},
+        {"generated images": ([row["step"] for row in measured], [row["fd"] for row in measured])},
         title="Distance from real images",
         x_label="steps",
-        y_label=told.metric,
-        levels={"real images": told.floor},
+        y_label=protocol.metric,
+        levels={"real images": protocol.floor},
         logarithmic=True,
     )
 
 
-def plot(run: Run) -> None:
+def plot_training(run: Run) -> None:
     """Losses, accuracies, and the generated pixels' mean and standard deviation against the data's."""
     table = run.metrics()
-    if not table:
-        return
     steps = [row["step"] for row in table]
 
-    def curve(key: str) -> tuple[list[float], list[float]]:
-        return steps, [row[key] for row in table]
+    def plot(name: str, title: str, y_label: str, keys: dict[str, str], levels: dict[str, float]) -> None:
+        curves = {label: (steps, [row[key] for row in table]) for label, key in keys.items()}
+        render.plot(run.path / name, curves, title=title, x_label="steps", y_label=y_label, levels=levels)
 
+    if not table:
+        return
     players = ("discriminator", "generator")
-    losses = {player: curve(f"{player}_loss") for player in players}
-    render.plot(run.path / "losses.png", losses, title="Losses", x_label="steps", y_label="loss")
-    chance = {"chance": 0.5}
-    accuracies = {player: curve(f"{player}_accuracy") for player in players}
-    render.plot(
-        run.path / "accuracies.png", accuracies, title="Accuracies", x_label="steps", y_label="accuracy", levels=chance
-    )
-    render.plot(
-        run.path / "pixels.png",
-        {"mean": curve("pixel_mean"), "standard deviation": curve("pixel_std")},
-        title="Generated pixels",
-        x_label="steps",
-        y_label="value in [0, 1]",
-        levels={"data's mean": run.data.pixel_mean, "data's standard deviation": run.data.pixel_std},
+    plot("losses.png", "Losses", "loss", {player: f"{player}_loss" for player in players}, {})
+    plot("accuracies.png", "Accuracies", "accuracy", {p: f"{p}_accuracy" for p in players}, {"chance": 0.5})
+    plot(
+        "pixels.png",
+        "Generated pixels",
+        "value in [0, 1]",
+        {"mean": "pixel_mean", "standard deviation": "pixel_std"},
+        {"data's mean": run.data.pixel_mean, "data's std. deviation": run.data.pixel_std},
     )

@@ -78,6 +78,22 @@ def test_a_picture_is_one_image_as_it_is(channels: int, mode: str) -> None:
     assert np.array_equal(np.asarray(picture).reshape(28, 28, channels), image.transpose(1, 2, 0))
 
 
+@pytest.mark.parametrize(("shape", "columns"), [((64, 1, 28, 28), 8), ((100, 3, 8, 8), 10), ((7, 3, 12, 20), 3)])
+def test_the_images_of_a_sheet_are_found_again(shape: tuple[int, ...], columns: int) -> None:
+    given = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    sheet = render.sheet(given, columns=columns)
+    found = render.cells(sheet, *shape[2:])
+    assert found is not None
+    assert found[1] == columns
+    assert np.array_equal(found[0][: len(given)], given)
+    assert render.cells(sheet.rotate(90), shape[2] + 1, shape[3]) is None
+
+
+def test_a_sheet_is_as_wide_as_allowed_but_never_made_smaller() -> None:
+    assert 400 < render.sheet(images(64), columns=8, widest=480).width <= 480
+    assert render.sheet(images(64), columns=8, widest=0).width == 8 * 30 + 2
+
+
 def test_beside_puts_both_on_one_picture_at_one_scale() -> None:
     picture = render.beside(
         np.full((40, 1, 28, 28), 255, np.uint8),
@@ -138,6 +154,13 @@ def test_an_animation_keeps_frames_order_and_durations(tmp_path: Path, suffix: s
     assert path.read_bytes() == before
 
 
+def test_a_lossy_animation_of_noise_in_colour_is_much_smaller(tmp_path: Path) -> None:
+    frames = [render.sheet(images(16, 3, seed=i), scale=1) for i in range(3)]
+    render.animation(frames, tmp_path / "crisp.webp")
+    render.animation(frames, tmp_path / "lossy.webp", lossy=True)
+    assert (tmp_path / "lossy.webp").stat().st_size < (tmp_path / "crisp.webp").stat().st_size / 2
+
+
 def test_an_animation_refuses_other_suffixes_and_sizes_and_leaves_nothing(tmp_path: Path) -> None:
     frames = [Image.new("L", (8, 8)), Image.new("L", (9, 8))]
     with pytest.raises(ValueError, match="all of one size"):
@@ -169,7 +192,7 @@ def test_a_plot_draws_each_curve_where_it_belongs_the_same_way_twice(tmp_path: P
         render.plot(tmp_path / name, curves, title="Losses", x_label="steps", y_label="loss")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     pixels = drawn(tmp_path / "a.png")
-    assert pixels.shape == (576, 1280, 3)
+    assert pixels.shape == (640, 1280, 3)
     blue, orange = near(pixels, render.LINES[0]), near(pixels, render.LINES[1])
     rows = [np.median(np.flatnonzero(colour[60:, 200:1100].any(axis=1))) for colour in (blue, orange)]
     assert rows[0] > rows[1] + 200, "the smaller values are not below the larger ones"
@@ -206,7 +229,7 @@ def test_a_plot_of_little_or_nothing_is_still_a_plot(
     tmp_path: Path, curves: dict[str, tuple[list[float], list[float]]]
 ) -> None:
     render.plot(tmp_path / "a.png", curves, title="$x_", x_label="steps", y_label="loss", levels={"chance": 0.5})
-    assert drawn(tmp_path / "a.png").shape == (576, 1280, 3)
+    assert drawn(tmp_path / "a.png").shape == (640, 1280, 3)
 
 
 def test_a_curve_needs_as_many_steps_as_values(tmp_path: Path) -> None:
