@@ -1,38 +1,30 @@
 """`gansmith doctor`: says what is wrong with a run, on what evidence and what to try, while training and afterwards."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
+from gansmith.cli.options import Json, Run, Switch
+from gansmith.cli.output import show
 
-from gansmith.cli.output import document, say
-
-__all__ = ["doctor"]
-
-Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 INDENT = "   "
 
 
-def doctor(run: str, /, *, strict: Switch = False, json: Switch = False) -> int:
+def doctor(run: Run, /, *, strict: Switch = False, json: Json = False) -> int:
     """Say what is wrong with a run: on what evidence, why, and what to try.
 
     Reads the run's metrics and signals (for a run that has none, its sheets), also while it trains, and draws
     doctor.png. It proposes; it changes nothing.
 
     Args:
-        run: a run's folder, its name under runs/, or last.
-        strict: end with exit code 3 when the run is ill.
-        json: print one JSON document.
+        strict: end with exit code 3 when problems are found.
     """
     from gansmith.doctor.examination import examine
     from gansmith.doctor.plot import draw
 
     found = examine(run)
     picture = draw(found)
-    if json:
-        document(summary(found, picture))
-    else:
-        say(told(found, picture))
+    show(summary(found, picture), told(found, picture), json=json)
     return 3 if strict and found.ill else 0
 
 
@@ -77,6 +69,4 @@ def told(found: Any, picture: Path | None) -> str:
 
 def again(run: Any) -> str:
     """The data and recipe of a run, as `gansmith train` takes them."""
-    import shlex
-
     return f"{shlex.quote(run.data.source)} --recipe {run.recipe.name}"

@@ -1,41 +1,27 @@
 """`gansmith encoder`: train an encoder on labelled images of one's own, and show what is known of one."""
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from cyclopts import App, Parameter
-
-from gansmith.cli.output import document, finite, pairs, progress, say, table
+from gansmith.cli.options import Fit, Json, Out, Source, Switch
+from gansmith.cli.output import finite, pairs, progress, progress_with_rate, show, table
 from gansmith.errors import UserError
-from gansmith.text import amount, duration
+from gansmith.text import amount
 
-__all__ = ["app"]
-
-Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print one JSON document")]
 MOST_IMAGES = 200_000  # as many are kept in memory; of more, a random choice
 
-app = App(
-    name="encoder",
-    help="Train or show an encoder: the network whose features images are measured by.",
-    help_format="plaintext",
-    result_action="return_value",
-)
 
-
-@app.command(sort_key=0)
 def train(
-    data: str,
+    data: Source,
     /,
     *,
-    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    out: Out,
     name: str | None = None,
-    judge: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    judge: Switch = False,
     images: int | None = None,
     size: int | None = None,
-    fit: Literal["crop", "pad"] = "crop",
+    fit: Fit = "crop",
     seed: int = 0,
     json: Json = False,
 ) -> None:
@@ -49,9 +35,8 @@ def train(
         name: of the encoder, in the names of metrics; the data's if not given.
         judge: train the second classifier instead, another network, to see whether two agree.
         images: images to learn from in all, counting repeats; 20 passes, at least 8,000, if not given.
-        size: height and width in pixels that images are brought to; their own if not given, 64 at most.
-        fit: what becomes of images that are not square: cropped to the centre, or padded.
-        seed: decides initial weights, order, augmentation, and what is held out.
+        size: height and width in pixels that images are brought to; their own, 64 at most, if not given.
+        seed: random seed of initial weights, order, augmentation, and of what is held out.
     """
     from dataclasses import replace
 
@@ -82,13 +67,11 @@ def train(
         seed=seed,
         fingerprint=found.fingerprint,
         bf16=hardware.bf16_support("cpu")[0],
-        progress=_paced(),
+        progress=progress_with_rate(),
     )
     path = encoder.save(out)
-    if json:
-        document({"path": path, **_facts(encoder), "seconds": finite(time.monotonic() - began)})
-        return
-    say(pairs(_rows(encoder)) + f"\nwritten to  {path}")
+    facts = {"path": path, **_facts(encoder), "seconds": finite(time.monotonic() - began)}
+    show(facts, pairs(_rows(encoder)), f"written to  {path}", json=json)
 
 
 def _split(found: Any, test: Callable[[], Any], seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
@@ -118,13 +101,12 @@ def _arrays(dataset: Any, chosen: Any, seed: int) -> tuple[Any, Any]:
     return np.concatenate(parts), dataset.labels[rows]
 
 
-@app.command(sort_key=1)
-def show(
+def show_encoder(
     encoder: str | None = None,
     /,
     *,
     test: str | None = None,
-    judge: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    judge: Switch = False,
     json: Json = False,
 ) -> None:
     """List the encoders that gansmith brings along, or show one; with --test, count again what it names right.
@@ -139,22 +121,17 @@ def show(
     if encoder is None:
         rows = [_facts(find(each)) for each in encoders.names() for find in (encoders.builtin, encoders.judge)]
         rows.append(_facts(encoders.control((1, 28, 28))))
-        if json:
-            document(rows)
-            return
         headers = ["encoder", "classes", "shape", "dimensions", "parameters", "test accuracy"]
-        say(table(headers, [[_short(row[header]) for header in headers] for row in rows]))
+        show(rows, table(headers, [[_short(row[header]) for header in headers] for row in rows]), json=json)
         return
     find = encoders.judge if judge else encoders.builtin
     if judge and encoder not in encoders.names():
         raise UserError(f"--judge: {encoder} is a file of its own; judges come with {' and '.join(encoders.names())}")
     shown = find(encoder) if encoder in encoders.names() else encoders.load(encoder)
     measured = {} if test is None else {f"right in {test}": _measure(shown, test)}
-    if json:
-        document({**_facts(shown), "test": next(iter(measured.values()), None), "card": shown.card.model_dump()})
-        return
-    facts = {f"right in {test}": "{correct:,} of {images:,}".format(**each) for each in measured.values()}
-    say(pairs({**_rows(shown), **facts}))
+    about = {"test": next(iter(measured.values()), None), "card": shown.card.model_dump()}
+    right = {name: "{correct:,} of {images:,}".format(**each) for name, each in measured.items()}
+    show({**_facts(shown), **about}, pairs({**_rows(shown), **right}), json=json)
 
 
 def _measure(encoder: Any, name: str) -> dict[str, Any]:
@@ -168,7 +145,7 @@ def _measure(encoder: Any, name: str) -> dict[str, Any]:
     if found.labels is None or found.classes != encoder.classes:
         raise UserError(f"--test {name}: its classes are not those of {encoder.full_name}; give data of the same")
     images = found.take(np.arange(len(found)))
-    correct = int((encoder.encode(images, progress=_paced()).labels == found.labels).sum())
+    correct = int((encoder.encode(images, progress=progress_with_rate()).labels == found.labels).sum())
     return {"data": name, "split": split, "images": len(found), "correct": correct, "accuracy": correct / len(found)}
 
 
@@ -188,10 +165,8 @@ def _facts(encoder: Any) -> dict[str, Any]:
 
 def _rows(encoder: Any) -> dict[str, object]:
     """An encoder as a person reads it."""
-    from gansmith.text import printable
-
     facts, tested = _facts(encoder), encoder.card.test
-    names = ", ".join(printable(each) for each in encoder.classes[:12]) + (", ..." if len(encoder.classes) > 12 else "")
+    names = ", ".join(encoder.classes[:12]) + (", ..." if len(encoder.classes) > 12 else "")
     channels, height, width = encoder.shape
     right = "" if tested is None else f"{tested.correct:,} of {amount(tested.images, 'test image')} named right"
     return {
@@ -212,22 +187,3 @@ def _short(value: Any) -> Any:
     if isinstance(value, list):
         return "x".join(map(str, value)) if value and isinstance(value[0], int) else len(value)
     return value
-
-
-def _paced() -> Callable[[str, int, int], None]:
-    """Progress with rate and time left, for work over two seconds, ten times a second at most."""
-    began = time.monotonic()
-    spoke = began + 2
-
-    def tell(what: str, done: int, total: int) -> None:
-        nonlocal spoke
-        now = time.monotonic()
-        if now < spoke + 0.1 and (done < total or spoke == began + 2):
-            return
-        spoke = now
-        rate = done / max(now - began, 1e-9)
-        left = f", about {duration((total - done) / rate)} left" if done < total else ""
-        text = f"{what}, {rate:,.0f}/s{left}"
-        progress(text.ljust(72) if sys.stderr.isatty() else text, done, total)  # over what the last one left
-
-    return tell

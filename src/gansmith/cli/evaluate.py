@@ -1,36 +1,33 @@
-"""`gansmith evaluate` and `gansmith compare`: how good the forgeries are, in one table, with the noise beside it."""
+"""`gansmith evaluate` and `gansmith compare`: how good generated images are, in one table, with the noise beside it."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gansmith.cli.output import document, progress, say, table
+from gansmith.cli.options import Best, Device, Encoder, Evaluated, Json, OptionalSource, check_folder
+from gansmith.cli.output import progress, say, show, table
 from gansmith.errors import UserError
 
-__all__ = ["compare", "evaluate"]
-
-Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print one JSON document")]
-Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 TOO_FAR = 3  # the exit code when --max-fd is exceeded
 
 
 def evaluate(
-    source: str,
+    source: Evaluated,
     /,
     *,
-    data: str | None = None,
+    data: OptionalSource = None,
     samples: int | None = None,
     seed: int = 0,
     seeds: int = 3,
-    encoder: Path | None = None,
-    best: Switch = False,
+    encoder: Encoder = None,
+    best: Best = False,
     max_fd: float | None = None,
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
-    device: str = "auto",
+    device: Device = "auto",
     json: Json = False,
 ) -> int:
-    """Measure generated images against real ones: every figure beside its floor, what real images score.
+    """Measure generated images against real ones: every figure beside its floor, the score of real images.
 
     The results stay in a run's folder (evaluation.json, nearest-real.png) and appear in its report.html.
 
@@ -41,11 +38,8 @@ def evaluate(
         samples: images to generate for each latent seed; 10,000 if not given.
         seed: the first latent seed.
         seeds: how many latent seeds: their spread gives the intervals.
-        encoder: an encoder's .safetensors file (`gansmith encoder train` makes one); the shipped one if not given.
-        best: evaluate the checkpoint whose quality measured best while training, instead of the newest.
         max_fd: end with exit code 3 if the Frechet distance is greater than this.
         out: also write the results (.json) or the gallery of nearest training images (.png) here.
-        device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import evaluation
     from gansmith.evaluation import inputs
@@ -57,21 +51,15 @@ def evaluate(
     )
     report = measured.report
     run = what.run if isinstance(what, inputs.Made) else None
+    text = [_told(report)]
     if run is not None and data is None:
         _keep(run, measured)
-    if out is not None and out.suffix == ".json":
-        report.save(out)
-    elif out is not None:
-        measured.gallery.save(out)
+        text.append(f"\ngallery: {run.path / 'nearest-real.png'}; results: {run.path / 'evaluation.json'}")
+    if out is not None:
+        report.save(out) if out.suffix == ".json" else measured.gallery.save(out)
+        text.append(f"written: {out}")
     passed = max_fd is None or ("fd" in report and report["fd"].value <= max_fd)
-    if json:
-        document({**report.model_dump(mode="json"), "max_fd": max_fd, "passed": passed})
-    else:
-        say(_told(report))
-        if run is not None and data is None:
-            say(f"\ngallery: {run.path / 'nearest-real.png'}; results: {run.path / 'evaluation.json'}")
-        if out is not None:
-            say(f"written: {out}")
+    show({**report.model_dump(mode="json"), "max_fd": max_fd, "passed": passed}, *text, json=json)
     if not passed:
         found = f"is {report['fd'].value:.3f}, above" if "fd" in report else "could not be measured, so it fails"
         say(f"gansmith: the Frechet distance {found} --max-fd {max_fd:g}", aside=True)
@@ -81,8 +69,8 @@ def evaluate(
 def _check(out: Path | None, max_fd: float | None) -> None:
     if out is not None and out.suffix not in {".json", ".png"}:
         raise UserError(f"--out {out}: name a .json file for the results or a .png for the gallery")
-    if out is not None and not out.parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.parent}; make it first")
+    if out is not None:
+        check_folder(out, "--out")
     if max_fd is not None and not max_fd >= 0:
         raise UserError(f"--max-fd {max_fd}: give 0 or more")
 
@@ -101,17 +89,17 @@ def _told(report: Any) -> str:
 
 
 def compare(
-    run: str,
-    other: str,
+    run: Evaluated,
+    other: Evaluated,
     /,
-    *more: str,
-    data: str | None = None,
+    *more: Evaluated,
+    data: OptionalSource = None,
     samples: int | None = None,
     seed: int = 0,
     seeds: int = 3,
-    encoder: Path | None = None,
-    best: Switch = False,
-    device: str = "auto",
+    encoder: Encoder = None,
+    best: Best = False,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Put runs side by side. A difference counts only if it exceeds twice the noise; nothing else is ranked.
@@ -127,19 +115,13 @@ def compare(
         samples: images to generate for each latent seed; 10,000 if not given.
         seed: the first latent seed.
         seeds: how many latent seeds.
-        encoder: an encoder's file.
-        best: compare the checkpoints whose quality measured best while training.
-        device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import evaluation
 
     flags = {"data": data, "samples": samples, "seed": seed, "seeds": seeds, "encoder": encoder}
     reports = [_report(each, flags, best=best, device=device) for each in (run, other, *more)]
     found = evaluation.compare(reports)
-    if json:
-        document(_as_document(found, reports))
-        return
-    say(_side_by_side(found, reports[0]))
+    show(_as_document(found, reports), _side_by_side(found, reports[0]), json=json)
 
 
 def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> Any:

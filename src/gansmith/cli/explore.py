@@ -1,24 +1,18 @@
-"""Verbs that explore a generator's noise: morph, mix, directions."""
+"""Verbs that explore a generator's latent space: morph, mix, directions, truncate."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from cyclopts import Parameter
-
-from gansmith.cli.output import document, finite, progress, say, table
+from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, RealImages, Save, Seed, Switch
+from gansmith.cli.output import finite, progress, show, table
 from gansmith.errors import UserError
-from gansmith.runs import load
 from gansmith.text import amount
 
-__all__ = ["directions", "mix", "morph"]
-
-Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print one JSON document")]
-Switch = Parameter(negative=(), show_default=False)
-Out = Parameter(name=("--out", "-o"))
+MOST_IN_A_ROW = 40  # images
 
 
 def morph(
-    run: str,
+    run: Generator,
     /,
     *,
     seeds: str | None = None,
@@ -27,15 +21,15 @@ def morph(
     reach: float = 3.0,
     frames: int | None = None,
     between: int | None = None,
-    loop: Annotated[bool, Switch] = False,
+    loop: Switch = False,
     path: Literal["auto", "straight", "spherical"] = "auto",
     pace: Literal["even", "latent"] | None = None,
     fps: float = 20.0,
-    seed: int = 0,
-    out: Annotated[Path, Out] = Path("morph.png"),
-    save: Path | None = None,
-    best: Annotated[bool, Switch] = False,
-    device: str = "auto",
+    seed: Seed = 0,
+    out: Out = Path("morph.png"),
+    save: Save = None,
+    best: Best = False,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Turn one image into another: a strip of frames, or an animation.
@@ -43,37 +37,29 @@ def morph(
     Without points it goes along the constant vectors, from all coordinates -1 to all +1.
 
     Args:
-        run: a run's folder, its name under runs/, or last; or an exported generator's folder.
-        seeds: key points with commas: images' numbers, or saved vectors, such as 3,14,me.npz#0.
-        labels: classes with commas, by name or number, in the place of images.
+        seeds: images to pass through, with commas: image numbers or saved vectors, such as 3,14,me.npz#0.
+        labels: classes to pass through, with commas, by name or number, in the place of images.
         direction: go along a saved direction, such as d.npz#2, through the one point of --seeds (0 if not given).
         reach: how far to each side of that point, in standard deviations of the noise.
         frames: in all; 11 for a strip, 60 for an animation, if neither this nor --between is given.
         between: frames from one point to the next, in the place of --frames.
         loop: go back to the first point, without a seam.
-        path: round the noise's centre or straight; auto takes what fits the noise: normal or uniform.
+        path: on a sphere round the noise's centre, or straight; auto takes what fits the noise: normal or uniform.
         pace: even: equally different images; latent: equal steps, as published along the constant vectors.
         fps: frames a second of an animation.
-        seed: that images' numbers belong to.
         out: a strip (.png, .jpg), an animation (.webp, .gif), or a video (.mp4, .webm; needs PyAV).
-        save: also write the vectors of all frames (.npz or .safetensors).
-        best: take the checkpoint whose quality measured best while training, instead of the newest.
-        device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import latent
     from gansmith.latent import figures, vectors
 
-    figures.check_target(out, (*figures.SHEETS, *figures.FILMS))
-    if save is not None:
-        vectors.check_target(save)
+    check_targets(out, save, (*figures.SHEETS, *figures.FILMS))
     if not 1 <= fps <= 100:
         raise UserError(f"--fps {fps:g}: give 1 to 100 frames a second")
-    moving = out.suffix.lower() in figures.FILMS
-    generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
+    moving, named = out.suffix.lower() in figures.FILMS, direction is None and bool(seeds or labels)
+    generator = load_steady(run, best=best, device=device)
     points = _path_points(generator, seeds, labels, direction, reach, seed)
     if frames is None and between is None:
-        points_named = direction is None and bool(seeds or labels)
-        frames, between = (60, None) if moving else (None, 10) if points_named else (11, None)
+        frames, between = (60, None) if moving else (None, 10) if named else (11, None)
     kind = "straight" if direction and path == "auto" else path
     found = latent.morph(generator, points, frames=frames, between=between, loop=loop, path=kind, pace=pace)
     if moving:
@@ -82,11 +68,9 @@ def morph(
         figures.save(out, figures.strip(found.images, captions=found.captions, keys=found.keys, loop=loop))
     if save is not None:
         vectors.save(save, found.vectors, generator)
-    if json:
-        keys = {"keys": [found.vectors.names[key] for key in found.keys], "at": found.keys}
-        document({"path": out, "frames": len(found), **keys, "loop": loop, "seed": seed, "saved": save})
-        return
-    say(f"{amount(len(found), 'frame')}: {out}" + _saved(save))
+    keys = {"keys": [found.vectors.names[key] for key in found.keys], "at": found.keys}
+    facts = {"path": out, "frames": len(found), **keys, "loop": loop, "seed": seed, "saved": save}
+    show(facts, f"{amount(len(found), 'frame')}: {out}{_saved(save)}", json=json)
 
 
 def _path_points(
@@ -120,53 +104,44 @@ def _path_points(
 
 
 def mix(
-    run: str,
+    run: Generator,
     expression: str,
     /,
     *,
     label: str | None = None,
-    rescale: Annotated[bool, Switch] = False,
-    seed: int = 0,
-    out: Annotated[Path, Out] = Path("mix.png"),
-    save: Path | None = None,
-    best: Annotated[bool, Switch] = False,
-    device: str = "auto",
+    rescale: Switch = False,
+    seed: Seed = 0,
+    out: Out = Path("mix.png"),
+    save: Save = None,
+    best: Best = False,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Do arithmetic on noise: `"12 - 40 + 7"`, `"0.5 * me.npz + mean(1,2,3)"`, `"mean(label=3) - 5"`.
 
     Args:
-        run: a run's folder, its name under runs/, or last; or an exported generator's folder.
-        expression: images' numbers and saved vectors with + - * / ( ), factors, mean(1, 2, 4..9), mean(label=3, n=16).
+        expression: image numbers and saved vectors with + - * / ( ), factors, mean(1, 2, 4..9), mean(label=3, n=16).
         label: class of the result, for a generator trained on labels: the style of one, the label of another.
         rescale: bring the result to the length that the noise has on average.
-        seed: that images' numbers belong to.
         out: the terms and the result side by side (.png, .jpg).
-        save: also write the result's vector (.npz or .safetensors).
-        best: take the checkpoint whose quality measured best while training, instead of the newest.
-        device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import latent
     from gansmith.latent import expression as reader
     from gansmith.latent import figures, vectors
 
-    figures.check_target(out, figures.SHEETS)
-    if save is not None:
-        vectors.check_target(save)
+    check_targets(out, save, figures.SHEETS)
     reader.parse(expression)  # before anything is loaded
-    generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
+    generator = load_steady(run, best=best, device=device)
     found = latent.mix(generator, expression, seed=seed, label=label, rescale=rescale)
     figures.save(out, figures.terms(found.images, found.vectors.names))
     if save is not None:
         vectors.save(save, found.result, generator)
-    if json:
-        document({"path": out, "expression": expression, "terms": found.vectors.names, "seed": seed, "saved": save})
-        return
-    say(f"{expression}: {out}" + _saved(save))
+    facts = {"path": out, "expression": expression, "terms": found.vectors.names, "seed": seed, "saved": save}
+    show(facts, f"{expression}: {out}{_saved(save)}", json=json)
 
 
 def directions(
-    run: str,
+    run: Generator,
     /,
     *,
     method: Literal["pca", "sefa", "attributes", "classes"] = "pca",
@@ -174,44 +149,60 @@ def directions(
     seeds: str = "0",
     reach: float = 3.0,
     steps: int = 7,
-    seed: int = 0,
-    out: Annotated[Path, Out] = Path("directions.png"),
+    seed: Seed = 0,
+    out: Out = Path("directions.png"),
     save: Path | None = None,
-    best: Annotated[bool, Switch] = False,
-    device: str = "auto",
+    best: Best = False,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find the ways to go that change most, and show a walk along each.
+    """Find the directions in latent space that change images most, and show a walk along each.
 
     Args:
-        run: a run's folder, its name under runs/, or last; or an exported generator's folder.
         method: pca of the first layer's activations (GANSpace), sefa (its weight), measured attributes, or classes.
         count: how many directions.
-        seeds: the points that the walks go through: images' numbers, or saved vectors.
+        seeds: the points that the walks go through: image numbers or saved vectors.
         reach: how far to each side, in standard deviations of the noise.
         steps: images of a walk.
-        seed: that images' numbers belong to.
         out: a grid of walks (.png, .jpg), the strongest direction first.
         save: also write the directions (.npz or .safetensors), for `morph --direction FILE#0`.
-        best: take the checkpoint whose quality measured best while training, instead of the newest.
-        device: auto, cpu, cuda or cuda:1.
     """
-    import numpy as np
-
     from gansmith import latent
-    from gansmith.latent import classes, direction_finding, figures, vectors
+    from gansmith.latent import classes, figures, vectors
 
-    figures.check_target(out, figures.SHEETS)
-    if save is not None:
-        vectors.check_target(save)
+    check_targets(out, save, figures.SHEETS)
     if not 2 <= steps <= 25 or not 0 < reach <= 100:
         raise UserError(f"--steps {steps}, --reach {reach:g}: give 2 to 25 steps and a reach above 0, up to 100")
-    generator = vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
+    generator = load_steady(run, best=best, device=device)
     bases = vectors.points(generator, seeds, seed=seed)
     if len(bases) > 8:
         raise UserError(f"--seeds: {len(bases)} points; a grid shows walks through at most 8")
     measures = classes.scores(generator) if method == "classes" else None
     found = latent.directions(generator, method=method, count=count, measures=measures, seed=seed, progress=progress)
+    figures.save(out, _walks(generator, found, bases, reach, steps))
+    if save is not None:
+        found.save(save, generator)
+    listed = [
+        {"direction": name, "effect": finite(float(effect)), "fit": finite(fit)}
+        for name, effect, fit in zip(found.names, found.effects, found.fits, strict=True)
+    ]
+    headers = ["direction", "effect", *(["fit"] if found.fits[0] is not None else [])]
+    fit = "\nFit: share of the attribute's variance that the direction explains (R²)." if "fit" in headers else ""
+    show(
+        {"path": out, "method": method, "directions": listed, "seed": seed, "saved": save},
+        table(["", *headers], [[f"#{i}", *(row[header] for header in headers)] for i, row in enumerate(listed)]),
+        f"\nEffect: change of a pixel in grey levels for a standard deviation of the noise.{fit}",
+        f"walks: {out}{_saved(save)}",
+        json=json,
+    )
+
+
+def _walks(generator: Any, found: Any, bases: Any, reach: float, steps: int) -> Any:
+    """A picture of a walk along each direction, through each point."""
+    import numpy as np
+
+    from gansmith.latent import direction_finding, figures, vectors
+
     offsets = np.linspace(-reach, reach, steps)
     rows, titles = [], []
     for index, step in enumerate(found.vectors):
@@ -220,24 +211,105 @@ def directions(
             rows.append(vectors.images(generator, walk))
             title = f"#{index} {found.names[index]}\n{found.effects[index]:.1f} levels"
             titles.append(title if not base else "")
-    figures.save(out, figures.rows(titles, rows, captions=[f"{offset:+.2g}" if offset else "0" for offset in offsets]))
+    return figures.rows(titles, rows, captions=[f"{offset:+.2g}" if offset else "0" for offset in offsets])
+
+
+def truncate(
+    run: Generator,
+    /,
+    *,
+    psi: str = "1,0.8,0.6,0.4,0.2,0",
+    seeds: str | None = None,
+    number: Number = 8,
+    samples: int = 1000,
+    data: RealImages = None,
+    seed: Seed = 0,
+    out: Out = Path("truncate.png"),
+    best: Best = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Trade variety for quality: noise drawn nearer to its centre, and what that does to precision and recall.
+
+    Args:
+        psi: strengths with commas, a row each: 1 leaves the noise, 0 takes it to the centre.
+        seeds: the images of a row: image numbers or saved vectors; the first --number if not given.
+        number: how many images in a row.
+        samples: images that precision and recall are measured on, generated and real; 0 measures nothing.
+        out: the rows and the curve (.png, .jpg).
+    """
+    from gansmith import latent
+    from gansmith.evaluation import real as truth
+    from gansmith.latent import classes, figures, truncation
+
+    check_targets(out, None, figures.SHEETS)
+    psis = _numbers(psi, "--psi")
+    truncation.check(psis)
+    if not (samples == 0 or 50 <= samples <= 50_000):
+        raise UserError(f"--samples {samples}: give 50 to 50,000, or 0 to measure nothing")
+    generator = load_steady(run, best=best, device=device)
+    found = latent.truncate(generator, some_points(generator, seeds, number, seed), psis)
+    trade = None
+    if samples:
+        dataset, fit = truth.dataset_of(generator, run, data, progress=progress)
+        encoder = classes.encoder_of(generator)
+        trade = truncation.measured(
+            generator, dataset, fit, encoder, psis, samples=samples, seed=seed, progress=progress
+        )
+    figures.save(out, figures.trade(found, trade))
+    rows = [_psi_row(value, trade and trade.supports[i]) for i, value in enumerate(psis)]
+    facts: dict[str, Any] = {"path": out, "psi": rows, "floor": None, "protocol": None, "seed": seed}
+    text = [f"{amount(len(psis), 'row')} of {amount(found.images.shape[1], 'image')}: {out}"]
+    if trade is not None:
+        floor = _psi_row("real images", trade.floor)
+        facts |= {"floor": {name: floor[name] for name in ("precision", "recall")}, "protocol": trade.protocol}
+        everything = [*rows, floor]
+        text = [table(list(rows[0]), [list(row.values()) for row in everything]), f"\n{trade.protocol}.", *text]
+    show(facts, *text, json=json)
+
+
+def load_steady(run: str, *, best: bool, device: str) -> Any:
+    """The generator, without batch norm's dependence of an image on those beside it."""
+    from gansmith.latent import vectors
+    from gansmith.runs import load
+
+    return vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
+
+
+def check_targets(out: Path, save: Path | None, suffixes: Any) -> None:
+    """Raises UserError where a picture or vectors cannot be written under these names."""
+    from gansmith.latent import figures, vectors
+
+    figures.check_target(out, suffixes)
     if save is not None:
-        found.save(save, generator)
-    listed = [
-        {"direction": name, "effect": finite(float(effect)), "fit": finite(fit)}
-        for name, effect, fit in zip(found.names, found.effects, found.fits, strict=True)
-    ]
-    if json:
-        document({"path": out, "method": method, "directions": listed, "seed": seed, "saved": save})
-        return
-    headers = ["direction", "effect"] + (["fit"] if found.fits[0] is not None else [])
-    say(table(["", *headers], [[f"#{i}", *(row[header] for header in headers)] for i, row in enumerate(listed)]))
-    say("\nEffect: change of a pixel in grey levels for a standard deviation of the noise." + _fit_told(found.fits))
-    say(f"walks: {out}" + _saved(save))
+        vectors.check_target(save)
 
 
-def _fit_told(fits: Any) -> str:
-    return "" if fits[0] is None else "\nFit: share of the attribute's variance that the direction explains (R²)."
+def some_points(generator: Any, seeds: str | None, number: int, seed: int) -> Any:
+    """The points that --seeds names, or the first --number."""
+    from gansmith.latent import vectors
+
+    if not 1 <= number <= MOST_IN_A_ROW:
+        raise UserError(f"--number {number}: give 1 to {MOST_IN_A_ROW}")
+    found = (
+        vectors.points(generator, seeds, seed=seed) if seeds else vectors.seeded(generator, range(number), seed=seed)
+    )
+    if len(found) > MOST_IN_A_ROW:
+        raise UserError(f"--seeds: {len(found)} points; name at most {MOST_IN_A_ROW}")
+    return found
+
+
+def _numbers(text: str, flag: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(f"{flag} {text[:60]}: give numbers with commas, such as 1,0.5,0") from None
+
+
+def _psi_row(psi: float | str, support: Any) -> dict[str, Any]:
+    """What was measured at a strength of truncation, if something was."""
+    measured = {} if support is None else {name: finite(getattr(support, name)) for name in ("precision", "recall")}
+    return {"psi": psi, **measured}
 
 
 def _saved(save: Path | None) -> str:

@@ -1,14 +1,50 @@
-"""How the command line prints: aligned tables, amounts for people, and one JSON document for programs."""
+"""Everything that the command line prints: lines for people or one JSON document, tables, progress, colours."""
 
-import json
+import json as jsons
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
-__all__ = ["colours", "document", "finite", "pairs", "program", "progress", "say", "table"]
+from gansmith.text import duration, printable
+
+__all__ = [
+    "Drawn",
+    "colours",
+    "document",
+    "finite",
+    "pairs",
+    "prepare",
+    "program",
+    "progress",
+    "progress_with_rate",
+    "say",
+    "show",
+    "table",
+    "visible",
+]
+
+
+class Drawn(str):
+    """Text of the package's own making, such as images in colour codes, that is printed as it is."""
+
+    __slots__ = ()
+
+
+def prepare() -> None:
+    """Makes standard streams fit to use: one that is closed leads nowhere, one that is not UTF-8 takes all text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+        elif mode == "w":
+            with suppress(AttributeError):  # what stands in for it in a notebook or a test takes everything
+                stream.reconfigure(errors="backslashreplace")
 
 
 def program() -> str:
@@ -19,16 +55,30 @@ def program() -> str:
     return os.path.relpath(called)
 
 
+def visible(text: str) -> str:
+    """Text with control characters and terminal escapes, which names of files or classes can hold, spelled out."""
+    return text if isinstance(text, Drawn) else "\n".join(map(printable, text.split("\n")))
+
+
 def say(text: str = "", *, aside: bool = False) -> None:
-    """Prints a line for people: on standard output, or on standard error where that belongs to a document."""
+    """Prints lines for people: on standard output, or on standard error where that belongs to a document."""
     stream = sys.stderr if aside else sys.stdout
-    stream.write(text + "\n")
+    stream.write(visible(text) + "\n")
     stream.flush()
 
 
 def document(value: Mapping[str, Any] | Sequence[Any]) -> None:
     """Prints the one JSON document of a verb on standard output; paths become strings."""
-    say(json.dumps(value, indent=2, default=str, allow_nan=False))
+    say(jsons.dumps(value, indent=2, default=str, allow_nan=False))
+
+
+def show(value: Mapping[str, Any] | Sequence[Any], *text: str, json: bool) -> None:
+    """Prints what a verb found: with --json the document, else the text."""
+    if json:
+        document(value)
+        return
+    for part in text:
+        say(part)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -49,12 +99,15 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def pairs(rows: Mapping[str, object]) -> str:
     """Lines of `name   value`, the names aligned; empty values are left out."""
     width = max((len(name) for name in rows), default=0)
-    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows.items() if value not in (None, ""))
+    shown = ((name, printable(str(value))) for name, value in rows.items() if value not in (None, ""))
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in shown)
 
 
-def finite(value: float | None) -> float | None:
-    """A number to four digits; None for none, and for what JSON cannot say."""
-    return None if value is None or value != value or abs(value) == float("inf") else float(f"{value:.4g}")
+def finite(value: object) -> float | None:
+    """A number to four digits; None for what is none, and for what JSON cannot say."""
+    if not isinstance(value, Real) or value != value or abs(value) == float("inf"):
+        return None
+    return float(f"{value:.4g}")
 
 
 def colours() -> bool:
@@ -63,12 +116,31 @@ def colours() -> bool:
 
 
 def progress(what: str, done: int, total: int) -> None:
-    """Long work with data, on standard error: one changing line on a terminal, a line at the end elsewhere."""
+    """Long work, on standard error: one changing line on a terminal, a line at the end elsewhere."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{what}: {done:,} of {total:,}" + ("\n" if done >= total else ""))
+        sys.stderr.write(f"\r{printable(what)}: {done:,} of {total:,}" + ("\n" if done >= total else ""))
         sys.stderr.flush()
     elif done >= total:
         say(f"{what}: {total:,}", aside=True)
+
+
+def progress_with_rate() -> Callable[[str, int, int], None]:
+    """:func:`progress` with rate and time left, for work over two seconds, ten times a second at most."""
+    began = time.monotonic()
+    spoke = began + 2
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal spoke
+        now = time.monotonic()
+        if now < spoke + 0.1 and (done < total or spoke == began + 2):
+            return
+        spoke = now
+        rate = done / max(now - began, 1e-9)
+        left = f", about {duration((total - done) / rate)} left" if done < total else ""
+        text = f"{what}, {rate:,.0f}/s{left}"
+        progress(text.ljust(72) if sys.stderr.isatty() else text, done, total)  # over what the last one left
+
+    return tell
 
 
 def _cell(value: object) -> str:
@@ -76,7 +148,7 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
-    return str(value)
+    return printable(str(value))
 
 
 def _is_number(cell: str) -> bool:

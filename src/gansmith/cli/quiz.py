@@ -4,47 +4,41 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
-
-from gansmith.cli.output import colours, document, finite, pairs, say
+from gansmith.cli.options import Device, Generator, Json, OptionalSource
+from gansmith.cli.output import Drawn, colours, finite, pairs, say, show
 from gansmith.cli.search import real_images, run_of
 from gansmith.errors import UserError
-from gansmith.runs import load
 from gansmith.text import amount
 
-__all__ = ["quiz"]
-
-Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print one JSON document")]
 REAL, FORGED, END = {"r", "real"}, {"f", "forged", "fake"}, {"q", "quit"}
 
 
 def quiz(
-    run: str,
+    run: Generator,
     /,
     *,
     rounds: int = 20,
     seed: int = 0,
     player: str = "",
-    data: str | None = None,
+    data: OptionalSource = None,
     sheet: Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     json: Json = False,
 ) -> int:
     """Can you tell? Answer r (real) or f (forged), image by image; q ends. The score is kept in the run's folder.
 
     Args:
-        run: a run's folder, its name under runs/, or last; or an exported generator's folder.
         rounds: how many images.
-        seed: of the images and their order: a class that answers the same quiz can compare.
+        seed: random seed of the images and their order: players with the same seed get the same quiz.
         player: your name, kept with the score.
         data: where real images come from; the test split of what the run was trained on if not given.
         sheet: ask nothing, but write all images as this sheet (.png, .jpg), and the key beside it as NAME-key.
-        device: auto, cpu, cuda or cuda:1.
     """
     from gansmith.evaluation import human as quizzes
     from gansmith.latent import figures
+    from gansmith.runs import load
 
     if sheet is not None:
         figures.check_target(sheet, figures.SHEETS)
@@ -82,11 +76,12 @@ def _write(asked: Any, path: Path, *, json: bool) -> None:
     marked = [index for index, forged in enumerate(asked.forged) if forged]
     figures.save(path, render.sheet(asked.images, captions=numbers))
     figures.save(key, render.sheet(asked.images, captions=numbers, marked=marked))
-    if json:
-        forged = [bool(value) for value in asked.forged]
-        document({"sheet": path, "key": key, "rounds": len(asked), "seed": asked.seed, "forged": forged})
-        return
-    say(f"{amount(len(asked), 'image')}, some of them forged: {path}; the key, with those in red: {key}")
+    forged = [bool(value) for value in asked.forged]
+    show(
+        {"sheet": path, "key": key, "rounds": len(asked), "seed": asked.seed, "forged": forged},
+        f"{amount(len(asked), 'image')}, some of them forged: {path}; the key, with those in red: {key}",
+        json=json,
+    )
 
 
 def _judged(where: str, asked: Any, answers: list[bool], about: dict[str, Any], *, json: bool) -> None:
@@ -105,9 +100,7 @@ def _judged(where: str, asked: Any, answers: list[bool], about: dict[str, Any], 
     }
     path, everyone = _kept(where, row)
     wrong = [index for index, answer in enumerate(answers) if answer != asked.forged[index]]
-    if json:
-        document({**row, "verdict": result.verdict, "wrong": [index + 1 for index in wrong], "path": path})
-        return
+    facts = {**row, "verdict": result.verdict, "wrong": [index + 1 for index in wrong], "path": path}
     rows = {
         "right": f"{result.right} of {result.rounds}; a guesser does as well in {result.chance:.2g} of all cases",
         "verdict": result.verdict,
@@ -116,7 +109,7 @@ def _judged(where: str, asked: Any, answers: list[bool], about: dict[str, Any], 
         "all so far": everyone,
         "kept in": path,
     }
-    say("\n" + pairs(rows))
+    show(facts, "\n" + pairs(rows), json=json)
 
 
 def _answers(asked: Any, *, aside: bool) -> Iterator[bool]:
@@ -125,7 +118,7 @@ def _answers(asked: Any, *, aside: bool) -> Iterator[bool]:
 
     for index in range(len(asked)):
         blocks = render.blocks(asked.images[index : index + 1], columns=1, colour=colours() and not aside)
-        say(f"\n{blocks}", aside=aside)
+        say(Drawn(f"\n{blocks}"), aside=aside)
         while True:
             say(f"{index + 1} of {len(asked)}: real or forged? [r/f/q]", aside=aside)
             line = sys.stdin.readline()

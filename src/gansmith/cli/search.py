@@ -1,61 +1,62 @@
-"""Verbs that search a generator's noise: find (which makes a 7?) and invert (which makes this picture?)."""
+"""Verbs that search: find (which noise makes a 7?), invert (which makes this picture?), neighbours (is it a copy?)."""
 
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from cyclopts import Parameter
-
-from gansmith.cli.output import document, finite, pairs, progress, say
+from gansmith.cli.explore import check_targets, load_steady, some_points
+from gansmith.cli.options import (
+    Best,
+    Device,
+    Encoder,
+    Generator,
+    Json,
+    Number,
+    Out,
+    RealImages,
+    Save,
+    Seed,
+    Switch,
+    is_exported,
+)
+from gansmith.cli.output import finite, pairs, progress, say, show, table
 from gansmith.errors import UserError
 from gansmith.files import read_json, write_json
-from gansmith.runs import load
 from gansmith.text import amount
-
-__all__ = ["find", "invert", "real_images", "run_of"]
-
-Json = Annotated[bool, Parameter(negative=(), show_default=False, help="print one JSON document")]
-Switch = Parameter(negative=(), show_default=False)
-Out = Parameter(name=("--out", "-o"))
 
 
 def find(
-    run: str,
+    run: Generator,
     /,
     *,
     label: str | None = None,
     look: str | None = None,
-    number: Annotated[int, Parameter(name=("--number", "-n"))] = 10,
+    number: Number = 10,
     seed: int = 0,
     refine: bool | None = None,
-    encoder: Path | None = None,
-    out: Annotated[Path, Out] = Path("found.png"),
-    save: Path | None = None,
-    device: str = "auto",
+    encoder: Encoder = None,
+    out: Out = Path("found.png"),
+    save: Save = None,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find noise that makes a class, or a look, or both: thousands of samples read by an encoder.
+    """Find noise that makes a class, or an appearance, or both: an encoder goes through thousands of samples.
 
     Args:
-        run: a run's folder, its name under runs/, or last; or an exported generator's folder.
         label: the class, by name or number.
         look: thick or thin, left or right (leaning), bright or dark, wide or narrow; several with commas.
         number: of hits, as different from each other as possible.
-        seed: of the samples that are searched.
+        seed: random seed of the samples that are searched.
         refine: follow gradients to surer hits; done only where samples alone are too few, if not given.
-        encoder: a .safetensors file of `gansmith encoder train`, for data that none is shipped for.
         out: the sheet of hits (.png, .jpg).
-        save: also write their vectors (.npz or .safetensors).
-        device: auto, cpu, cuda or cuda:1.
     """
     from gansmith import latent, render
     from gansmith.encoders import encoder as encoders
     from gansmith.latent import figures, vectors
+    from gansmith.runs import load
 
-    figures.check_target(out, figures.SHEETS)
-    if save is not None:
-        vectors.check_target(save)
+    check_targets(out, save, figures.SHEETS)
     looks = tuple(word.strip() for word in look.split(",")) if look else ()
     eye = encoders.load(encoder) if encoder is not None else None
     generator = load.load(run, device=device)
@@ -69,15 +70,14 @@ def find(
     figures.save(out, render.sheet(hits.images, columns=columns, captions=captions, scale=3 if columns > 5 else None))
     if save is not None:
         vectors.save(save, hits.vectors, generator)
-    if json:
-        document(
-            {"path": out, "saved": save, "label": label, "look": list(looks), "seed": seed} | _facts(hits, seconds)
-        )
-        return
     what = " ".join(filter(None, [", ".join(looks), f"label {label}" if label else ""]))
     fewer = f" (of {number} asked for: there are no others)" if len(hits) < number else ""
-    say(f"{amount(len(hits), 'hit')} for {what}{fewer}: {out}" + (f", {save}" if save else ""))
-    say(pairs(_lines(hits, seconds, told=bool(generator.recipe.classes))))
+    show(
+        {"path": out, "saved": save, "label": label, "look": list(looks), "seed": seed} | _facts(hits, seconds),
+        f"{amount(len(hits), 'hit')} for {what}{fewer}: {out}" + (f", {save}" if save else ""),
+        pairs(_lines(hits, seconds, told=bool(generator.recipe.classes))),
+        json=json,
+    )
 
 
 def _facts(hits: Any, seconds: float) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _lines(hits: Any, seconds: float, *, told: bool) -> dict[str, object]:
     rows: dict[str, object] = {}
     if hits.confidence is not None:
         rows["confidence"] = f"{hits.confidence.min():.1%} to {hits.confidence.max():.1%}"
-        how = " told to be one" if told else ""
+        how = " generated with that label" if told else ""
         rows["hit rate"] = f"{hits.hit_rate:.1%} of {amount(hits.looked_at, 'random sample')}{how}"
     for name, values in hits.measures.items():
         rows[name] = f"{values.min():.2f} to {values.max():.2f}; typical is {hits.typical[name]:.2f}"
@@ -109,79 +109,92 @@ def _lines(hits: Any, seconds: float, *, told: bool) -> dict[str, object]:
 
 
 def invert(
-    run: str,
+    run: Generator,
     picture: str,
     /,
     *more: str,
     label: str | None = None,
-    as_is: Annotated[bool, Switch] = False,
+    as_is: Switch = False,
     seed: int | None = None,
     floor: int = 8,
-    out: Annotated[Path, Out] = Path("inverted.npz"),
+    out: Out = Path("inverted.npz"),
     sheet: Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find the noise that makes your own picture; its file is then usable wherever an image's number is.
+    """Find the noise that makes your own picture; its file is then usable wherever an image number is.
 
     Args:
-        run: a run's folder, its name under runs/, or last; or an exported generator's folder.
         picture: an image file. For a generator of MNIST's digits, a written digit that was scanned or photographed is
             brought to their form first.
         more: further pictures.
         label: the class of all pictures, for a generator trained on labels; if not given, all are tried.
         as_is: leave the picture as it is, but for its size.
-        seed: of the samples that the search begins from.
+        seed: random seed of the samples that the search begins from.
         floor: how many real images, none of them trained on, to invert for comparison; 0 for none. Kept in the run.
         out: the vectors (.npz or .safetensors).
         sheet: where to draw the pictures beside what was found; of --out me.npz, me-found.png if not given.
-        device: auto, cpu, cuda or cuda:1.
     """
-    import numpy as np
-
     from gansmith import latent
-    from gansmith.latent import figures, inversion, photo, vectors
+    from gansmith.latent import inversion, photo, vectors
+    from gansmith.runs import load
 
-    vectors.check_target(out)
     files = [picture, *more]
     drawn = sheet or out.with_name(f"{out.stem}-found.png")
+    _check_inversion(files, out, drawn, floor)
+    given = [photo.read(file) for file in files]
+    generator = load.load(run, device=device)
+    columns = _targets(generator, files, given, as_is=as_is)
+    begun = time.perf_counter()
+    found = latent.invert(
+        generator,
+        list(columns.values())[-1],
+        labels=None if label is None else [generator.label(label)] * len(files),
+        names=[Path(file).stem for file in files],
+        seed=inversion.SEED if seed is None else seed,
+        progress=progress,
+    )
+    seconds = time.perf_counter() - begun
+    vectors.save(out, found.vectors, generator)
+    least, of = _floor(run, generator, floor) if floor else (None, "")
+    _draw(drawn, files, {**columns, "found": found.images}, found.errors)
+    facts, lines = _inverted(generator, files, found)
+    about = {"floor": finite(least), "floor_of": of, "normalised": len(columns) > 1, "seconds": round(seconds, 3)}
+    rows = {"floor": least and f"{least:.1f}: {of}", "time": f"{seconds:.1f} s", "sheet": drawn, "vectors": out}
+    show({"path": out, "sheet": drawn, **facts, **about}, *lines, pairs(rows), json=json)
+
+
+def _check_inversion(files: list[str], out: Path, drawn: Path, floor: int) -> None:
+    """Raises UserError before anything is loaded, where a file cannot be written or a number makes no sense."""
+    from gansmith.latent import figures, vectors
+
+    vectors.check_target(out)
     if drawn.resolve() in {Path(file).resolve() for file in files}:
         raise UserError(f"{drawn}: is one of the pictures, and would be overwritten; name another with --sheet")
     figures.check_target(drawn, figures.SHEETS)
     if not 0 <= floor <= 100:
         raise UserError(f"--floor {floor}: give 0 to 100 images")
-    given = [photo.read(file) for file in files]
-    generator = load.load(run, device=device)
+
+
+def _targets(generator: Any, files: list[str], given: list[Any], *, as_is: bool) -> dict[str, Any]:
+    """The pictures in the generator's shape and, where it makes MNIST's digits, as those; the last is looked for."""
+    import numpy as np
+
+    from gansmith.latent import photo
+
     recipe = generator.recipe
-    shown = np.stack([photo.fitted(each, channels=recipe.channels, size=recipe.size) for each in given])
-    normal = photo.wants_digits(generator) and not as_is
-    targets = shown
-    if normal:
-        targets = np.stack([_named(file, photo.normalised, each) for file, each in zip(files, given, strict=True)])
-    told = None if label is None else [generator.label(label)] * len(files)
-    begun = time.perf_counter()
-    found = latent.invert(
-        generator, targets, labels=told, names=[Path(file).stem for file in files],
-        seed=inversion.SEED if seed is None else seed, progress=progress,
-    )  # fmt: skip
-    seconds = time.perf_counter() - begun
-    vectors.save(out, found.vectors, generator)
-    least, of = _floor(run, generator, floor) if floor else (None, "")
-    columns = {"given": shown, "as MNIST": targets, "found": found.images}
-    if not normal:
-        del columns["as MNIST"]
-    _draw(drawn, files, columns, found.errors)
-    labels = found.vectors.labels
-    classes = [] if labels is None else [str((generator.classes or range(recipe.classes))[each]) for each in labels]
-    if json:
-        facts = {"errors": [finite(e) for e in found.errors], "before": [finite(e) for e in found.before]}
-        about = {"floor": finite(least), "floor_of": of, "labels": classes or None, "normalised": normal}
-        document({"path": out, "sheet": drawn, "pictures": files, **facts, **about, "seconds": round(seconds, 3)})
-        return
-    for index, file in enumerate(files):
-        made = f", label {classes[index]}" if classes else ""
-        say(f"{file}: error {found.errors[index]:.1f} grey levels, from {found.before[index]:.1f}{made}")
-    say(pairs({"floor": least and f"{least:.1f}: {of}", "time": f"{seconds:.1f} s", "sheet": drawn, "vectors": out}))
+    found = {"given": np.stack([photo.fitted(each, channels=recipe.channels, size=recipe.size) for each in given])}
+    if photo.wants_digits(generator) and not as_is:
+        digits = [_named(file, photo.normalised, each) for file, each in zip(files, given, strict=True)]
+        found["as MNIST"] = np.stack(digits)
+    return found
+
+
+def _named(file: str, function: Any, picture: Any) -> Any:
+    try:
+        return function(picture)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
 
 
 def _draw(path: Path, files: list[str], columns: dict[str, Any], errors: Any) -> None:
@@ -195,11 +208,24 @@ def _draw(path: Path, files: list[str], columns: dict[str, Any], errors: Any) ->
     figures.save(path, figures.rows(titles, rows, captions=list(columns)))
 
 
+def _inverted(generator: Any, files: list[str], found: Any) -> tuple[dict[str, Any], list[str]]:
+    """What was found, as a document and in lines."""
+    labels, names = found.vectors.labels, generator.classes or range(generator.recipe.classes)
+    classes = [] if labels is None else [str(names[each]) for each in labels]
+    made = [f", label {name}" for name in classes] or [""] * len(files)
+    lines = [
+        f"{file}: error {error:.1f} grey levels, from {before:.1f}{label}"
+        for file, error, before, label in zip(files, found.errors, found.before, made, strict=True)
+    ]
+    errors = {name: [finite(each) for each in getattr(found, name)] for name in ("errors", "before")}
+    return {"pictures": files, **errors, "labels": classes or None}, lines
+
+
 def run_of(where: str) -> Any:
     """The run that a name means; None for an exported generator's folder."""
     from gansmith import runs
 
-    return None if (Path(where) / "model.safetensors").exists() else runs.find(where)
+    return None if is_exported(where) else runs.find(where)
 
 
 def real_images(where: str, generator: Any, source: str | None) -> tuple[Any, str]:
@@ -242,8 +268,74 @@ def _floor(where: str, generator: Any, count: int) -> tuple[float | None, str]:
     return least, of
 
 
-def _named(file: str, function: Any, picture: Any) -> Any:
-    try:
-        return function(picture)
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from None
+def neighbours(
+    run: Generator,
+    /,
+    *,
+    seeds: str | None = None,
+    number: Number = 6,
+    count: int = 4,
+    data: RealImages = None,
+    seed: Seed = 0,
+    out: Out = Path("neighbours.png"),
+    best: Best = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Show samples beside the training images nearest to them, by pixels and by features: are they copies?
+
+    Args:
+        seeds: the samples: image numbers or saved vectors; the first --number if not given.
+        number: how many samples.
+        count: training images beside each, in each of the two ways.
+        out: a row a sample (.png, .jpg).
+    """
+    from gansmith import latent
+    from gansmith.evaluation import real as truth
+    from gansmith.latent import classes, figures, nearest_training
+
+    check_targets(out, None, figures.SHEETS)
+    nearest_training.check(count)
+    generator = load_steady(run, best=best, device=device)
+    points = some_points(generator, seeds, number, seed)
+    real, _ = truth.dataset_of(generator, run, data, progress=progress)
+    encoder = classes.encoder_of(generator)
+    found = latent.neighbours(
+        generator,
+        points,
+        real,
+        count=count,
+        encode=lambda images: encoder.encode(images).features,
+        features=truth.features(real, encoder, progress=progress),
+        progress=progress,
+    )
+    figures.save(out, figures.nearest(found, real))
+    rows = [_near_row(found, real, index) for index in range(len(points))]
+    headers = ["sample", "nearest by pixels", "distance", "usual", "nearest by features", "distance", "usual"]
+    show(
+        {"path": out, "samples": rows, "encoder": encoder.full_name, "data": real.name, "seed": seed},
+        table(headers, [[row["sample"], *_near_cells(row["pixels"]), *_near_cells(row["features"])] for row in rows]),
+        "\nNearest: number and class of a training image. Distance: of pixels in grey levels (root mean square); of "
+        f"features of {encoder.full_name}.\nUsual: from that training image to the nearest other one; a copy is far "
+        f"nearer.\n{amount(len(rows), 'sample')} beside {real.name}: {out}",
+        json=json,
+    )
+
+
+def _near_row(found: Any, real: Any, index: int) -> dict[str, Any]:
+    row: dict[str, Any] = {"sample": found.vectors.names[index]}
+    for name in ("pixels", "features"):
+        close = getattr(found, name)
+        first = int(close.indices[index, 0])
+        row[name] = {
+            "nearest": close.indices[index].tolist(),
+            "class": None if real.labels is None else real.classes[real.labels[first]],
+            "distances": [finite(each) for each in close.distances[index]],
+            "usual": finite(close.usual[index]),
+        }
+    return row
+
+
+def _near_cells(close: dict[str, Any]) -> list[Any]:
+    told = f" ({close['class']})" if close["class"] is not None else ""
+    return [f"{close['nearest'][0]}{told}", close["distances"][0], close["usual"]]

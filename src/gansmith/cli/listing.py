@@ -1,0 +1,174 @@
+"""Verbs that list what there is: recipes, data, runs, report, info."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from gansmith.cli.options import Device, Fit, Json, Run, Size, Source, check_picture
+from gansmith.cli.output import Drawn, colours, finite, pairs, progress, show, table
+from gansmith.errors import UserError
+
+
+def recipes(name: str | None = None, /, *, json: Json = False) -> None:
+    """List the recipes, or show one: its layers, and every field as TOML.
+
+    What `gansmith recipes NAME > my.toml` writes can be edited and trained: `gansmith train --config my.toml`.
+
+    Args:
+        name: a recipe of the list; without it, the list.
+    """
+    from gansmith import recipes
+
+    if name is not None:
+        _show_recipe(name, json=json)
+        return
+    rows = [_recipe_row(each) for each in recipes.names()]
+    headers = ["recipe", "after", "generator", "discriminator", "batch", "steps", "GFLOP/step"]
+    show(
+        rows,
+        table(headers, [[row[header] for header in headers] for row in rows]),
+        "\n" + pairs({row["recipe"]: row["note"] for row in rows}),
+        "\nNetworks are sized in parameters; GFLOP/step is the arithmetic of a step. More: gansmith recipes NAME",
+        json=json,
+    )
+
+
+def _show_recipe(name: str, *, json: bool) -> None:
+    from gansmith import recipes
+
+    entry = recipes.entry(name)
+    summary = recipes.summary(entry.recipe)
+    show(
+        {"recipe": entry.recipe.model_dump(mode="json"), **asdict(summary)},
+        f"# {name}: {entry.note}\n# after {entry.author}, “{entry.title}” ({entry.year})\n#",
+        *(_layer_table(player, getattr(summary, player)) for player in ("generator", "discriminator")),
+        entry.recipe.to_toml().rstrip(),
+        json=json,
+    )
+
+
+def _recipe_row(name: str) -> dict[str, Any]:
+    from gansmith import recipes
+
+    entry = recipes.entry(name)
+    generator, discriminator = entry.parameters
+    return {
+        "recipe": name,
+        "after": f"{entry.author} {entry.year}",
+        "title": entry.title,
+        "generator": generator,
+        "discriminator": discriminator,
+        "batch": entry.recipe.batch_size,
+        "steps": entry.recipe.steps,
+        "GFLOP/step": finite(recipes.step_gflop(entry.recipe)),
+        "note": entry.note,
+    }
+
+
+def _layer_table(player: str, rows: Sequence[Any]) -> str:
+    """A network as Keras' summary() prints it, as comment lines of TOML."""
+    shape = [f"({', '.join(['N', *map(str, row.output)])})" for row in rows]
+    lines = table(
+        ["layer", "output shape", "parameters"], [[r.layer, s, r.parameters] for r, s in zip(rows, shape, strict=True)]
+    )
+    total, trainable = sum(row.parameters for row in rows), sum(row.trainable for row in rows)
+    ending = f"total {total:,}; trainable {trainable:,}; not trainable {total - trainable:,}"
+    return "\n".join(f"# {line}".rstrip() for line in [player, *lines.splitlines(), ending, ""])
+
+
+def data(
+    source: Source = "mnist",
+    /,
+    *,
+    size: Size = None,
+    fit: Fit = "crop",
+    split: Literal["train", "test"] = "train",
+    seed: int = 0,
+    sheet: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Show a data set: how many images of which size and class, a few of them, and what was skipped and why.
+
+    Args:
+        source: mnist (the default), another name, or the path of an image folder, .zip, .npz or IDX file.
+        split: of the two that some sources have.
+        seed: chooses the images to show, and makes colour-mnist and stacked-mnist.
+        sheet: write 64 of the images as a picture.
+    """
+    import numpy as np
+
+    from gansmith import data, render
+    from gansmith.files import writing
+
+    if sheet is not None:
+        check_picture(sheet, "--sheet")
+    found = data.inspect(source, split=split, size=size, fit=fit, seed=seed, progress=progress)
+    text, written = [data.describe(found)], "no sheet: too few images"
+    if found.dataset is not None:
+        count = len(found.dataset)
+        shown = found.dataset.take(np.random.default_rng(seed).choice(count, min(64, count), replace=False))
+        text.append(Drawn("\n" + render.blocks(shown[:8], columns=4, colour=colours())))
+        if sheet is not None:
+            with writing(sheet) as fresh:
+                render.sheet(shown).save(fresh)
+            written = f"sheet: {sheet}"
+    if sheet is not None:
+        text.append(f"\n{written}")
+    show({**found.to_dict(), "sheet": sheet}, *text, json=json)
+
+
+def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:
+    """List the runs of a folder.
+
+    Args:
+        folder: where they are.
+    """
+    from gansmith import runs
+
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no folder of runs; `gansmith train` makes one")
+    rows = [_run_row(run) for run in runs.every(folder)]
+    headers = ["run", "recipe", "data", "state", "step", "discriminator loss", "generator loss"]
+    listed = table(headers, [[row[header] for header in headers] for row in rows])
+    show(rows, listed if rows else f"{folder}: no runs yet; `gansmith train` makes one", json=json)
+
+
+def _run_row(run: Any) -> dict[str, Any]:
+    row, last = dict.fromkeys(["recipe", "data", "state"]), {}
+    try:
+        row = {"recipe": run.recipe.name, "data": run.data.name, "state": run.state}
+        last = (run.metrics() or [{}])[-1]
+    except (UserError, OSError, UnicodeDecodeError) as error:  # one damaged run does not hide the others
+        row["state"] = f"damaged ({error})"
+    losses = {f"{player} loss": finite(last.get(f"{player}_loss")) for player in ("discriminator", "generator")}
+    return {"run": run.name, **row, "step": last.get("step"), **losses, "path": run.path}
+
+
+def report(run: Run, /, *, json: Json = False) -> None:
+    """Write a run's report.html again: one file that shows all of it and needs no network."""
+    from gansmith.report.page import write_report
+    from gansmith.runs import find
+
+    path = write_report(find(run).path)
+    show({"path": path}, str(path), json=json)
+
+
+def info(*, device: Device = "auto", json: Json = False) -> None:
+    """Show which versions, device, precision and threads are used and why, and where data are kept."""
+    from functools import cache
+
+    from gansmith import cpu_speed, data, files, hardware
+    from gansmith.experiment.environment import environment
+
+    speeds = cache(cpu_speed.speeds)
+    choice = hardware.choose(device, gflop=float("inf"), measure=speeds)
+    measured = speeds(choice.threads)
+    facts = environment(choice)
+    facts |= {"data by name": ", ".join(data.names()), "data cache": files.cache_dir()}
+    why = facts["why"]
+    lines = {name: value for name, value in facts.items() if name != "why"} | {"measured": cpu_speed.words(measured)}
+    if choice.precision == "bf16":
+        lines["precision"] = f"bf16 for steps of {hardware.SMALL_STEP_GFLOP:g} GFLOP or more, else fp32"
+    reasons = {name: f"{value} ({why[name]})" if name in why else value for name, value in lines.items()}
+    show({**facts, "measured": asdict(measured)}, pairs(reasons), json=json)

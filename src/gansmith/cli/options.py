@@ -1,0 +1,102 @@
+"""The flags that verbs share, each defined once: a verb names the type, and gets name, help and checks with it.
+
+Where a type has no help, what the flag means differs from verb to verb, and the verb's docstring says it. Runs and data
+are looked up while the command line is read, so that a mistyped name is refused before PyTorch is imported.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from gansmith.errors import UserError
+
+
+def is_exported(where: str | Path) -> bool:
+    """Whether it is the folder of an exported generator."""
+    return (Path(where) / "model.safetensors").is_file()
+
+
+def _check_run(_: Any, where: str) -> None:
+    from gansmith import runs
+
+    runs.find(where)
+
+
+def _check_generator(_: Any, where: str) -> None:
+    if not is_exported(where):
+        _check_run(_, where)
+
+
+def _check_evaluated(_: Any, where: str) -> None:
+    path = Path(where)
+    images = path.exists() and not (path / "run.json").exists() and path.name != "last"
+    if not images and not where.endswith(".json"):
+        _check_generator(_, where)
+
+
+def _check_data(_: Any, name: str | None) -> None:
+    from gansmith.data import names, sources
+
+    if name is None or name in names():
+        return
+    with suppress(OSError, ValueError):
+        if name.strip() and Path(name).expanduser().exists():
+            return
+    sources.find(name, "train", None)  # says what could be meant
+
+
+def check_folder(path: Path, flag: str) -> None:
+    """Raises UserError where a file cannot be written because its folder is not there."""
+    if not path.parent.is_dir():
+        raise UserError(f"{flag} {path}: there is no folder {path.parent}; make it first")
+
+
+def check_picture(path: Path, flag: str) -> None:
+    """Raises UserError where a picture cannot be written under this name."""
+    from PIL import Image
+
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise UserError(f"{flag} {path}: cannot write {path.suffix or 'a folder'}; use .png, .jpg or .webp")
+    check_folder(path, flag)
+
+
+SWITCH = Parameter(negative=(), show_default=False)
+Switch = Annotated[bool, SWITCH]
+Json = Annotated[bool, SWITCH, Parameter(help="print one JSON document.")]
+Best = Annotated[
+    bool, SWITCH, Parameter(help="use the checkpoint that measured best while training, instead of the newest.")
+]
+Run = Annotated[str, Parameter(validator=_check_run, help="a run's folder, its name under runs/, or last.")]
+Generator = Annotated[
+    str,
+    Parameter(
+        validator=_check_generator,
+        help="a run's folder, its name under runs/, or last; or an exported generator's folder.",
+    ),
+]
+Evaluated = Annotated[str, Parameter(validator=_check_evaluated)]
+Source = Annotated[str, Parameter(validator=_check_data)]
+OptionalSource = Annotated[str | None, Parameter(validator=_check_data)]
+RealImages = Annotated[
+    str | None, Parameter(validator=_check_data, help="the real images, if not the run's: a name or a path.")
+]
+Number = Annotated[int, Parameter(name=("--number", "-n"))]
+Out = Annotated[Path, Parameter(name=("--out", "-o"))]
+Save = Annotated[Path | None, Parameter(help="also write the vectors (.npz or .safetensors).")]
+Seed = Annotated[int, Parameter(help="random seed that image numbers belong to.")]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:1.")]
+Encoder = Annotated[
+    Path | None,
+    Parameter(
+        help="an encoder's .safetensors file (`gansmith encoder train` makes one); the shipped one if not given."
+    ),
+]
+Size = Annotated[
+    int | None, Parameter(help="height and width in pixels that images are brought to; their own if not given.")
+]
+Fit = Annotated[
+    Literal["crop", "pad"],
+    Parameter(help="what becomes of images that are not square: cropped to the centre, or padded."),
+]

@@ -1,0 +1,45 @@
+"""`gansmith sample`: images of a trained generator, as a sheet, as arrays, or as a folder of files."""
+
+from pathlib import Path
+from typing import Literal
+
+from gansmith.cli.options import Best, Device, Generator, Json, Number, Out
+from gansmith.cli.output import progress, show
+from gansmith.text import amount
+
+
+def sample(
+    run: Generator,
+    /,
+    *,
+    number: Number = 64,
+    seed: int = 0,
+    label: str | None = None,
+    best: Best = False,
+    out: Out = Path("sheet.png"),
+    device: Device = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    json: Json = False,
+) -> None:
+    """Make images with a trained generator. Image i of a seed is always the same, however many are made.
+
+    Args:
+        number: how many images.
+        seed: random seed of the images.
+        label: the class to make, by name or number, or several that take turns: 3,7; all do if none is named.
+        out: a sheet (.png, .webp, .jpg), arrays (.npz), or a new folder for a PNG each.
+        precision: bf16 is faster where the hardware multiplies it, and changes pixels by some grey levels.
+    """
+    from gansmith.generator import check_target
+    from gansmith.runs import load
+
+    check_target(out, number)
+    generator = load.load(run, device=device, which="best" if best else "newest")
+    generator.precision = precision
+    samples = generator.sample(number, seed=seed, label=None if label is None else label.split(","), progress=progress)
+    path = samples.save(out)
+    show(
+        {"path": path, "count": number, "seed": seed, "label": label, "recipe": generator.recipe.name},
+        f"{amount(number, 'image')} of seed {seed}{f', label {label}' if label else ''}: {path}",
+        json=json,
+    )
