@@ -14,6 +14,7 @@ from gansmith.errors import UserError
 Precision = Literal["fp32", "bf16"]
 SMALL_STEP_GFLOP = 1.0  # below this the casts of bf16 cost what its products gain: docs/performance.md
 BF16_MARGIN = 1.3  # by how much bf16 products must be faster than fp32 ones to be worth the casts around them
+EMULATE_BF16 = "GANSMITH_EMULATE_BF16"  # set to 1, it allows bf16 on devices without bf16 products
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Speeds:
-    """What a short probe measured on the CPU: products in GFLOP/s, and a convolution of 4x4 maps both ways in ms."""
+    """What a short probe measured on the CPU: matrix products in GFLOP/s, and a convolution in ms.
+
+    ``bf16`` is None on a processor without bf16 products, where emulating one takes tens of times as long as in fp32.
+    The convolution is of 4x4 maps, forward and backward, in bf16 where there is bf16.
+    """
 
     fp32: float
-    bf16: float
+    bf16: float | None
     convolution_plain: float
     convolution_fast: float
 
@@ -58,11 +63,12 @@ def choose(
         precision: "auto", "fp32" or "bf16".
         threads: CPU threads; None takes every core that this process may use.
         gflop: arithmetic of one training step in 1e9 operations; small steps stay in fp32.
-        fast: "auto" for the fast paths of layers, and a recorded step on CUDA; "off" for what defines them.
-        measure: threads -> what the CPU does; asked only where bf16 is in question. None trusts what the CPU reports.
+        fast: "auto" for the fast paths of layers, and CUDA graphs; "off" for the plain layers that define them.
+        measure: threads -> speeds of the CPU; called only where bf16 is a choice. None trusts what the CPU reports.
 
     Raises:
-        UserError: a device that is not there, an unknown precision, or an absurd number of threads.
+        UserError: a device that is not there, a precision that is unknown or only emulated, or an absurd number of
+            threads.
     """
     why = {}
     where, why["device"] = _device(device)
@@ -72,13 +78,13 @@ def choose(
     elif not 1 <= threads <= 1024:
         raise UserError(f"`threads` {threads}: give a number from 1 to 1024 (this process may use {cores} cores)")
     else:
-        why["threads"] = "asked for"
+        why["threads"] = "requested"
     kind, why["precision"] = _precision(precision, where, gflop, None if measure is None else lambda: measure(threads))
     if fast not in {"auto", "off"}:
         raise UserError(f"`fast` {fast}: choose auto or off")
-    why["layers"] = "asked for" if fast == "off" else "equal to the plain ones, in fewer operations"
+    why["layers"] = "requested" if fast == "off" else "equal to the plain ones, in fewer operations"
     if where.startswith("cuda") and fast != "off":
-        why["layers"] += "; a step is recorded once as CUDA graphs and replayed"
+        why["layers"] += "; a step is captured as CUDA graphs"
     return Choice(where, kind, threads, why, fast != "off")
 
 
@@ -90,35 +96,36 @@ def available_cores() -> int:
 def nominal_seconds(gflop: float, *, device: str, precision: str = "fp32") -> float:
     """Seconds of so much arithmetic on one core, or on one GPU, by rule of thumb: 80 GFLOP/s, 180 in bf16.
 
-    For what must be the same whenever a command is given, and so cannot depend on a clock; only ratios count.
+    For choices that must be the same each time a command is given, and so cannot depend on a clock; only ratios count.
     """
     if device.startswith("cuda"):
         return gflop / 20_000
     return gflop / (180 if precision == "bf16" else 80)
 
 
-def _device(asked: str) -> tuple[str, str]:
-    if asked == "auto":
+def _device(name: str) -> tuple[str, str]:
+    if name == "auto":
         if torch.cuda.is_available():
             return "cuda", f"found {torch.cuda.get_device_name(0)}"
         return "cpu", "no CUDA device found"
     try:
-        device = torch.device(asked)
+        device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"`device` {asked}: not a device; try auto, cpu or cuda") from None
+        raise UserError(f"`device` {name}: not a device; try auto, cpu or cuda") from None
     missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
         device.type == "mps" and not torch.backends.mps.is_available()
     )
     if missing or device.type not in {"cpu", "cuda", "mps"}:
-        raise UserError(f"`device` {asked}: this machine or this build of torch has none; try `device` auto")
-    return asked, "asked for"
+        raise UserError(f"`device` {name}: this machine or this build of torch has none; try `device` auto")
+    return name, "requested"
 
 
-def _precision(asked: str, device: str, gflop: float, measure: Callable[[], Speeds] | None) -> tuple[Precision, str]:
-    if asked in {"fp32", "bf16"}:
-        return asked, "asked for"  # type: ignore[return-value]
-    if asked != "auto":
-        raise UserError(f"`precision` {asked}: choose auto, fp32 or bf16")
+def _precision(name: str, device: str, gflop: float, measure: Callable[[], Speeds] | None) -> tuple[Precision, str]:
+    if name not in {"auto", "fp32", "bf16"}:
+        raise UserError(f"`precision` {name}: choose auto, fp32 or bf16")
+    if name != "auto":
+        check_precision(name, device)
+        return name, "requested"  # type: ignore[return-value]
     fast, how = bf16_support(device)
     if not fast:
         return "fp32", how
@@ -127,10 +134,21 @@ def _precision(asked: str, device: str, gflop: float, measure: Callable[[], Spee
     if device != "cpu" or measure is None:
         return "bf16", how
     speeds = measure()
+    assert speeds.bf16 is not None
     found = f"{speeds.bf16:.0f} GFLOP/s of products against {speeds.fp32:.0f} in fp32"
     if speeds.bf16 < BF16_MARGIN * speeds.fp32:
         return "fp32", f"{how}, but measured only {found}"
     return "bf16", f"{how}: measured {found}"
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Raises UserError for bf16 on a device without bf16 products, unless GANSMITH_EMULATE_BF16=1 insists on it."""
+    if precision != "bf16" or os.environ.get(EMULATE_BF16) == "1":
+        return
+    fast, how = bf16_support(device)
+    if not fast:
+        slow = "emulating them takes tens of times as long as fp32"
+        raise UserError(f"`precision` bf16: {how}, and {slow}; choose auto or fp32, or insist by {EMULATE_BF16}=1")
 
 
 def bf16_support(device: str) -> tuple[bool, str]:
@@ -147,7 +165,7 @@ def bf16_support(device: str) -> tuple[bool, str]:
 
 
 def processor() -> str:
-    """The processor's name, as the system tells it."""
+    """The processor's name, as the system reports it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

@@ -373,7 +373,7 @@ def test_a_report_is_written_again(inside: Path, tmp_path: Path, capsys: pytest.
 def test_info_tells_versions_choices_and_places(capsys: pytest.CaptureFixture[str]) -> None:
     told = document(capsys, "info")
     assert {"gansmith", "torch", "device", "precision", "threads", "layers", "why", "data cache"} <= set(told)
-    assert all(value > 0 for value in told["measured"].values())
+    assert all(value > 0 for name, value in told["measured"].items() if name != "bf16")  # null where there is none
     assert told["data cache"] == os.environ["GANSMITH_CACHE"]
     assert "every core" in printed(capsys, "info")
 

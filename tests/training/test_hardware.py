@@ -1,19 +1,24 @@
-"""What is chosen from what the machine offers: the probe, its cache, and the switch for fast layers."""
+"""The choice of precision and layers: the probe, its cache, processors without bf16, and the switch for fast layers."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import gansmith as gs
 from gansmith import cpu_speed, hardware, runs
+from gansmith.errors import UserError
 from gansmith.experiment import execute, prepare
 from gansmith.hardware import Speeds
 
 QUICK = Speeds(fp32=100, bf16=200, convolution_plain=2, convolution_fast=1)
 SLOW = Speeds(fp32=100, bf16=110, convolution_plain=2, convolution_fast=1)
+NO_BF16 = Speeds(fp32=100, bf16=None, convolution_plain=2, convolution_fast=1)
 WITHOUT = {"evaluate_every": 0, "signals_every": 0}
 
 
@@ -36,7 +41,7 @@ def test_bf16_needs_products_that_are_measured_faster(
 
 @pytest.mark.parametrize(
     ("asked", "gflop", "reported"),
-    [("auto", 0.5, True), ("auto", 100, False), ("fp32", 100, True), ("bf16", 100, True)],
+    [("auto", 0.5, True), ("auto", 100, False), ("fp32", 100, True), ("fp32", 100, False), ("bf16", 100, True)],
 )
 def test_nothing_is_measured_where_the_choice_is_clear(
     asked: str, gflop: float, reported: bool, monkeypatch: pytest.MonkeyPatch
@@ -46,7 +51,52 @@ def test_nothing_is_measured_where_the_choice_is_clear(
     assert choice.precision == ("bf16" if asked == "bf16" else "fp32")
 
 
-def test_the_probe_is_short_and_leaves_torch_as_it_was(own: Path) -> None:
+def has_bf16(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
+    how = "the CPU has AMX" if has else "the CPU has no bf16 products"
+    monkeypatch.setattr(hardware, "bf16_support", lambda device: (has, how))
+
+
+def test_bf16_where_it_is_only_emulated_is_refused_unless_insisted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_bf16(monkeypatch, False)
+    with pytest.raises(UserError, match=r"`precision` bf16: the CPU has no bf16.*GANSMITH_EMULATE_BF16=1") as refused:
+        hardware.choose("cpu", "bf16", gflop=100)
+    assert "\n" not in str(refused.value)
+    monkeypatch.setenv("GANSMITH_EMULATE_BF16", "0")
+    with pytest.raises(UserError):
+        hardware.check_precision("bf16", "cpu")
+    monkeypatch.setenv("GANSMITH_EMULATE_BF16", "1")
+    assert hardware.choose("cpu", "bf16", gflop=100).precision == "bf16"
+    assert hardware.choose("cpu", "auto", gflop=100).precision == "fp32"
+
+
+def test_nothing_is_multiplied_in_bf16_where_it_is_only_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_bf16(monkeypatch, False)
+    dtypes: set[torch.dtype] = set()
+
+    class Dtypes(TorchDispatchMode):
+        def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = call(*args, **(kwargs or {}))
+            dtypes.update(value.dtype for value in tree_leaves((args, result)) if isinstance(value, torch.Tensor))
+            return result
+
+    with Dtypes():
+        found = cpu_speed.measure(1)
+    assert torch.float32 in dtypes
+    assert torch.bfloat16 not in dtypes
+    assert found.bf16 is None
+    assert "no bf16 here" in cpu_speed.words(found)
+
+
+def test_the_probe_is_cached_with_and_without_bf16(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[Speeds] = []
+    for has, speeds in ((False, NO_BF16), (True, QUICK)):  # what the other kind of processor cached is not taken
+        has_bf16(monkeypatch, has)
+        monkeypatch.setattr(cpu_speed, "measure", lambda threads, speeds=speeds: measured.append(speeds) or speeds)
+        assert [cpu_speed.speeds(1), cpu_speed.speeds(1)] == [speeds, speeds]
+    assert measured == [NO_BF16, QUICK]
+
+
+def test_the_probe_leaves_torch_as_it_was(own: Path) -> None:
     threads, stream = torch.get_num_threads(), torch.random.get_rng_state()
     found = cpu_speed.speeds(1)
     assert found.fp32 > 0.1
@@ -61,10 +111,12 @@ def test_the_probe_is_short_and_leaves_torch_as_it_was(own: Path) -> None:
         *("", "{", "[]", "null", '{"fp32": 1}', "[" * 100_000),
         '{"fp32": NaN, "bf16": 1, "convolution_plain": 1, "convolution_fast": 1}',
         '{"fp32": "1", "bf16": 1, "convolution_plain": 1, "convolution_fast": 1}',
+        '{"fp32": null, "bf16": 1, "convolution_plain": 1, "convolution_fast": 1}',
     ],
 )
 def test_a_damaged_memory_is_measured_again(damage: str, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[int] = []
+    has_bf16(monkeypatch, True)
     monkeypatch.setattr(cpu_speed, "measure", lambda threads: measured.append(threads) or QUICK)
     cpu_speed.speeds(1)
     (path,) = (own / "speeds").iterdir()
