@@ -128,7 +128,11 @@ def train(
 
 
 def _prepared(source: str, **keywords: Any) -> Any:
-    """A new training, checked."""
+    """A new training, checked; a recipe's name before torch is imported."""
+    from gansmith.recipes import entry
+
+    if "recipe" in keywords:
+        entry(keywords["recipe"])
     from gansmith.experiment.prepare import prepare
 
     return prepare(source, progress=progress, **keywords)
