@@ -10,7 +10,7 @@ from gansmith import data, recipes
 from gansmith.data import Batches, on_device
 from gansmith.data.on_device import Resident
 from gansmith.training import loop
-from gansmith.training.loop import Plan
+from helpers import settings
 
 CPU = torch.device("cpu")
 
@@ -32,11 +32,11 @@ def test_the_stream_is_the_same(batches: Batches, monkeypatch: pytest.MonkeyPatc
 
 def test_training_ends_in_the_same_bytes(batches: Batches) -> None:
     recipe = recipes.get("mlp").override({"generator.width": 0.1, "discriminator.width": 0.1, "batch_size": 8})
-    plan = Plan(seed=1, steps=15, seconds=None, sheet_every=15, log_every=15, checkpoint_every=15)
+    chosen = settings(seed=1, steps=15, sheet_every=15, log_every=15, checkpoint_every=15)
     ends = []
     for images in (batches, Resident(batches, CPU)):
         state = loop.new_state(recipe, seed=1, device=CPU)
-        loop.train(state, recipe, images, plan, precision="fp32", save=lambda state: Path("x"))
+        loop.train(state, recipe, images, chosen, save=lambda state: Path("x"))
         ends.append([*state.generator.parameters(), *state.discriminator.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 

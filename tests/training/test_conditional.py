@@ -19,6 +19,7 @@ from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.events import Event, Snapshot
 from gansmith.training.step import sample_labels, step
+from helpers import settings
 
 
 def small(name: str, head: str = "projection", **changes: object) -> Recipe:
@@ -139,9 +140,9 @@ def test_resume_is_exact(name: str, head: str, tmp_path: Path) -> None:
         state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
         if start_from:
             checkpoint.restore(start_from, state)
-        plan = loop.Plan(seed=0, steps=steps, seconds=None, sheet_every=7, log_every=9, checkpoint_every=99)
+        chosen = settings(seed=0, steps=steps, sheet_every=7, log_every=9, checkpoint_every=99)
         about = {"images": 0, "metrics_bytes": 0}
-        loop.train(state, recipe, batches, plan, precision="fp32", save=lambda p: checkpoint.save(folder, p, about))
+        loop.train(state, recipe, batches, chosen, save=lambda p: checkpoint.save(folder, p, about))
         return folder / f"step-{state.step:06d}"
 
     whole = train(30, tmp_path / "whole")
@@ -162,9 +163,9 @@ def test_real_labels_belong_to_their_images(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(loop, "step", spy)
     state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
-    plan = loop.Plan(seed=0, steps=2, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
+    chosen = settings(seed=0, steps=2, sheet_every=9, log_every=9, checkpoint_every=9)
     batches = data.Batches(mnist, 32, 5)
-    loop.train(state, recipe, batches, plan, precision="fp32", save=lambda state: Path("x"))
+    loop.train(state, recipe, batches, chosen, save=lambda state: Path("x"))
     for number, (real, labels) in enumerate(seen):
         indices = batches.indices_at(32 * number)
         assert labels.tolist() == mnist.labels[indices].tolist()
@@ -185,9 +186,9 @@ def test_sheets_show_a_class_in_each_column(trained: gs.Run, monkeypatch: pytest
     recipe = small("mlp")
     seen: list[Event] = []
     state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
-    plan = loop.Plan(seed=0, steps=1, seconds=None, sheet_every=9, log_every=9, checkpoint_every=9)
+    chosen = settings(seed=0, steps=1, sheet_every=9, log_every=9, checkpoint_every=9)
     batches = data.Batches(data.load("mnist"), 8, 0)
-    loop.train(state, recipe, batches, plan, precision="fp32", save=lambda state: Path("x"), observers=[seen.append])
+    loop.train(state, recipe, batches, chosen, save=lambda state: Path("x"), observers=[seen.append])
     look = next(event for event in seen if isinstance(event, Snapshot))
     assert (look.columns, len(look.images)) == (10, 60)
     z = sampling.latents(recipe.noise, seed=0, count=6)

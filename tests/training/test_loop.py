@@ -12,7 +12,7 @@ from gansmith import recipes
 from gansmith.experiment import execute
 from gansmith.training import loop
 from gansmith.training.events import Event, Progress, Saved, Snapshot
-from gansmith.training.loop import Plan
+from helpers import settings
 
 
 def far(images: np.ndarray, real: np.ndarray) -> float:
@@ -81,8 +81,8 @@ def test_each_step_draws_from_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatc
         def at(self, position: int) -> np.ndarray:
             return np.full((4, 1, 28, 28), position % 256, np.uint8)
 
-    plan = Plan(seed=7, steps=30, seconds=None, sheet_every=99, log_every=99, checkpoint_every=99)
-    assert loop.train(state, recipe, Grey(), plan, precision="fp32", save=lambda state: Path("x"))
+    chosen = settings(seed=7, steps=30, sheet_every=99, log_every=99, checkpoint_every=99)
+    assert loop.train(state, recipe, Grey(), chosen, save=lambda state: Path("x"))
     assert len(set(seen)) == 30
     assert len({float(value) for value in drawn}) == 30
 
@@ -98,8 +98,8 @@ def test_real_images_come_from_the_position_of_the_step(monkeypatch: pytest.Monk
             asked.append(position)
             return np.zeros((4, 1, 28, 28), np.uint8)
 
-    plan = Plan(seed=7, steps=8, seconds=None, sheet_every=99, log_every=99, checkpoint_every=99)
-    loop.train(state, recipe, Grey(), plan, precision="fp32", save=lambda state: Path("x"))
+    chosen = settings(seed=7, steps=8, sheet_every=99, log_every=99, checkpoint_every=99)
+    loop.train(state, recipe, Grey(), chosen, save=lambda state: Path("x"))
     assert asked == [20, 24, 28]
 
 

@@ -26,7 +26,6 @@ from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.runs.load import from_checkpoint
 from gansmith.training import loop
 from gansmith.training.events import Observer, Probe
-from gansmith.training.loop import Plan
 from gansmith.training.options import TrainingOptions
 
 
@@ -201,9 +200,8 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
             state,
             experiment.recipe,
             batches,
-            _plan(experiment),
-            precision=experiment.choice.precision,
-            fast=experiment.choice.fast,
+            experiment.settings,
+            seconds=None if experiment.minutes is None else experiment.minutes * 60,
             save=notes.save,
             stop=stop.is_set,
             observers=[notes, *observers],
@@ -211,20 +209,6 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
         )
     finally:
         notes.close()
-
-
-def _plan(experiment: Experiment) -> Plan:
-    """What the loop needs of the options; where time ends it and was over when training was cut, no step is left."""
-    settings, minutes = experiment.settings, experiment.minutes
-    over = minutes is not None and minutes <= 0
-    return Plan(
-        seed=settings.seed,
-        steps=experiment.start_step if over else settings.steps or 10**9,
-        seconds=None if minutes is None else max(minutes, 0.0) * 60,
-        sheet_every=settings.sheet_every,
-        log_every=settings.log_every,
-        checkpoint_every=settings.checkpoint_every,
-    )
 
 
 def _probes(experiment: Experiment, device: torch.device) -> list[Probe]:

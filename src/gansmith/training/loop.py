@@ -10,7 +10,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +25,7 @@ from gansmith.recipe import Recipe
 from gansmith.training import optim
 from gansmith.training.cuda_graph import CapturedStep
 from gansmith.training.events import Event, Measured, Observer, Probe, Progress, Saved, Snapshot
+from gansmith.training.options import Settings
 from gansmith.training.step import StepOutput, TrainState, discriminator_gradients, step, update_discriminator
 
 
@@ -41,39 +41,31 @@ class Images(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How long to train, in steps or until the seconds are over, and the intervals of events in steps."""
-
-    seed: int
-    steps: int
-    seconds: float | None
-    sheet_every: int
-    log_every: int
-    checkpoint_every: int
-
-
 def train(
     state: TrainState,
     recipe: Recipe,
     images: Images,
-    plan: Plan,
+    settings: Settings,
     *,
-    precision: str,
-    fast: bool = True,
+    seconds: float | None = None,
     save: Callable[[TrainState], Path],
     stop: Callable[[], bool] = lambda: False,
     observers: Sequence[Observer] = (),
     probes: Sequence[Probe] = (),
 ) -> bool:
-    """Trains until ``plan.steps``, the end of ``plan.seconds`` or ``stop()``, and ends with a checkpoint.
+    """Trains until ``settings.steps``, the end of the ``seconds``, or ``stop()``, and ends with a checkpoint.
 
     Returns whether the end was reached; False after ``stop()``. Raises DivergenceError when a loss, a metric or a
     weight is no longer finite.
     """
     device = next(state.generator.parameters()).device
-    advance = stepper(state, recipe, precision=precision, fast=fast)
-    snapshot = _snapshots(state, recipe, plan.seed)
+    advance = stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
+    snapshot = _snapshots(state, recipe, settings.seed)
+    start = time.monotonic()
+
+    def is_over() -> bool:
+        by_steps = settings.steps is not None and state.step >= settings.steps
+        return by_steps or (seconds is not None and time.monotonic() - start >= seconds)
 
     def notify(event: Event) -> None:
         for observer in observers:
@@ -81,20 +73,20 @@ def train(
 
     if state.step == 0:
         notify(snapshot())  # the untrained generator
-    start, saved = time.monotonic(), state.step or None  # step 0 has no checkpoint yet
-    ended = state.step >= plan.steps
+    saved = state.step or None  # step 0 has no checkpoint yet
+    ended = is_over()
     while not ended and not stop():
         # ---- single training step ------------------------------------------------------------
-        seed_all(stream(plan.seed, state.step), device)
+        seed_all(stream(settings.seed, state.step), device)
         real, labels = batch_at(images, state.step, recipe, device)
         output = advance(real, labels)  # one update of the discriminator, one of the generator
         # --------------------------------------------------------------------------------------
         now, seen = state.step, state.step * recipe.batch_size
-        ended = now >= plan.steps or (plan.seconds is not None and time.monotonic() - start >= plan.seconds)
+        ended = is_over()
 
         # losses and accuracies
         check_finite(output, now)
-        logged = now % plan.log_every == 0 or ended
+        logged = now % settings.log_every == 0 or ended
         notify(Progress(now, seen, metrics(output, recipe, now) if logged else None))
 
         # quality, and the doctor's signals
@@ -103,11 +95,11 @@ def train(
                 notify(Measured(now, seen, probe.kind, probe.look(state, output)))
 
         # images of the fixed latents
-        if now % plan.sheet_every == 0 or ended:
+        if now % settings.sheet_every == 0 or ended:
             notify(snapshot())
 
         # checkpoint
-        if now % plan.checkpoint_every == 0 or ended:
+        if now % settings.checkpoint_every == 0 or ended:
             notify(Saved(now, save(state)))
             saved = now
     if saved != state.step:
