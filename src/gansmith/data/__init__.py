@@ -6,6 +6,8 @@ from gansmith.data.loading import load, test_count
 from gansmith.data.npz import read_arrays
 from gansmith.data.sources import names
 from gansmith.data.types import Fit, Problem, Split
+from gansmith.files import cache_dir
+from gansmith.progress import Progress
 
 __all__ = [
     "Batches",
@@ -13,7 +15,9 @@ __all__ = [
     "Fit",
     "Inspection",
     "Problem",
+    "Progress",
     "Split",
+    "cache_dir",
     "describe",
     "from_arrays",
     "inspect",
