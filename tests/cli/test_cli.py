@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +15,11 @@ import pytest
 from PIL import Image
 
 from gansmith.cli import main
+from gansmith.cli.app import VERBS
 from gansmith.recipe import Recipe, fields, overrides_from_toml
 from gansmith.recipes import get, names
 
 SMALL = ["train", "digits.npz", "--recipe", "mlp", "--batch-size", "16", "--threads", "1"]
-
-
-@pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with small data sets, good and bad, and one finished run in runs/."""
-    folder = tmp_path_factory.mktemp("workshop")
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
-    np.savez(folder / "digits.npz", train_images=pixels, train_labels=np.arange(64) % 4)
-    np.savez(folder / "mismatch.npz", train_images=pixels, train_labels=np.arange(63) % 4)
-    (folder / "empty").mkdir()
-    (folder / "texts").mkdir()
-    (folder / "few").mkdir()
-    for index in range(12):
-        (folder / "texts" / f"{index}.png").write_text("not a picture")
-        Image.fromarray(pixels[index]).save(folder / "few" / f"{index}.png")
-    (folder / "few" / "broken.png").write_text("not a picture")
-    with zipfile.ZipFile(folder / "escape.zip", "w") as archive:
-        archive.write(folder / "few" / "0.png", "../escaped.png")
-    with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros.png", bytes(200_000_000))
-    (folder / "broken.zip").write_text("PK")
-    (folder / "broken.toml").write_text("batch_size = = 3\n")
-    (folder / "unknown.toml").write_text("batchsize = 3\n")
-    (folder / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert main([*SMALL, "--steps", "4", "--quiet"]) == 0
-    return folder
-
-
-@pytest.fixture
-def inside(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Works in the workshop. Tests leave it as it was, or write to names of their own."""
-    monkeypatch.chdir(workshop)
-    return workshop
 
 
 def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -192,8 +157,10 @@ def test_help_loads_nothing_heavy_and_names_every_verb() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0
-    for verb in ("train", "recipes", "data", "sample", "runs", "report", "info"):
+    for verb in {verb.name.split()[0] for verb in VERBS}:
         assert f" {verb} " in ended.stdout
+    groups = [ended.stdout.index(f"─ {name} ─") for name in ("Train", "Look", "Measure", "Explore", "Share", "More")]
+    assert groups == sorted(groups)
     assert "\x1b" not in ended.stdout
 
 
@@ -383,3 +350,8 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert ended.stdout.splitlines()[-1] == "0"
     assert ended.stderr == ""
+
+
+def test_a_verb_says_of_itself_all_that_its_docstring_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Without points it goes along the constant vectors" in printed(capsys, "morph", "--help")
+    assert "Without points" not in printed(capsys, "--help")

@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         return _refuse(error.__cause__ if isinstance(error.__cause__, UserError) else error)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        _discard_output()
+        output.discard_output()
         return 0
     except KeyboardInterrupt:
         return _say("interrupted", 130)
@@ -115,7 +115,7 @@ def _refuse(error: BaseException) -> int:
     if message is None or (os.environ.get("GANSMITH_DEBUG") and not isinstance(error, CycloptsError)):
         raise error
     if isinstance(error, OSError):
-        _discard_output()
+        output.discard_output()
     return _say(message, 2)
 
 
@@ -146,12 +146,6 @@ def _say(message: str, code: int) -> int:
     with suppress(OSError):
         output.say(f"gansmith: {' '.join(message.split())}", aside=True)
     return code
-
-
-def _discard_output() -> None:
-    """What is left to print goes nowhere, so that Python does not try again, and fail, when it ends."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def with_flags(message: str) -> str:

@@ -16,6 +16,7 @@ from gansmith.text import duration, printable
 __all__ = [
     "Drawn",
     "colours",
+    "discard_output",
     "document",
     "finite",
     "pairs",
@@ -45,6 +46,12 @@ def prepare() -> None:
         elif mode == "w":
             with suppress(AttributeError):  # what stands in for it in a notebook or a test takes everything
                 stream.reconfigure(errors="backslashreplace")
+
+
+def discard_output() -> None:
+    """What is left to print goes nowhere, so that Python does not try again, and fail, when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def program() -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
+from gansmith.cli.options import OptionalSource
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
 from gansmith.text import amount, duration
@@ -72,7 +73,7 @@ def _plain(annotation: Any) -> Any:
 
 @_flags_of_fields
 def train(
-    data: str | None = None,
+    data: OptionalSource = None,
     /,
     *,
     recipe: str | None = None,
