@@ -26,6 +26,8 @@ def one_line(error: BaseException) -> str:
 
 def printable(name: str) -> str:
     """A file name fit for one line of any console: control characters, and bytes that are no UTF-8, as escapes."""
+    if name.isprintable():
+        return name
     safe = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in safe)
 

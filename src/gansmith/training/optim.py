@@ -5,6 +5,7 @@ section 2), PyTorch by ``sqrt(v / (1 - beta2^t)) + eps``: the two agree when PyT
 ``sqrt(1 - beta2^t)``. And ``decay`` shrinks the rate with each update: ``lr / (1 + decay * updates)``.
 """
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,14 +22,25 @@ def build(parameters: Iterable[nn.Parameter], numbers: Optimizer) -> torch.optim
     """A new optimiser over ``parameters``."""
     if numbers.kind == "adam":
         return _Adam(parameters, numbers.lr, (numbers.beta1, numbers.beta2), numbers.eps, fused=True)
-    return torch.optim.RMSprop(parameters, numbers.lr, numbers.beta2, numbers.eps, foreach=True)
+    rmsprop: torch.optim.Optimizer = _EagerRMSprop(parameters, numbers.lr, numbers.beta2, numbers.eps, foreach=True)
+    return rmsprop
 
 
-class _Adam(torch.optim.Adam):
+def _eager(optimizer: type[torch.optim.Optimizer]) -> dict[str, Any]:
+    """Its methods without their marks for torch.compile, for which the first call imports the compiler: 1.5 s."""
+    methods = {name: inspect.unwrap(getattr(optimizer, name)) for name in ("add_param_group", "zero_grad", "step")}
+    return methods | {"step": torch.no_grad()(methods["step"])}
+
+
+_EagerRMSprop: Any = type("RMSprop", (torch.optim.RMSprop,), _eager(torch.optim.RMSprop))
+_EagerAdam: Any = type("Adam", (torch.optim.Adam,), _eager(torch.optim.Adam))
+
+
+class _Adam(_EagerAdam):  # type: ignore[misc]
     """Adam whose fused kernel sees channels-last weights as the dense rows they are; it would copy them to and fro."""
 
     def _init_group(self, group: dict[str, Any], *lists: list[torch.Tensor]) -> bool:
-        complex_ones: bool = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]
+        complex_ones: bool = super()._init_group(group, *lists)
         tensors = lists[:4]  # parameters, gradients and both averages
         for index, each in enumerate(zip(*tensors, strict=True)):
             if all(t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last) for t in each):
