@@ -176,23 +176,52 @@ def trade_curve(
     points: Sequence[tuple[float, float, float]], floor: tuple[float, float], *, width: int
 ) -> render.Image:
     """A plot of recall across and precision up, with psi at each point (psi, precision, recall), and real images'."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(max(width, 420) / 100, 3), dpi=100, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    width = max(width, 420)
+    figure = render.figure(width / 100, 3.2, pixels=width)
+    axes = figure.add_axes((58 / width, 0.16, 1 - 70 / width, 0.81))
     axes.plot([point[2] for point in points], [point[1] for point in points], color=render.LINES[0], marker="o")
-    for psi, precision, recall in points:
-        axes.annotate(f"{psi:g}", (recall, precision), xytext=(6, 5), textcoords="offset points", fontsize=9)
     axes.plot([floor[1]], [floor[0]], color="#666666", marker="*", markersize=11, linestyle="none")
-    axes.annotate("real", (floor[1], floor[0]), xytext=(8, -4), textcoords="offset points", fontsize=9)
     axes.set(xlim=(-0.03, 1.08), ylim=(-0.03, 1.12), xlabel="recall: variety", ylabel="precision: quality")
     axes.grid(color="#e4e4e4", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    return Image.open(drawn).convert("RGB")
+    names = [f"{psi:g}" for psi, _, _ in points] + ["real"]
+    places = axes.transData.transform([*((recall, precision) for _, precision, recall in points), floor[::-1]])
+    line = {"arrowstyle": "-", "color": "#666666", "linewidth": 0.7}
+    for name, place, label in zip(names, places, label_places(names, places, np.array(axes.bbox.extents)), strict=True):
+        axes.annotate(
+            name,
+            place,
+            label,
+            xycoords="figure pixels",
+            textcoords="figure pixels",
+            ha="center",
+            va="center",
+            fontsize=9,
+            arrowprops=line if np.hypot(*(label - place)) > 20 else None,
+        )
+    return Image.open(io.BytesIO(render.figure_png(figure))).convert("RGB")
+
+
+def label_places(names: Sequence[str], points: NDArray[np.float64], frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Middles (N, 2) of labels near their points (N, 2) so that none covers another or a point, in pixels.
+
+    Args:
+        names: N of them, of 8 x 13 pixels a letter at most.
+        points: what they stand beside.
+        frame: left, bottom, right, top, within which labels lie.
+    """
+    halves = np.array([(4 * len(name) + 2, 7) for name in names], dtype=float)
+    taken = [(point, np.array([4.0, 4.0])) for point in points]
+    angles = np.radians([50, 90, 130, 0, 180, -50, -90, -130])
+    found = []
+    for point, half in zip(points, halves, strict=True):
+        ways = [np.array([np.cos(angle), np.sin(angle)]) for angle in angles]
+        places = [point + way * (half + 6) * reach for reach in (1, 1.8, 2.8, 4, 5.5, 7, 9) for way in ways]
+        inside = [p for p in places if (p - half >= frame[:2]).all() and (p + half <= frame[2:]).all()] or places
+        free = [p for p in inside if all((np.abs(p - other) >= half + size).any() for other, size in taken)]
+        found.append(free[0] if free else inside[-1])
+        taken.append((found[-1], half))
+    return np.array(found)
 
 
 def render_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
