@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FunctionType
@@ -91,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Any other error is a bug and is raised; with GANSMITH_DEBUG set, so is one that the user can mend.
     """
     output.prepare()
+    warnings.showwarning = _warn  # type: ignore[assignment]
     try:
         for part in app.parse_commands(argv)[1]:
             if isinstance(part.default_command, FunctionType):
@@ -140,6 +142,10 @@ def _ran_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, RuntimeError) and bool(re.search("out of memory|can't allocate memory", str(error)))
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    _say(f"warning: {message}", 0)
 
 
 def _say(message: str, code: int) -> int:

@@ -4,7 +4,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,17 @@ from gansmith.recipe import Recipe, Value, explain, from_json
 from gansmith.training.options import Settings
 
 FORMAT = 1
+COLUMNS: Mapping[str, Collection[str]] = {
+    "metrics.jsonl": (
+        *(f"{player}_{name}" for player in ("discriminator", "generator") for name in ("loss", "accuracy")),
+        "pixel_mean",
+        "pixel_std",
+    ),
+    "timing.jsonl": ("seconds", "images_per_second"),
+    "quality.jsonl": ("fd",),
+    "signals.jsonl": (),
+}
+"""The logs of a training, and the columns beside the step without which a row of each is damaged."""
 V = TypeVar("V", bound=Value)
 
 
@@ -200,20 +212,45 @@ def _read_value(kind: type[V], path: Path) -> V:
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON-lines file, each with its step, up to the first that is torn or something else."""
+    """The rows of a JSON-lines file. Damaged lines are left out, and one warning names the file and the lines.
+
+    A row has a step; those of a log of :data:`COLUMNS` have its columns, and numbers alone. A last line without an end
+    is what a killed training leaves behind: it is left out silently.
+    """
     if not path.exists():
         return
-    with path.open(errors="replace") as lines:
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError):
-                return
-            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-                return
-            yield row
+    needed = COLUMNS.get(path.name)
+    damaged = []
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            row = _row(line, needed)
+            if row is not None:
+                yield row
+            elif line.endswith(b"\n"):
+                damaged.append(str(number))
+    if damaged:
+        some = ", ".join(damaged[:5]) + (" and more" if len(damaged) > 5 else "")
+        warnings.warn(f"{path}: damaged lines are left out: {some}", stacklevel=1)  # 1: the same text is shown once
+
+
+def _row(line: bytes, needed: Collection[str] | None) -> dict[str, Any] | None:
+    """A line as a row; None for a damaged one."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or not isinstance(row.get("step"), int) or not _is_number(row["step"]):
+        return None
+    if needed is not None and not (row.keys() >= set(needed) and all(map(_is_number, row.values()))):
+        return None
+    return row
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 def _is_measured(row: Mapping[str, Any]) -> bool:
-    value = row.get("fd")
-    return isinstance(value, int | float) and math.isfinite(value)
+    return math.isfinite(row["fd"])
