@@ -1,4 +1,10 @@
-"""What can go wrong, as types: what whoever called can mend, and training that diverged; all else is a bug."""
+"""Errors as types: what the caller can mend, and training that diverged; any other exception is a bug.
+
+Also the check that most arguments need: a whole number, whoever made it.
+"""
+
+import operator
+from typing import SupportsIndex, cast
 
 
 class UserError(ValueError):
@@ -11,3 +17,13 @@ class UserError(ValueError):
 
 class DivergenceError(UserError):
     """Training produced a value that is not finite."""
+
+
+def whole_number(name: str, value: object) -> int:
+    """The int that a whole number of Python, NumPy or torch stands for. Raises UserError for all else, True too."""
+    if not isinstance(value, bool) and "bool" not in str(getattr(value, "dtype", "")):
+        try:
+            return operator.index(cast(SupportsIndex, value))
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    raise UserError(f"`{name}` {' '.join(repr(value).split())[:60]}: give a whole number")

@@ -19,6 +19,7 @@ from gansmith.errors import DivergenceError, UserError
 from gansmith.evaluation import online
 from gansmith.experiment import artifacts, environment, guards
 from gansmith.experiment.prepare import MAY_CHANGE, Experiment, prepare, prepare_resume
+from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
 from gansmith.report.page import write_report
@@ -114,6 +115,8 @@ def _with_keywords(function: Callable[..., Any], names: Iterable[tuple[str, Fiel
     function.__signature__ = plain.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
 
 
+@isolated()
+@only_training()
 def execute(
     experiment: Experiment,
     *,
@@ -133,7 +136,9 @@ def execute(
         DivergenceError: with the last good checkpoint named.
         UserError: the folder cannot be written, or the disk is full.
     """
-    with guards.torch_settings(experiment.choice), guards.interruption() as stop:
+    torch.set_num_threads(experiment.choice.threads)
+    torch.backends.cudnn.deterministic = True
+    with torch.random.fork_rng(), guards.interruption() as stop:
         run = experiment.resumed or _create(experiment)
         with guards.alone(run):
             if experiment.resumed is not None:

@@ -1,4 +1,4 @@
-"""What guards a training: one at a time for a run and for a process, a clean end on Ctrl-C, torch left as it was."""
+"""What guards a training: one process at a time for a run, and a clean end on Ctrl-C and SIGTERM."""
 
 import signal
 import sys
@@ -7,36 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import torch
-
 from gansmith.errors import UserError
-from gansmith.hardware import Choice
 from gansmith.runs import Run
 
 if sys.platform != "win32":
     import fcntl
-
-_TRAINING = threading.Lock()
-
-
-@contextmanager
-def torch_settings(choice: Choice) -> Iterator[None]:
-    """Threads, determinism and the global random stream as a training needs them; afterwards all is as it was.
-
-    Raises UserError while another thread of this process trains: steps draw from torch's global stream.
-    """
-    if not _TRAINING.acquire(blocking=False):
-        raise UserError("another training runs in this process; wait for it, or train in a process of its own")
-    threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
-    try:
-        torch.set_num_threads(choice.threads)
-        torch.backends.cudnn.deterministic = True
-        with torch.random.fork_rng():
-            yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.backends.cudnn.deterministic = deterministic
-        _TRAINING.release()
 
 
 @contextmanager

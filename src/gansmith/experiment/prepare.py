@@ -15,6 +15,7 @@ from gansmith.doctor import signals
 from gansmith.errors import UserError
 from gansmith.evaluation import online
 from gansmith.experiment import environment
+from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
 from gansmith.runs import Run, checkpoint, recorder
@@ -59,6 +60,8 @@ class Experiment:
         return (self.steps - self.start_step) * self.seconds_per_step
 
 
+@isolated()
+@only_training()
 def prepare(
     source: str | Path = "mnist",
     *,
@@ -195,6 +198,8 @@ def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, seed: int) -> 
             continue
 
 
+@isolated()
+@only_training()
 def prepare_resume(
     where: str | Path,
     *,
