@@ -1,11 +1,12 @@
 """Files: written whole or not at all, read with one-line errors, and where the cache is."""
 
-import errno
+import glob
 import json
 import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,15 +33,20 @@ def cache_dir() -> Path:
         return Path(tempfile.gettempdir()) / "gansmith"
 
 
+STALE = 24 * 3600
+"""Seconds after which an unfinished write is taken for the remains of a process that was killed."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """A new name beside ``path`` to write a file or folder to; it takes the place of ``path`` when the block ends.
 
     A reader, a crash, a full disk or Ctrl-C sees what was there or what is new, never half of it. An existing folder
     gives way only if it is empty. The name ends like ``path``, for libraries that choose a format by it, and is
-    another each time, so that two writers do not meet.
+    another each time, so that two writers do not meet. What a killed writer of ``path`` left is removed after a day.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     fresh = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
     try:
         yield fresh
@@ -52,6 +58,14 @@ def writing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             remove(fresh)
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Removes the unfinished writes of ``path`` that are older than a day."""
+    for left in path.parent.glob(f".writing-????????-{glob.escape(path.name)}"):
+        with suppress(OSError):
+            if time.time() - left.lstat().st_mtime > STALE:
+                remove(left)
 
 
 def flush(path: Path) -> None:
@@ -81,21 +95,16 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def write_tensors(path: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
     """Writes a safetensors file whole or not at all. Raises OSError when it cannot be."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        with writing(path) as fresh:
-            save_file(plain, fresh, metadata={"format": "pt"})
-    except SafetensorError as error:  # its words for a full disk
-        raise OSError(errno.EIO, str(error)) from None
+    write_bytes(path, save(plain, metadata={"format": "pt"}))  # `save_file` would make it private, against the umask
 
 
 def read_text(path: Path) -> str:
-    """A run's text file. Raises UserError when it is missing or unreadable."""
+    """A run's text file, UTF-8. Raises UserError when it is missing or unreadable."""
     try:
-        return path.read_text()
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise UserError(f"{path}: cannot be read ({reason}); the run is incomplete") from None
@@ -119,6 +128,21 @@ def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
 
     try:
         return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+
+
+def read_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The (type, shape) of each tensor of a safetensors file, such as ("F32", (100, 256)), from its header alone.
+
+    Raises UserError as :func:`read_tensors` does; a header that claims more than the file holds is refused.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
+            return {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()}
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
 
