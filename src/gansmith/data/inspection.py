@@ -100,7 +100,8 @@ def inspect(
 
     Does not refuse what is too little to train on: it reports it. UserError if there is nothing to look at.
     """
-    check_request(split, size, fit, seed)
+    size, seed = check_request(split, size, fit, seed)
+    source = sources.spelled(source)
     if source in derived.NAMES:
         return _inspect_derived(load(source, split=split, size=size, fit=fit, seed=seed, progress=progress))
     found = sources.find(source, split, progress)

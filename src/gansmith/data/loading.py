@@ -30,7 +30,8 @@ def load(
     about their centre, or pad them. `seed` is read by the derived sets alone. Files that cannot be used are skipped and
     named in `Dataset.problems`. UserError, in one line, if there is nothing usable or fewer than 8 images.
     """
-    check_request(split, size, fit, seed)
+    size, seed = check_request(split, size, fit, seed)
+    source = sources.spelled(source)
     if source in derived.NAMES:
         base = load("mnist", split=split, size=size, fit=fit, progress=progress)
         return derived.derive(str(source), base, seed)
@@ -65,6 +66,7 @@ def dataset_of(found: Source, entry: Entry) -> Dataset:
 
 def test_count(source: str | Path) -> int | None:
     """How many test images a data set has, skipped ones included; None if it has no test split. Decodes nothing."""
+    source = sources.spelled(source)
     if source in derived.NAMES:
         return derived.STACKED_COUNTS["test"] if source == "stacked-mnist" else 10_000
     return sources.find(source, "train", None).test_count

@@ -21,6 +21,11 @@ def names() -> tuple[str, ...]:
     return (*builtin.NAMES, *derived.NAMES)
 
 
+def spelled(source: str | Path) -> str | Path:
+    """`source`, but for a Path that is nothing on the disk and spells a name: Path("mnist") is "mnist"."""
+    return str(source) if isinstance(source, Path) and str(source) in names() and not source.exists() else source
+
+
 def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
     """One split of what a name (not a derived one's) or a path means. Decodes nothing. Raises UserError."""
     if isinstance(source, str) and source in builtin.NAMES:
