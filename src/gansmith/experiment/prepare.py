@@ -233,6 +233,8 @@ def prepare_resume(
     at = checkpoint.state(newest) if newest else {"step": 0, "metrics_bytes": 0}
     if newest is None and any(run.checkpoints.glob("step-*")):
         raise UserError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
+    if newest is not None:
+        checkpoint.check_run(newest, run.identity)
     if recorder.lacks_metrics(run, at["metrics_bytes"]):
         warnings.append(f"metrics.jsonl lacks rows up to step {at['step']}: its plots will start there")
     settings, left = _end(run, at["step"], options)

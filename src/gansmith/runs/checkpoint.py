@@ -1,4 +1,4 @@
-"""Checkpoints: all that moves in training, as a folder of safetensors and JSON that is whole or not there.
+"""Checkpoints: all that changes in training, as a folder of safetensors and JSON that is whole or not there.
 
 A checkpoint is written beside its final place, flushed, and renamed. Its manifest holds the SHA-256 of each file, so a
 torn or altered one is noticed and the one before it used. The random state needs no saving: every step draws
@@ -8,15 +8,17 @@ from a stream of its own (see :mod:`gansmith.training.loop`), and the position i
 import hashlib
 import json
 import re
-import shutil
-from collections.abc import Collection, Iterator
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gansmith.errors import DivergenceError, UserError
-from gansmith.files import flush, read_tensors, remove, write_json, write_tensors, writing
+from gansmith.files import flush, read_json, read_tensors, remove, write_json, write_tensors, writing
+from gansmith.text import one_line
 from gansmith.training import optim
 from gansmith.training.step import TrainState
 
@@ -51,7 +53,7 @@ def save(folder: Path, train_state: TrainState, about: dict[str, Any], *, keep: 
             write_tensors(fresh / f"{part}.safetensors", tensors)
         write_json(fresh / "state.json", {"format": FORMAT, "step": train_state.step, **about})
         write_json(fresh / "manifest.json", _hashes(fresh))
-        remove(final)
+        _discard(final)
     flush(folder)
     prune(folder, keep=keep)
     return final
@@ -65,21 +67,31 @@ def prune(folder: Path, *, beyond: int | None = None, keep: Collection[int] = ()
     for step, path in list(_found(folder)):
         if beyond is not None and step > beyond:
             aside = path.with_name(f"damaged-{path.name}")
-            shutil.rmtree(aside, ignore_errors=True)
+            remove(aside)
             path.rename(aside)
     for step, old in list(_found(folder))[KEEP:]:
         if step not in keep:
-            shutil.rmtree(old, ignore_errors=True)
+            _discard(old)
 
 
 def newest(folder: Path, complain: list[str]) -> Path | None:
-    """The newest checkpoint that is whole; a line about each damaged one passed over is added to ``complain``."""
-    for step, path in _found(folder):
-        problem = _problem(path)
-        if problem is None:
-            return path
-        complain.append(f"checkpoint of step {step} is damaged ({problem}); the one before it is used")
-    return None
+    """The newest checkpoint that is whole; a line about each damaged one passed over is added to ``complain``.
+
+    One that a training removes meanwhile is not damaged: the search then starts again.
+    """
+    while True:
+        lines = list[str]()
+        for step, path in list(_found(folder)):
+            problem = _problem(path)
+            if problem is None:
+                complain += lines
+                return path
+            if not path.exists() and not path.is_symlink():
+                break
+            lines.append(f"checkpoint of step {step} is damaged ({problem}); the one before it is used")
+        else:
+            complain += lines
+            return None
 
 
 def at(folder: Path, step: int) -> Path:
@@ -92,9 +104,25 @@ def at(folder: Path, step: int) -> Path:
 
 
 def state(path: Path) -> dict[str, Any]:
-    """state.json of a whole checkpoint."""
-    value: dict[str, Any] = json.loads((path / "state.json").read_text())
-    return value
+    """state.json of a checkpoint. Raises UserError when it is missing or no JSON object."""
+    return read_json(path / "state.json")
+
+
+def check_run(path: Path, identity: Mapping[str, object]) -> None:
+    """Raises UserError when a checkpoint names another run's recipe, seed or data than ``identity``.
+
+    ``identity`` is :attr:`gansmith.runs.Run.identity`. Checkpoints of before it was stored are accepted.
+    """
+    known = state(path).get("run")
+    if known is None:
+        return
+    other = [name for name in identity if not isinstance(known, dict) or known.get(name) != identity[name]]
+    if other:
+        places = {"recipe": "recipe.json", "seed": "run.json", "data": "data.json"}
+        raise UserError(
+            f"{path}: was made with another {' and '.join(other)} than {' and '.join(places[name] for name in other)} "
+            "says; put back what was changed, or start a new run"
+        )
 
 
 def restore(path: Path, train_state: TrainState) -> None:
@@ -131,7 +159,16 @@ def _found(folder: Path) -> Iterator[tuple[int, Path]]:
     yield from sorted(((int(match[1]), path) for match, path in matches if match), reverse=True)
 
 
+def _discard(path: Path) -> None:
+    """Removes a checkpoint, which vanishes at once for whoever reads it, and leaves nothing that seems damaged."""
+    aside = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
+    with suppress(OSError):
+        path.rename(aside)
+        remove(aside)
+
+
 def _problem(path: Path) -> str | None:
+    """What is wrong with a checkpoint, in words; None if it is whole."""
     try:
         manifest = json.loads((path / "manifest.json").read_text())
         found = _hashes(path)
@@ -147,6 +184,8 @@ def _problem(path: Path) -> str | None:
             return "state.json makes no sense"
     except FileNotFoundError as error:
         return f"{Path(str(error.filename)).name} is missing"
+    except UserError as error:
+        return one_line(error)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{type(error).__name__}: {error}"
     return None

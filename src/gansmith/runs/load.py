@@ -1,17 +1,21 @@
 """The generator of a run or of an exported folder, ready to sample."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from gansmith import generator as sampling
-from gansmith import hardware, recipes, runs
+from gansmith import hardware, runs
 from gansmith.errors import UserError
-from gansmith.files import read_tensors
-from gansmith.generator import Generator
+from gansmith.generator import Generator, read_network, snapshot
+from gansmith.nn.isolation import isolated
 from gansmith.runs import Run, checkpoint
 
+ATTEMPTS = 20
+"""Checkpoints tried in turn while a training that goes on removes older ones."""
 
+
+@isolated()
 def load(
     where: str | Path | Run,
     *,
@@ -21,17 +25,19 @@ def load(
 ) -> Generator:
     """The generator of a run (folder, name, "last") or of an exported folder, ready to sample.
 
-    A run that is not finished gives the generator of its newest checkpoint.
+    A run that is not finished gives the generator of its newest checkpoint. Draws nothing from torch's random stream.
 
     Args:
         where: the run or the folder.
-        out: where names are looked up.
-        device: where it is to compute.
-        which: "best" is the checkpoint that measured best while training.
+        out: the folder in which names of runs are looked up.
+        device: where it computes: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        which: "best" for the checkpoint with the lowest Frechet distance of those measured during training.
 
-    Raises UserError in one line when there is none.
+    Raises UserError in one line when there is no such generator, or it cannot be read.
     """
-    if not isinstance(where, Run) and (Path(where) / "model.safetensors").exists():
+    if which not in ("newest", "best"):
+        raise UserError(f"`which` {which!r}: choose newest or best")
+    if isinstance(where, str | Path) and is_exported(where):
         if which == "best":
             raise UserError(f"{where}: is an exported generator, which has no checkpoints; leave `best` out")
         generator = Generator.from_pretrained(where)
@@ -45,8 +51,13 @@ def load(
     return generator
 
 
+def is_exported(where: str | Path) -> bool:
+    """Whether ``where`` is the folder of an exported generator, rather than a run or nothing at all."""
+    return os.path.isfile(f"{where}/model.safetensors")  # noqa: PTH113  (Path.is_file raises for names that are too long)
+
+
 def _best(run: Run) -> Path:
-    """The checkpoint that measured best. Raises UserError when none was measured, or it is damaged."""
+    """The checkpoint of the lowest Frechet distance. Raises UserError when none was measured, or it is damaged."""
     best = run.best()
     if best is None:
         raise UserError(
@@ -56,15 +67,30 @@ def _best(run: Run) -> Path:
     return checkpoint.at(run.checkpoints, best[0])
 
 
+@isolated()
 def from_checkpoint(run: Run, path: Path | None = None) -> Generator:
-    newest = path or checkpoint.newest(run.checkpoints, [])
-    if newest is None:
-        raise UserError(f"{run.path} has no generator yet: no checkpoint is whole; go on with `resume` {run.name}")
-    network = recipes.generator(run.recipe)
-    try:
-        network.load_state_dict(read_tensors(newest / "generator.safetensors"))
-    except RuntimeError:
-        raise UserError(f"{newest}: its networks do not fit the run's recipe") from None
-    generator = sampling.snapshot(network, run.recipe)
-    about = {"data": run.data.name, "steps": checkpoint.state(newest)["step"], "seed": run.settings.seed}
+    """The generator of a run's checkpoint at ``path``, or of its newest whole one.
+
+    A training that goes on may remove the newest between the choice and the reading: then the next newest is read.
+    Raises UserError when there is none, or it is of another run or recipe.
+    """
+    if path is not None:
+        return _read(run, path)
+    for _ in range(ATTEMPTS):
+        newest = checkpoint.newest(run.checkpoints, [])
+        if newest is None:
+            raise UserError(f"{run.path} has no generator yet: no checkpoint is whole; go on with `resume` {run.name}")
+        try:
+            return _read(run, newest)
+        except UserError:
+            if newest.exists():  # it was not removed: the fault is its own
+                raise
+    raise UserError(f"{run.path}: its checkpoints are replaced faster than they can be read; wait for its end")
+
+
+def _read(run: Run, path: Path) -> Generator:
+    state = checkpoint.state(path)
+    checkpoint.check_run(path, run.identity)
+    generator = snapshot(read_network(run.recipe, path / "generator.safetensors"), run.recipe)
+    about = {"data": run.data.name, "steps": state["step"], "seed": run.settings.seed}
     return replace(generator, classes=run.data.classes, about=about)

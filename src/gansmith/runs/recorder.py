@@ -4,7 +4,6 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gansmith import render
 from gansmith.files import write_bytes
@@ -13,10 +12,6 @@ from gansmith.runs.run import Run, rows
 from gansmith.training.events import Event, Measured, Progress, Snapshot
 from gansmith.training.step import TrainState
 
-if TYPE_CHECKING:
-    pass
-
-SHEET_OF = 40
 PROBES = ("signals", "quality")  # kinds of probes: each has a JSONL file of its name
 
 
@@ -27,6 +22,7 @@ class Recorder:
 
     def __init__(self, run: Run, *, start_step: int, batch_size: int) -> None:
         self.run = run
+        self._identity = run.identity
         self._metrics = (run.path / "metrics.jsonl").open("a")
         self._timing = (run.path / "timing.jsonl").open("a")
         self._probes = {kind: (run.path / f"{kind}.jsonl").open("a") for kind in PROBES}
@@ -59,7 +55,11 @@ class Recorder:
             file.flush()
             os.fsync(file.fileno())
         self._note_time(state.step, time.monotonic())
-        about = {"images": state.step * self._batch_size, "metrics_bytes": self._metrics.tell()}
+        about = {
+            "images": state.step * self._batch_size,
+            "metrics_bytes": self._metrics.tell(),
+            "run": self._identity,
+        }
         best = self.run.best(saving=state.step)
         return checkpoint.save(self.run.checkpoints, state, about, keep=() if best is None else (best[0],))
 

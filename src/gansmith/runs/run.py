@@ -1,5 +1,6 @@
-"""The run folder: its name, its files, its events. Everything a run leaves is found through a :class:`Run`."""
+"""The run folder: its name and its files. Everything a run leaves is found through a :class:`Run`."""
 
+import hashlib
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from pydantic import Field, ValidationError
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_text, write_text
 from gansmith.recipe import Recipe, Value, explain, from_json
+from gansmith.text import one_line, printable
 from gansmith.training.options import Settings
 
 FORMAT = 1
@@ -67,8 +69,12 @@ class Run:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe it trains."""
+        from gansmith import recipes
+
         try:
-            return from_json(read_text(self.path / "recipe.json"))
+            recipe = from_json(read_text(self.path / "recipe.json"))
+            recipes.entry(recipe.name)
+            return recipe
         except UserError as error:
             raise UserError(f"{self.path / 'recipe.json'}: {error}") from None
 
@@ -76,6 +82,13 @@ class Run:
     def data(self) -> DataFacts:
         """data.json: the data set's name, source, fingerprint, counts."""
         return _read_value(DataFacts, self.path / "data.json")
+
+    @cached_property
+    def identity(self) -> dict[str, str | int]:
+        """What ties checkpoints to a run: its recipe (a digest, without the length), seed, and data (a fingerprint)."""
+        trained = self.recipe.model_dump_json(exclude_defaults=True, exclude={"steps", "statistics"})
+        recipe = hashlib.sha256(trained.encode()).hexdigest()[:16]
+        return {"recipe": recipe, "seed": self.settings.seed, "data": self.data.fingerprint}
 
     @property
     def checkpoints(self) -> Path:
@@ -96,7 +109,7 @@ class Run:
     def state(self) -> str:
         """ "finished", "interrupted", "diverged", or "unfinished" for a run that was killed or still trains."""
         path = self.path / "state.txt"
-        return path.read_text().strip() if path.exists() else "unfinished"
+        return read_text(path).strip() if path.exists() else "unfinished"
 
     def mark(self, state: str) -> None:
         """Notes how training ended."""
@@ -153,14 +166,22 @@ def create(out: Path, data: str, recipe: str) -> Run:
 
 
 def point_last(run: Run) -> None:
-    """Makes ``last`` beside the run name it: a symbolic link, or a text file where links are not allowed."""
+    """Makes ``last`` beside the run name it: a symbolic link, or a text file where links are not allowed.
+
+    Raises UserError when a folder is in the way.
+    """
     last, fresh = run.path.parent / "last", run.path.parent / f".last-{os.getpid()}"
-    fresh.unlink(missing_ok=True)
+    if last.is_dir() and not last.is_symlink():
+        raise UserError(f"{last}: is a folder, and in the way of the link to the newest run; give it another name")
     try:
-        fresh.symlink_to(run.name, target_is_directory=True)
-    except OSError:
-        fresh.write_text(run.name)
-    fresh.replace(last)
+        fresh.unlink(missing_ok=True)
+        try:
+            fresh.symlink_to(run.name, target_is_directory=True)
+        except OSError:
+            fresh.write_text(run.name)
+        fresh.replace(last)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def find(where: str | Path, *, out: str | Path = "runs") -> Run:
@@ -169,24 +190,33 @@ def find(where: str | Path, *, out: str | Path = "runs") -> Run:
     Raises:
         UserError: one line: no such run, not a run's folder, or one of another version.
     """
-    for path in (Path(where), Path(out) / where):
-        if path.is_file() and path.name == "last":
-            path = path.parent / path.read_text().strip()
-        if path.is_dir():
-            run = Run(path.resolve() if path.is_symlink() else path)
-            break
-    else:
-        have = [run.name for run in every(Path(out))]
-        hint = (
-            f"there are {', '.join(have[-4:])}" if have else f"there are none in {out} yet; `gansmith train` makes one"
-        )
-        raise UserError(f"no run {where}; {hint}")
+    for each in (where, out):
+        if not isinstance(each, str | Path):
+            raise UserError(f"run {' '.join(repr(each).split())[:60]}: give a folder, a run's name, or last")
+    try:
+        run = _named(Path(where), Path(out))
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"no run {printable(str(where))[:80]}; it is no name of a file ({one_line(error)})") from None
     if not (run.path / "run.json").exists():
         raise UserError(f"{run.path} is not a run's folder (it has no run.json)")
     found = read_json(run.path / "run.json").get("format")
     if found != FORMAT:
         raise UserError(f"{run.path} was written in format {found}; this gansmith reads format {FORMAT}")
     return run
+
+
+def _named(where: Path, out: Path) -> Run:
+    """The folder that a name means, whatever is in it. Raises UserError when there is none."""
+    for path in (where, out / where):
+        if path.is_file() and path.name == "last":
+            path = path.parent / read_text(path).strip()
+        if path.is_dir():
+            return Run(path.resolve() if path.is_symlink() else path)
+    have = [run.name for run in every(out)]
+    hint = f"there are {', '.join(have[-4:])}" if have else f"there are none in {out} yet; `gansmith train` makes one"
+    raise UserError(f"no run {printable(str(where))}; {hint}")
 
 
 def every(out: Path) -> Iterator[Run]:
@@ -200,7 +230,7 @@ def every(out: Path) -> Iterator[Run]:
 def _numbers(out: Path, stem: str) -> Iterator[int]:
     for path in out.glob(f"{stem}-*"):
         tail = path.name[len(stem) + 1 :]
-        if tail.isdigit():
+        if re.fullmatch("[0-9]{1,9}", tail):
             yield int(tail)
 
 

@@ -1,5 +1,6 @@
 """A run that is killed, anywhere, and resumed ends in the same bytes as one that never stopped."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,12 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
 
 import gansmith as gs
 from gansmith import recipes, runs
@@ -143,15 +144,15 @@ def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_one_line_and_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = checkpoint.save_file, []
+    real, calls = checkpoint.write_tensors, []
 
-    def full(*arguments: object, **more: object) -> None:
+    def full(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         calls.append(1)
         if len(calls) > 5:  # in the middle of the second checkpoint
-            raise SafetensorError("I/O error: No space left on device (os error 28)")  # as the library words it
-        real(*arguments, **more)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, tensors)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint, "write_tensors", full)
     with pytest.raises(ValueError, match=r"No space left on device.*step-000020"):
         execute.execute(job(tmp_path))
     (run,) = runs.every(tmp_path)
@@ -322,6 +323,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("data.json", "{}"),
         ("recipe.json", ("generator_optimizer", 3)),
         ("recipe.json", ("name", "nothing")),
+        ("recipe.json", ("name", "elp")),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -361,8 +363,115 @@ def test_a_checkpoint_that_makes_no_sense_is_damaged(small_run: Path, tmp_path: 
     assert checkpoint.newest(run / "checkpoints", []) != newest
 
 
-def test_training_leaves_the_callers_random_state_alone(tmp_path: Path) -> None:
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    execute.execute(job(tmp_path, steps=5))
-    assert torch.equal(before, torch.get_rng_state())
+def spoil(run: Path, file: str, **changes: object) -> None:
+    """Changes values of one of a run's JSON files."""
+    (run / file).write_text(json.dumps({**json.loads((run / file).read_text()), **changes}))
+
+
+def unfinished(small_run: Path, to: Path) -> Path:
+    """A copy of a run, as if it had been killed at its end."""
+    shutil.copytree(small_run, to)
+    (to / "report.html").unlink()
+    (to / "state.txt").unlink()
+    return to
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("recipe.json", {"batch_size": 8}, "another recipe than recipe.json"),
+        ("recipe.json", {"real_label": 0.75}, "another recipe than recipe.json"),
+        ("run.json", {"seed": 1}, "another seed than run.json"),
+        ("data.json", {"fingerprint": "0" * 64}, "another data than data.json"),
+    ],
+)
+def test_a_checkpoint_is_tied_to_its_run(
+    small_run: Path, tmp_path: Path, file: str, changes: dict[str, object], message: str
+) -> None:
+    run = unfinished(small_run, tmp_path / "run")
+    spoil(run, file, **changes)
+    before = digest(run)
+    for attempt in (lambda: gs.load(run), lambda: gs.resume(run, steps=40)):
+        with pytest.raises(ValueError, match=message):
+            attempt()
+    assert digest(run) == before
+
+
+def test_another_runs_checkpoints_are_refused_and_older_ones_accepted(small_run: Path, tmp_path: Path) -> None:
+    run = unfinished(small_run, tmp_path / "run")
+    other = execute.execute(job(tmp_path / "other", steps=30, seed=1))
+    shutil.rmtree(run / "checkpoints")
+    shutil.copytree(other.checkpoints, run / "checkpoints")
+    with pytest.raises(ValueError, match=r"made with another seed than run\.json says"):
+        gs.resume(run)
+    for path in (run / "checkpoints").iterdir():  # as they were written before they named their run
+        state = json.loads((path / "state.json").read_text())
+        del state["run"]
+        (path / "state.json").write_text(json.dumps(state))
+        (path / "manifest.json").write_text(json.dumps(checkpoint._hashes(path)))
+    assert gs.load(run).about["steps"] == 30
+
+
+def test_a_longer_run_is_the_same_run(small_run: Path, tmp_path: Path) -> None:
+    run = unfinished(small_run, tmp_path / "run")
+    assert gs.resume(run, steps=40).identity == runs.find(small_run).identity
+
+
+def test_the_newest_is_read_though_training_removes_the_one_chosen(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.find(unfinished(small_run, tmp_path / "run"))
+    newest = checkpoint.newest(run.checkpoints, [])
+    choose = checkpoint.newest
+
+    def late(folder: Path, complain: list[str]) -> Path | None:
+        chosen = choose(folder, complain)
+        if chosen == newest:  # training saves a newer one and removes this
+            newest.rename(newest.with_name("step-000035"))
+        return chosen
+
+    monkeypatch.setattr(checkpoint, "newest", late)
+    assert gs.load(run.path).sample(2).images.shape == (2, 1, 28, 28)
+
+
+def test_a_checkpoint_that_vanishes_while_it_is_checked_is_not_damaged(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.find(unfinished(small_run, tmp_path / "run"))
+    newest = checkpoint.newest(run.checkpoints, [])
+    hashes, later = checkpoint._hashes, newest.with_name("step-000035")
+
+    def vanishing(folder: Path) -> dict[str, str]:
+        if folder == newest and newest.exists():
+            newest.rename(later)
+        return hashes(folder)
+
+    monkeypatch.setattr(checkpoint, "_hashes", vanishing)
+    complaints: list[str] = []
+    assert checkpoint.newest(run.checkpoints, complaints) == later
+    assert not complaints
+
+
+def test_removed_checkpoints_vanish_at_once_and_leave_nothing(small_run: Path, tmp_path: Path) -> None:
+    run = unfinished(small_run, tmp_path / "run")
+    newest = checkpoint.newest(run / "checkpoints", [])
+    for step in (31, 32):
+        shutil.copytree(newest, newest.with_name(f"step-{step:06d}"))
+    checkpoint.prune(run / "checkpoints", keep=(20,))
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [
+        "step-000020",
+        "step-000031",
+        "step-000032",
+    ]
+
+
+def test_the_folder_may_be_read_by_whom_the_umask_says(tmp_path: Path) -> None:
+    for umask in (0o022, 0o002, 0o077):
+        before = os.umask(umask)
+        try:
+            run = execute.execute(job(tmp_path / f"{umask:o}", steps=5))
+        finally:
+            os.umask(before)
+        for path in run.path.rglob("*"):
+            wanted = (0o777 if path.is_dir() else 0o666) & ~umask
+            assert path.stat().st_mode & 0o777 == wanted, path

@@ -3,79 +3,53 @@
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from gansmith import recipes
 from gansmith.data.types import class_of
-from gansmith.errors import UserError
-from gansmith.files import read_json, read_tensors, write_tensors, write_text, writing
+from gansmith.errors import UserError, whole_number
+from gansmith.files import read_json, read_shapes, read_tensors, write_tensors, write_text
+from gansmith.generator.samples import Samples, columns
+from gansmith.generator.sequence import check_place, labels, latents
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
+from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
 from gansmith.recipe import Noise, Recipe, parse
-
-if TYPE_CHECKING:
-    from gansmith import render
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
 DENSE_CHUNK = 512  # without convolutions: there every chunk reads all weights for little arithmetic
 MAX_IMAGES = 10_000_000
-MAX_ON_SHEET = 10_000
-SHEETS = {".png", ".webp", ".jpg", ".jpeg"}
 FORMAT = 1
 
 
-def latents(noise: Noise, *, seed: int, start: int = 0, count: int) -> Tensor:
-    """Latents (count, noise.size) float32: rows start .. start + count of the endless sequence of ``seed``.
-
-    Counter-based (Philox, Salmon et al. 2011): row i depends on seed and i alone. The normal is the inverse
-    distribution function of the uniform, so that every coordinate takes exactly one draw.
-    """
-    words = -(-noise.size // 4) * 4  # Philox gives four 64-bit words a count
-    bits = np.random.Philox(key=seed % 2**128)
-    bits.advance(start * words // 4)
-    uniform = np.random.Generator(bits).random((count, words))[:, : noise.size]
-    centred = torch.from_numpy(uniform + 2.0**-54)  # inside (0, 1)
-    values = 2 * centred - 1 if noise.distribution == "uniform" else torch.special.ndtri(centred)
-    return (noise.center + noise.scale * values).float()
-
-
-def labels(classes: int, *, start: int = 0, count: int) -> Tensor:
-    """Labels (count,) int64 for images start .. start + count that were asked for without: image i has i mod K."""
-    return torch.arange(start, start + count) % classes
-
-
-def columns(classes: int, count: int) -> int:
-    """How many columns a sheet of ``count`` images needs so that each shows one class where labels cycle; else 8."""
-    return classes * max(1, round(count**0.5 / classes)) if 1 < classes <= 16 else 8
-
-
 def to_uint8(images: Tensor, pixels: tuple[float, float]) -> np.ndarray:
-    """Images within ``pixels`` (black, white) -> uint8 (N, C, H, W), rounded; what lies outside is clipped."""
+    """Images (N, C, H, W) whose values for black and white are ``pixels`` -> uint8, rounded and clipped."""
     black, white = pixels
     scaled = (images.float() - black) * (255 / (white - black))
     return scaled.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
 def generate(generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
-    """Images (N, C, S, S) of latents (N, Z), and of classes (N,) where the recipe is conditional."""
+    """Images (N, C, S, S) of latents (N, Z); a conditional generator takes labels (N,) int64 too."""
     images: Tensor = generator(z) if labels is None else generator(z, labels)
     return images
 
 
 @torch.no_grad()
 def settle(network: nn.Module, noise: Noise, *, count: int = 4096) -> None:
-    """Measures batch-norm statistics over ``count`` latents and keeps them: an image then depends on its latent alone.
+    """Sets batch-norm statistics to their averages over ``count`` latents: an image then depends on its latent alone.
 
-    Changes ``network`` in place and leaves it in inference mode. Latents are those of a seed of their own.
+    Changes ``network`` in place and leaves it in inference mode. The latents are always the same.
     """
     network.eval()
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
@@ -94,85 +68,19 @@ def settle(network: nn.Module, noise: Noise, *, count: int = 4096) -> None:
     network.eval()
 
 
-def check_target(path: Path, count: int) -> None:
-    """Whether ``count`` images can be saved as ``path``, before they are made.
-
-    Raises UserError for a suffix that says nothing, a folder that already holds something, or too large a sheet.
-    """
-    suffix = path.suffix.lower()
-    if suffix in SHEETS:
-        if count > MAX_ON_SHEET:
-            raise UserError(f"{path}: a sheet holds up to {MAX_ON_SHEET:,} images; for {count:,} use .npz or a folder")
-    elif suffix and suffix != ".npz":
-        raise UserError(f"{path}: cannot write {path.suffix}; use .png, .webp, .jpg, .npz or a folder's name")
-    if suffix and path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file in it")
-    if not suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path}: is in the way; name a new or empty folder")
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Generated images, uint8 (N, C, H, W), with the latents (N, Z) and, on labels, the labels (N,) they came from."""
-
-    images: np.ndarray
-    latents: np.ndarray
-    seed: int | None = None
-    labels: np.ndarray | None = None
-    columns: int | None = None
-    digest: str = ""
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def save(self, path: str | Path) -> Path:
-        """Writes a sheet (.png, .webp, .jpg), arrays (.npz) or, without a suffix, a folder of PNG files.
-
-        A full disk or Ctrl-C leaves what was there.
-        Raises UserError as :func:`check_target` does, and OSError when the disk is full.
-        """
-        from gansmith import render
-
-        path = Path(path)
-        check_target(path, len(self))
-        with writing(path) as fresh:
-            if path.suffix == ".npz":
-                known: dict[str, Any] = {} if self.labels is None else {"labels": self.labels}
-                known |= {"generator": np.array(self.digest)} if self.digest else {}
-                np.savez_compressed(fresh, images=self.images, latents=self.latents, **known)
-            elif path.suffix:
-                self.sheet().save(fresh)
-            else:
-                fresh.mkdir()
-                for index, image in enumerate(self.images):
-                    render.picture(image).save(fresh / f"{index:06d}.png", compress_level=1)
-        return path
-
-    def sheet(self) -> "render.Image":
-        """All images on one sheet; where labels cycle, in columns of one class."""
-        from gansmith import render
-
-        return render.sheet(self.images, columns=self.columns)
-
-    def _repr_png_(self) -> bytes:
-        from gansmith import render
-
-        return render.png(self.sheet())
-
-
 @dataclass
 class Generator:
-    """A generator ready to sample: its network in inference mode and its recipe.
-
-    With precision "bf16" a DCGAN's images are made nearly twice as fast where the device multiplies bf16 fast; pixels
-    differ by some grey levels.
-    """
+    """A generator ready to sample: its network, which is put into inference mode, and its recipe."""
 
     network: nn.Module
     recipe: Recipe
     classes: Sequence[str] = ()
+    """The names of labels 0, 1, ...; of the data's classes where the generator takes no labels."""
     about: dict[str, object] = field(default_factory=dict)
+    """Where it comes from: "data", "steps" and "seed" of its training."""
     precision: Precision = "fp32"
+    """"bf16" makes a DCGAN's images nearly twice as fast where the device multiplies bf16 fast; pixels then differ by
+    some grey levels."""
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -184,20 +92,20 @@ class Generator:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device of its parameters, where images are computed."""
         return next(self.network.parameters()).device
 
     @cached_property
     def chunk(self) -> int:
-        """How many images are computed at once."""
+        """How many images are computed at once: 64, or 512 where all layers are dense."""
         dense = all(parameter.dim() <= 2 for parameter in self.network.parameters())
         return DENSE_CHUNK if dense and self.recipe.statistics != "batch" else CHUNK
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the recipe and the weights, 64 hex digits: what saved vectors name.
+        """SHA-256 over the recipe and the weights, 64 hex digits: saved vectors name the generator by it.
 
-        The averages of batch norm count where training made them, not where they are settled from the weights.
+        Batch-norm statistics are included where training made them, not where they follow from the weights.
         """
         recipe = self.recipe.model_dump_json(exclude_defaults=True, exclude={"statistics"})
         result = hashlib.sha256(recipe.encode())
@@ -209,14 +117,21 @@ class Generator:
         return result.hexdigest()
 
     def latents(self, n: int, *, seed: int = 0, start: int = 0) -> Tensor:
-        """Latents (n, Z) of samples start .. start + n of ``seed``."""
+        """Latents (n, Z) float32 of samples start .. start + n - 1 of ``seed``, on the CPU.
+
+        Raises UserError for what is no whole number, and for a negative one.
+        """
+        n, seed, start = whole_number("n", n), *check_place(seed, start)
+        if not 0 <= n <= MAX_IMAGES:
+            raise UserError(f"{n} latents: ask for 0 to {MAX_IMAGES:,}")
         return latents(self.recipe.noise, seed=seed, start=start, count=n)
 
     def label(self, name: str | int) -> int:
-        """The label that a class's name, or else its number, means.
+        """The label (0 .. K - 1) that a class's name, or else its number, means.
 
         Raises UserError in one line when this generator was trained without labels, or has no such class.
         """
+        name = str(name) if isinstance(name, str) else whole_number("label", name)  # NumPy's text and numbers too
         if not self.recipe.classes:
             raise UserError(
                 f"label {name}: this generator was trained without labels; `gansmith find RUN --label {name}` looks "
@@ -224,70 +139,70 @@ class Generator:
             )
         return class_of(name, self.classes or [str(number) for number in range(self.recipe.classes)])
 
+    @isolated()
     @torch.no_grad()
     def images(
         self,
-        z: Tensor,
-        labels: Sequence[int] | np.ndarray | Tensor | None = None,
+        z: Tensor | ArrayLike,
+        labels: Tensor | ArrayLike | None = None,
         *,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Latents (N, Z) -> uint8 (N, C, S, S); an image depends on its own latent alone (statistics "batch" apart).
 
         Args:
-            z: the latents.
+            z: the latents: a tensor or an array of real numbers, taken as float32.
             labels: a conditional generator's classes (N,), each in 0 .. K - 1; without them row i has class i mod K.
-            progress: told after two seconds how it gets on.
+            progress: called with the images done, if that takes more than two seconds.
 
-        Raises UserError in one line for latents or labels of another kind.
+        Raises UserError in one line for latents of another size or not finite, and labels that are no such numbers.
         """
-        if z.dim() != 2 or z.shape[1] != self.recipe.noise.size:
-            raise UserError(f"latents have shape {tuple(z.shape)}; this generator takes (N, {self.recipe.noise.size})")
+        z = self._latents(z)
         given = self._labels(labels, len(z))
         shape = (len(z), self.recipe.channels, self.recipe.size, self.recipe.size)
         images = np.empty(shape, np.uint8)
         tick = Ticker(progress, "images", len(z))
         chunk = self.chunk
         for start in range(0, len(z), chunk):
-            part, asked = (_filled(rows, start, chunk) for rows in (z, given))
-            assert part is not None
+            part, classes = _filled(z, start, chunk), None if given is None else _filled(given, start, chunk)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                output = generate(self.network, part.to(self.device), None if asked is None else asked.to(self.device))
+                output = generate(
+                    self.network, part.to(self.device), None if classes is None else classes.to(self.device)
+                )
             images[start : start + chunk] = to_uint8(output[: len(z) - start], self.recipe.pixels)
             tick(min(start + chunk, len(z)))
         return images
 
+    @isolated()
     def sample(
         self,
         n: int = 64,
         *,
         seed: int = 0,
         start: int = 0,
-        label: str | int | Sequence[str | int] | None = None,
+        label: str | int | Iterable[str | int] | None = None,
         progress: Progress | None = None,
     ) -> Samples:
-        """Images start .. start + n of the endless sequence of ``seed``.
+        """Images start .. start + n - 1 of the endless sequence of ``seed``.
 
         Args:
-            n: how many.
-            seed: which sequence.
-            start: its first image.
-            label: what a conditional generator is to make: a class by name or number, or several that take turns.
-                Without it all take turns: image i has class i mod K.
-            progress: told after two seconds how it gets on.
+            n: how many images, 1 to 10,000,000.
+            seed: which sequence, 0 or more.
+            start: the index of the first image, 0 or more.
+            label: a conditional generator's class, by name or number, or several that take turns. Without it all
+                take turns: image i has class i mod K.
+            progress: called with the images done, if that takes more than two seconds.
 
-        Raises UserError for n outside 1 .. 10,000,000, a negative seed or start, or a label that it does not know.
+        Raises UserError for numbers outside these ranges, and an unknown label.
         """
+        n, seed, start = whole_number("n", n), *check_place(seed, start)
         if not 1 <= n <= MAX_IMAGES:
             raise UserError(f"{n} images: ask for 1 to {MAX_IMAGES:,}")
-        if seed < 0 or start < 0:
-            raise UserError(f"seed {seed}, start {start}: neither may be negative")
-        asked = [label] if isinstance(label, str | int) else label
-        turns = torch.tensor([self.label(name) for name in asked] if asked else range(self.recipe.classes))
+        turns = torch.tensor(self._turns(label), dtype=torch.int64)
         first, end = start, start + n
         if self.recipe.statistics == "batch":  # whole chunks: neighbours matter
             first, end = start // self.chunk * self.chunk, -(-(start + n) // self.chunk) * self.chunk
-        z = self.latents(end - first, seed=seed, start=first)
+        z = latents(self.recipe.noise, seed=seed, start=first, count=end - first)
         given = turns[labels(len(turns), start=first, count=end - first)] if len(turns) else None
         wanted = slice(start - first, start - first + n)
         return Samples(
@@ -297,26 +212,52 @@ class Generator:
             None if given is None else given[wanted].numpy(),
             columns(len(turns), n) if 1 < len(turns) <= 16 and not start % len(turns) else None,
             self.digest,
+            tuple(self.classes),
         )
 
-    def _labels(self, given: Sequence[int] | np.ndarray | Tensor | None, count: int) -> Tensor | None:
+    def _turns(self, label: str | int | Iterable[str | int] | None) -> list[int]:
+        """The labels that take turns; none for a generator without."""
+        names: Any = label.tolist() if isinstance(label, Tensor | np.ndarray) else label
+        if isinstance(names, str) or not isinstance(names, Iterable | None):
+            return [self.label(names)]
+        return [self.label(name) for name in names or ()] or list(range(self.recipe.classes))
+
+    def _latents(self, given: Tensor | ArrayLike) -> Tensor:
+        """Latents (N, Z) float32 and finite, without gradients."""
+        size = self.recipe.noise.size
+        z = _tensor("latents", given)
+        if z.dim() != 2 or z.shape[1] != size:
+            raise UserError(f"latents have shape {tuple(z.shape)}; this generator takes (N, {size})")
+        if z.is_complex() or z.dtype == torch.bool:
+            raise UserError(f"latents are {z.dtype}; give real numbers (N, {size})")
+        z = z.float()
+        if not bool(torch.isfinite(z).all()):
+            raise UserError("latents hold values that are not finite")
+        return z
+
+    def _labels(self, given: Tensor | ArrayLike | None, count: int) -> Tensor | None:
         """Labels (count,) int64 for as many latents; None for a generator without."""
         classes = self.recipe.classes
         if given is None:
             return labels(classes, count=count) if classes else None
         if not classes:
             raise UserError("labels: this generator was trained without them; leave them out")
-        checked = torch.as_tensor(given, device="cpu")
-        known = (checked >= 0) & (checked < classes)
-        if checked.shape != (count,) or checked.is_floating_point() or not bool(known.all()):
-            raise UserError(f"labels {tuple(checked.shape)}: give {count} whole numbers from 0 to {classes - 1}")
-        return checked.long()
+        found = _tensor("labels", given)
+        whole = not (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool)
+        found = found.long() if whole else found
+        if not whole or found.shape != (count,) or not bool(((found >= 0) & (found < classes)).all()):
+            shape = tuple(found.shape)
+            raise UserError(f"labels {shape}: give {count:,} whole numbers from 0 to {classes - 1}")
+        return found
 
     def _repr_png_(self) -> bytes:
         return self.sample(32)._repr_png_()
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Writes model.safetensors, config.json and a README card, as model hubs lay them out."""
+        """Writes model.safetensors, config.json and a README card into a folder, as model hubs lay them out.
+
+        Raises OSError when they cannot be written.
+        """
         folder = Path(folder)
         write_tensors(folder / "model.safetensors", self.network.state_dict())
         config = {
@@ -331,8 +272,9 @@ class Generator:
         return folder
 
     @classmethod
+    @isolated()
     def from_pretrained(cls, folder: str | Path) -> "Generator":
-        """Reads what :meth:`save_pretrained` wrote. Raises UserError in one line for anything else."""
+        """Reads what :meth:`save_pretrained` wrote, onto the CPU. Raises UserError in one line for anything else."""
         folder = Path(folder)
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: no generator here (config.json is missing)")
@@ -341,10 +283,7 @@ class Generator:
             if config.get("format") != FORMAT:
                 raise UserError(f"format {config.get('format')}; this gansmith reads format {FORMAT}")
             recipe = parse(config.get("recipe", {}))
-            network = recipes.generator(recipe)
-            network.load_state_dict(read_tensors(folder / "model.safetensors"))
-        except RuntimeError:
-            raise UserError(f"{folder}: the weights do not fit recipe {recipe.name}") from None
+            network = read_network(recipe, folder / "model.safetensors")
         except UserError as error:
             raise UserError(f"{folder}: the generator cannot be read ({error})") from None
         classes, about = config.get("classes"), config.get("about")
@@ -356,21 +295,47 @@ class Generator:
         )
 
 
-def _filled(rows: Tensor | None, start: int, count: int) -> Tensor | None:
-    """Rows start .. start + count; where there are fewer, the last one is repeated."""
-    if rows is None:
-        return None
+def read_network(recipe: Recipe, path: Path) -> nn.Module:
+    """A recipe's generator network with the weights of a safetensors file, on the CPU.
+
+    Memory is taken only once the file's header fits the recipe, and nothing is drawn from torch's random stream.
+    Raises UserError for weights of another recipe or type, and for values that are not finite.
+    """
+    with torch.device("meta"):
+        network = recipes.generator(recipe)
+    found = read_shapes(path)
+    wanted = {name: (tensor.is_floating_point(), tuple(tensor.shape)) for name, tensor in network.state_dict().items()}
+    if {name: ("F" in kind, shape) for name, (kind, shape) in found.items()} != wanted:  # F32, BF16, ...; I64
+        raise UserError(f"{path}: the weights do not fit recipe {recipe.name}")
+    network.to_empty(device="cpu").load_state_dict(read_tensors(path))
+    for name, tensor in network.state_dict().items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise UserError(f"{path}: {name} holds values that are not finite")
+    return network
+
+
+def _tensor(what: str, given: Tensor | ArrayLike) -> Tensor:
+    """A tensor or an array of numbers as a tensor. Raises UserError for text, objects and ragged lists."""
+    try:
+        return given.detach() if isinstance(given, Tensor) else torch.from_numpy(np.array(given, order="C"))
+    except (TypeError, ValueError):
+        raise UserError(f"{what} are no numbers: give an array or a tensor of them") from None
+
+
+def _filled(rows: Tensor, start: int, count: int) -> Tensor:
+    """Rows start .. start + count - 1; where there are fewer, the last one is repeated."""
     part = rows[start : start + count]
     return torch.cat([part, part[-1:].expand(count - len(part), *part.shape[1:])]) if len(part) < count else part
 
 
+@isolated()
 def snapshot(network: nn.Module, recipe: Recipe, *, settle_on: int = 4096) -> Generator:
-    """A sampling copy of a generator in training, which is left untouched.
+    """A copy of a generator network for sampling; the network itself is left as it is.
 
     Args:
-        network: the generator.
-        recipe: says whether its batch-norm statistics are to be settled.
-        settle_on: how many latents to settle them on.
+        network: the generator, which may be in training.
+        recipe: its recipe, whose ``statistics`` say whether :func:`settle` is needed.
+        settle_on: how many latents batch-norm statistics are averaged over.
     """
     replica = copy.deepcopy(network)
     if recipe.statistics == "settled":
@@ -379,6 +344,7 @@ def snapshot(network: nn.Module, recipe: Recipe, *, settle_on: int = 4096) -> Ge
 
 
 def _card(generator: Generator) -> str:
+    """README.md of an exported generator: a model card."""
     recipe = generator.recipe
     about = "\n".join(f"- {name}: {value}" for name, value in generator.about.items())
     return (
