@@ -11,8 +11,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from decoder import conditional, decoder
-from gansmith import data, hardware, latent
-from gansmith.cli import app
+from gansmith import cli, data, hardware, latent
 from gansmith.encoders import encoder as encoders
 from gansmith.latent import inversion, optimise, photo
 from gansmith.latent.attributes import thickness
@@ -202,7 +201,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     decoder().save_pretrained("g")
     Path("me.jpg").write_bytes(photograph(real(1)[0], 0))
     Image.fromarray(real(2)[1, 0]).save("two.png")
-    assert app.main(["invert", "g", "me.jpg", "two.png", "-o", "me.npz", "--floor", "3", "--json"]) == 0
+    assert cli.main(["invert", "g", "me.jpg", "two.png", "-o", "me.npz", "--floor", "3", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["normalised"]
     assert facts["floor_of"] == "the median of 3 test images"
@@ -212,7 +211,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     with Image.open("me-found.png") as sheet:
         assert sheet.height > 2 * 28
     assert latent.points(decoder(), "3,me.npz#0").latents.shape == (2, 40)  # usable wherever an index is
-    assert app.main(["invert", "g", "me.jpg", "--as-is", "--floor", "0", "-o", "raw.npz"]) == 0
+    assert cli.main(["invert", "g", "me.jpg", "--as-is", "--floor", "0", "-o", "raw.npz"]) == 0
     assert "error" in capsys.readouterr().out
     for bad in (
         ["me.jpg", "--label", "3"],
@@ -220,7 +219,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         ["two.png", "-o", "two.npz", "--sheet", "two.png"],
         ["me.jpg", "-o", "me.txt"],
     ):
-        assert app.main(["invert", "g", *bad]) == 2
+        assert cli.main(["invert", "g", *bad]) == 2
         assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -242,11 +241,11 @@ def test_the_floor_is_kept_in_the_run(
     monkeypatch.setattr(inversion, "CANDIDATES", 512)
     Image.fromarray(real(1)[0, 0]).save(tmp_path / "me.png")
     command = ["invert", str(run.path), str(tmp_path / "me.png"), "-o", str(tmp_path / "v.npz"), "--floor", "1"]
-    assert app.main(command) == 0
+    assert cli.main(command) == 0
     assert "once, for comparison" in capsys.readouterr().err
-    assert app.main(command) == 0
+    assert cli.main(command) == 0
     assert "once, for comparison" not in capsys.readouterr().err
     kept = json.loads((run.path / "inversion.json").read_text())
     (run.path / "inversion.json").write_text(json.dumps({**kept, "generator": "another"}))
-    assert app.main(command) == 0
+    assert cli.main(command) == 0
     assert "once, for comparison" in capsys.readouterr().err

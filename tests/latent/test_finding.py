@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 
 from decoder import conditional, decoder
-from gansmith import latent
-from gansmith.cli import app
+from gansmith import cli, latent
 from gansmith.encoders import encoder as encoders
 from gansmith.generator import Generator
 from gansmith.latent import finding, optimise
@@ -150,11 +149,11 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.chdir(tmp_path)
     decoder().save_pretrained("g")
     flags = ["--label", "3", "-n", "10", "--seed", "1", "-o", "f.png", "--save", "f.npz"]
-    assert app.main(["find", "g", *flags]) == 0
+    assert cli.main(["find", "g", *flags]) == 0
     said = capsys.readouterr().out
     assert "10 hits for label 3: f.png, f.npz" in said
     assert "hit rate" in said
-    assert app.main(["find", "g", *flags, "--json"]) == 0
+    assert cli.main(["find", "g", *flags, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert len(facts["samples"]) == len(facts["confidence"]) == 10
     with Image.open("f.png") as sheet:
@@ -168,5 +167,5 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         ["--label", "3", "-o", "f.txt"],
         ["--label", "3", "--save", "f"],
     ):
-        assert app.main(["find", "g", *bad]) == 2
+        assert cli.main(["find", "g", *bad]) == 2
         assert capsys.readouterr().err.count("\n") == 1

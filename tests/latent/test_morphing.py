@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gansmith import generator as sampling
 from gansmith import latent, recipes
-from gansmith.generator import Generator
+from gansmith.generator import Generator, snapshot
 from gansmith.latent import classes, direction_finding, figures
 from gansmith.latent.morphing import interpolate
 from gansmith.recipe import Noise
@@ -24,7 +23,7 @@ def generator(name: str = "mlp", **changes: object) -> Generator:
     with torch.no_grad():  # untrained networks make flat grey; stronger ones make images that differ
         for weight in network.parameters():
             weight.mul_(3 if weight.dim() > 1 else 1)
-    return sampling.snapshot(network, recipe, settle_on=256)
+    return snapshot(network, recipe, settle_on=256)
 
 
 G = generator()

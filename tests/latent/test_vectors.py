@@ -14,16 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from gansmith import generator as sampling
 from gansmith import latent, recipes
-from gansmith.generator import Generator
+from gansmith.generator import Generator, snapshot
 from gansmith.latent import vectors
 
 
 def generator(name: str = "mlp", seed: int = 0, **changes: object) -> Generator:
     torch.manual_seed(seed)
     recipe = recipes.get(name).override({"generator.width": 0.25, **changes})
-    return sampling.snapshot(recipes.generator(recipe), recipe, settle_on=256)
+    return snapshot(recipes.generator(recipe), recipe, settle_on=256)
 
 
 G = generator()
@@ -92,7 +91,7 @@ def test_the_digest_is_the_generators_own(tmp_path: Path) -> None:
         assert len(g.digest) == 64
     deconv = recipes.get("deconv").override({"generator.width": 0.25})
     network = recipes.generator(deconv)
-    settled = [sampling.snapshot(network, deconv, settle_on=count).digest for count in (256, 512)]
+    settled = [snapshot(network, deconv, settle_on=count).digest for count in (256, 512)]
     assert settled[0] == settled[1]  # its averages follow from the weights
     assert generator(seed=0).digest == G.digest != generator(seed=1).digest
 

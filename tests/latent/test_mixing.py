@@ -9,16 +9,15 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gansmith import generator as sampling
 from gansmith import latent, recipes
-from gansmith.generator import Generator
+from gansmith.generator import Generator, snapshot
 from gansmith.latent import expression
 
 
 def generator(name: str = "mlp", **changes: object) -> Generator:
     torch.manual_seed(0)
     recipe = recipes.get(name).override({"generator.width": 0.25, "noise.size": 12, **changes})
-    return sampling.snapshot(recipes.generator(recipe), recipe, settle_on=256)
+    return snapshot(recipes.generator(recipe), recipe, settle_on=256)
 
 
 G = generator()
