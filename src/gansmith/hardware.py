@@ -152,7 +152,7 @@ def check_precision(precision: str, device: str) -> None:
 
 
 def bf16_support(device: str) -> tuple[bool, str]:
-    """Whether the device multiplies bf16 faster than fp32, and how that is known."""
+    """Whether the device has bf16 products, and a phrase that says so."""
     if device.startswith("cuda"):
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
         return fast, "the GPU has bf16 products" if fast else "the GPU has no bf16 products"

@@ -22,7 +22,7 @@ class Value(BaseModel):
 
 
 class Optimizer(Value):
-    """One player's optimiser, its numbers meaning what Keras and TensorFlow 1 mean (see gansmith.training.optim)."""
+    """The optimiser of one network, with numbers as Keras and TensorFlow 1 define them (gansmith.training.optim)."""
 
     kind: Literal["adam", "rmsprop"] = Field(description="update rule")
     lr: float = Field(gt=0, le=10, description="learning rate at step 0")

@@ -25,7 +25,7 @@ DTYPES = [(torch.float64, 1e-11), (torch.float32, 1e-4), (torch.bfloat16, 1e-2)]
 
 
 def results(layer: nn.Module, maps: Tensor, *, fast: bool, dtype: torch.dtype, seed: int = 0) -> dict[str, Tensor]:
-    """The output and every gradient of a layer, by the path asked for, in the precision asked for."""
+    """The output and every gradient of a layer, by one path and in one precision."""
     layer = copy.deepcopy(layer)
     set_fast(layer, fast)
     maps = maps.detach().clone(memory_format=torch.preserve_format).requires_grad_()

@@ -1,4 +1,4 @@
-"""Training on labels: every recipe, resumed bit for bit, and images that follow the label that is asked for."""
+"""Training on labels: every recipe, resumed bit for bit, and images that follow the requested label."""
 
 from pathlib import Path
 

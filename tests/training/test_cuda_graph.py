@@ -57,12 +57,12 @@ def after(recipe: Recipe, precision: str, device: torch.device, *, capture: Any)
     labels = torch.arange(32, device=device).reshape(4, 8) % 10 if recipe.classes else None
     for number, real in enumerate(images):
         torch.manual_seed(number)
-        known = None if labels is None else labels[number]
+        classes = None if labels is None else labels[number]
         if replay is not None:
-            output = replay(real, known)
+            output = replay(real, classes)
             continue
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            output = step(state, recipe, real, known)
+            output = step(state, recipe, real, classes)
     assert state.step == 4
     seen = [output.discriminator_loss, output.generator_loss, output.discriminator_accuracy, output.fake]
     return [*everything(state), *seen]

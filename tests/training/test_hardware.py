@@ -40,15 +40,15 @@ def test_bf16_needs_products_that_are_measured_faster(
 
 
 @pytest.mark.parametrize(
-    ("asked", "gflop", "reported"),
+    ("precision", "gflop", "reported"),
     [("auto", 0.5, True), ("auto", 100, False), ("fp32", 100, True), ("fp32", 100, False), ("bf16", 100, True)],
 )
 def test_nothing_is_measured_where_the_choice_is_clear(
-    asked: str, gflop: float, reported: bool, monkeypatch: pytest.MonkeyPatch
+    precision: str, gflop: float, reported: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hardware, "bf16_support", lambda device: (reported, "as it says"))
-    choice = hardware.choose("cpu", asked, gflop=gflop, measure=lambda threads: pytest.fail("measured"))
-    assert choice.precision == ("bf16" if asked == "bf16" else "fp32")
+    choice = hardware.choose("cpu", precision, gflop=gflop, measure=lambda threads: pytest.fail("measured"))
+    assert choice.precision == ("bf16" if precision == "bf16" else "fp32")
 
 
 def has_bf16(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
@@ -162,7 +162,7 @@ def test_fast_off_is_kept_said_and_nearly_the_same_training(tmp_path: Path, monk
     assert first == pytest.approx(second, rel=1e-3)
 
 
-def test_networks_are_plain_where_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_are_plain_with_fast_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gansmith.nn import transpose
 
     job = prepare.prepare(

@@ -91,16 +91,16 @@ def test_real_images_come_from_the_position_of_the_step(monkeypatch: pytest.Monk
     recipe = recipes.get("mlp").override(batch_size=4)
     state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
     state.step = 5
-    asked = []
+    positions = []
 
     class Grey:
         def at(self, position: int) -> np.ndarray:
-            asked.append(position)
+            positions.append(position)
             return np.zeros((4, 1, 28, 28), np.uint8)
 
     chosen = settings(seed=7, steps=8, sheet_every=99, log_every=99, checkpoint_every=99)
     loop.train(state, recipe, Grey(), chosen, save=lambda state: Path("x"))
-    assert asked == [20, 24, 28]
+    assert positions == [20, 24, 28]
 
 
 @pytest.mark.parametrize(("pixels", "ends"), [((0.0, 1.0), (0.0, 1.0)), ((-1.0, 1.0), (-1.0, 1.0))])

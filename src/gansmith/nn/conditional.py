@@ -1,8 +1,7 @@
-"""Networks that know labels: a generator told which class to make, a discriminator told which class it looks at.
+"""Conditional networks: a generator of a given class, and a discriminator that takes the class into account.
 
-Both wrap the networks of a published pair and leave their layers as they are. What is not given labels still works:
-a generator's row i then takes label i modulo the number of classes, and a discriminator says real or fake without
-regard to class.
+Both wrap the networks of a published pair and leave their layers as they are. Without labels both still work: row i of
+a generator's batch takes label i modulo the number of classes, and a discriminator ignores the class.
 """
 
 from typing import Literal
@@ -33,7 +32,7 @@ class ConditionalGenerator(nn.Module):
         self.body = body
 
     def vectors(self, labels: Tensor) -> Tensor:
-        """What stands beside the noise for labels (N,): (N, EMBEDDING), of length 1."""
+        """Embeddings (N, EMBEDDING) of labels (N,), each of length 1."""
         return F.normalize(self.embedding(labels), dim=1)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -109,7 +109,7 @@ class UpsampleConv2d(nn.Module):
         return f"weight={tuple(self.weight.shape)}, transposed={self.transposed}"
 
     def forward(self, input: Tensor) -> Tensor:
-        """The folded form, or the plain one where ``fast`` is off."""
+        """(N, C, H, W) -> (N, C', 2H, 2W), folded; as the definition says where ``fast`` is off."""
         weight = self.weight.transpose(0, 1).flip(2, 3) if self.transposed else self.weight
         kernel = weight.shape[-1]
         if not self.fast:
@@ -150,7 +150,7 @@ def _tap_sums(kernel: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 class Dropout(nn.Dropout):
-    """The same layer with random bits that cost less on a CPU; they are others than ``nn.Dropout`` draws."""
+    """``nn.Dropout`` whose random bits cost less on a CPU; they are not the bits that ``nn.Dropout`` would draw."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__(p)
@@ -194,7 +194,7 @@ class Crop(nn.Module):
         self.size = size
 
     def forward(self, input: Tensor) -> Tensor:
-        """A view."""
+        """A view of the top left corner."""
         return input[:, :, : self.size, : self.size]
 
 

@@ -15,9 +15,7 @@ from gansmith.recipes import dcgan_transpose, dcgan_upsample, deconv, mlp, mlp_b
 if TYPE_CHECKING:
     from torch import nn
 
-    from gansmith.recipes.count import Summary
-
-__all__ = ["Entry", "discriminator", "entry", "generator", "get", "image_gflop", "names", "step_gflop", "summary"]
+__all__ = ["Entry", "Row", "Summary", "discriminator", "entry", "generator", "get", "names", "step_gflop", "summary"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,24 @@ class Entry:
     """Of the published generator and discriminator, moving averages included."""
     operations: tuple[int, int]
     """Multiplications and additions that the generator makes for one image, and the discriminator."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer: its kind, output shape without N, and parameters as Keras counts them (moving averages included)."""
+
+    layer: str
+    output: tuple[int, ...]
+    parameters: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The layer tables of both networks."""
+
+    generator: tuple[Row, ...]
+    discriminator: tuple[Row, ...]
 
 
 _ENTRIES: dict[str, Entry] = {
@@ -149,7 +165,7 @@ def _check_classes(recipe: Recipe) -> None:
         raise UserError(f"classes = {recipe.classes}: a conditional recipe needs 2 or more, which training counts")
 
 
-def summary(recipe: Recipe) -> "Summary":
+def summary(recipe: Recipe) -> Summary:
     """The layers of both networks, with output shapes and parameters."""
     from gansmith.recipes import count
 
@@ -173,7 +189,7 @@ def image_gflop(recipe: Recipe) -> float:
 
 
 def _operations(recipe: Recipe) -> tuple[int, int]:
-    """As :attr:`Entry.operations`: those of the published networks are known, any others are counted."""
+    """Operations of the recipe's networks, as in :class:`Entry`: looked up for published ones, counted for others."""
     published = entry(recipe.name)
     if _networks(recipe) == _networks(published.recipe):
         return published.operations

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,24 +9,7 @@ from torch import Tensor, nn
 from gansmith import recipes
 from gansmith.nn import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator, UpsampleConv2d, folded_size
 from gansmith.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer: its kind, output shape without N, and parameters as Keras counts them (moving averages included)."""
-
-    layer: str
-    output: tuple[int, ...]
-    parameters: int
-    trainable: int
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The layer tables of both networks."""
-
-    generator: tuple[Row, ...]
-    discriminator: tuple[Row, ...]
+from gansmith.recipes import Row, Summary
 
 
 def summary(recipe: Recipe) -> Summary:

@@ -37,7 +37,7 @@ _EagerAdam: Any = type("Adam", (torch.optim.Adam,), _eager(torch.optim.Adam))
 
 
 class _Adam(_EagerAdam):  # type: ignore[misc]
-    """Adam whose fused kernel sees channels-last weights as the dense rows they are; it would copy them to and fro."""
+    """Adam whose fused kernel gets channels-last weights as dense rows, which saves copies."""
 
     def _init_group(self, group: dict[str, Any], *lists: list[torch.Tensor]) -> bool:
         complex_ones: bool = super()._init_group(group, *lists)
@@ -67,7 +67,7 @@ def update(optimizer: torch.optim.Optimizer, numbers: Optimizer, *, updates: int
 
 
 def state_of(optimizer: torch.optim.Optimizer) -> State:
-    """All that moves in it, as named tensors for safetensors: ``"3.exp_avg"`` is parameter 3's mean of gradients."""
+    """An optimiser's running means and counts as named tensors: ``"3.exp_avg"`` is parameter 3's mean of gradients."""
     (group,) = optimizer.param_groups
     return {
         f"{index}.{name}": value
@@ -77,7 +77,7 @@ def state_of(optimizer: torch.optim.Optimizer) -> State:
 
 
 def restore(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Puts back what :func:`state_of` gave. Raises UserError if it belongs to other parameters."""
+    """Loads what :func:`state_of` returned. Raises UserError if it belongs to other parameters."""
     (group,) = optimizer.param_groups
     parameters = group["params"]
     kinds = {"step", "exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else {"step", "square_avg"}
