@@ -1,5 +1,6 @@
 """The command line as a person or a program meets it: its words, its documents, its exit codes, its refusals."""
 
+import io
 import json
 import os
 import shutil
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from gansmith.cli import main
-from gansmith.cli.app import VERBS
+from gansmith.cli.app import VERBS, app
 from gansmith.recipe import Recipe, fields, overrides_from_toml
 from gansmith.recipes import get, names
 
@@ -164,11 +166,12 @@ def test_help_loads_nothing_heavy_and_names_every_verb() -> None:
     assert "\x1b" not in ended.stdout
 
 
-def test_train_help_lists_the_common_flags_before_every_recipe_field(capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(capsys, "train", "--help")
-    flags = "".join(line[1:32].split()[0] for line in text.splitlines() if line[1:32].split())  # long names wrap
+def test_train_help_lists_the_common_flags_before_every_recipe_field() -> None:
+    console = Console(width=200, file=io.StringIO())
+    app.help_print(["train"], console=console)
+    text = console.file.getvalue()
     for name, _ in fields():
-        assert "--" + name.replace("_", "-") in flags or name in {"name", "classes"}
+        assert f"--{name.replace('_', '-')} " in text or name in {"name", "classes"}
     assert text.index("--minutes") < text.index("--threads") < text.index("--sheet-every") < text.index("--noise.size")
 
 
@@ -226,7 +229,7 @@ def test_train_says_what_it_will_do_and_what_it_made(
     opening = [line.split()[0] for line in text.splitlines() if line.strip()][:9]
     assert opening == ["data", "recipe", "device", "precision", "threads", "layers", "training", "quality", "run"]
     assert "digits, 64 images, 28x28, grey" in text
-    assert "threads    1 (asked for)" in text
+    assert "threads    1 (" in text
     for name in ("sheet.png", "samples.webp", "real-and-generated.png", "quiz.png", "report.html"):
         path = tmp_path / "runs" / "digits-mlp-001" / name
         assert str(path) in text

@@ -120,15 +120,19 @@ def gansmith(command: str, **environment: str) -> subprocess.CompletedProcess[st
 
 
 def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
-    flags = {"train": ["mnits"], "data": ["mnits"], "encoder train": ["mnits", "-o", "x.safetensors"]}
+    wrong = {"train": ["mnits"], "data": ["mnits"], "encoder train": ["mnits", "-o", "x.safetensors"]}
     more = {"mix": ["1"], "invert": ["few/0.png"], "compare": ["last"]}
     named = [each.name for each in VERBS if each.name not in {"recipes", "runs", "info", "encoder show"}]
-    lines = [[*name.split(), *flags.get(name, ["nothing", *more.get(name, [])])] for name in named]
+    lines = [[*name.split(), *wrong.get(name, ["nothing", *more.get(name, [])])] for name in named]
+    lines += [["recipes", "mpl"], *(["train", *flags.split()] for flags in ("--recipe mpl", "--steps 0", "--lr 1"))]
+    lines += [["train", "--resume", "nothing"], ["sample", "last", "--nmber", "3"], ["evaluate", "empty/nothing"]]
     code = (
         "import json, sys; from gansmith.cli import main\n"
         "for argv in json.loads(sys.argv[1]):\n"
         "    assert main(argv) == 2, argv\n"
         "    assert 'torch' not in sys.modules, argv\n"
+        "assert main(['recipes']) == 0\n"
+        "assert 'torch' not in sys.modules, 'recipes'\n"
     )
     ended = subprocess.run([sys.executable, "-c", code, json.dumps(lines)], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -73,13 +73,12 @@ def _build() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    families = {"encoder": App(name="encoder", help=ENCODER, group=MORE, group_commands=Group("Commands"))}
-    for family in families.values():
-        top.command(family)
+    encoder = App(name="encoder", help=ENCODER, group=MORE, group_commands=Group("Commands"), sort_key=len(VERBS))
     for index, verb in enumerate(VERBS):
-        *family_name, name = verb.name.split()
-        parent, group = (families[family_name[0]], None) if family_name else (top, verb.group)
+        *family, name = verb.name.split()
+        parent, group = (encoder, None) if family else (top, verb.group)
         parent.command(f"gansmith.cli.{verb.place}", name=name, help=verb.help, group=group, sort_key=index)
+    top.command(encoder)
     return top
 
 

@@ -27,7 +27,7 @@ def quiz(
     device: Device = "auto",
     json: Json = False,
 ) -> int:
-    """Can you tell? Answer r (real) or f (forged), image by image; q ends. The score is kept in the run's folder.
+    """Real or forged? Answer r or f, image by image; q ends. The score is kept in the run's folder.
 
     Args:
         rounds: how many images.

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
+from gansmith import runs
 from gansmith.cli.options import OptionalSource
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
@@ -140,9 +141,10 @@ def _prepared(source: str, **keywords: Any) -> Any:
 
 
 def _resumed(run: str, refused: Sequence[str], **keywords: Any) -> Any:
-    """A training that goes on, checked; ``refused`` are flags that were given and may not be."""
+    """A training that goes on, checked, its name before torch is imported; ``refused`` flags were given in vain."""
     if refused:
         raise UserError(f"`{refused[0]}`: a run keeps what it began with; leave it out, or train anew without `resume`")
+    runs.find(run, out=keywords.get("out", "runs"))
     from gansmith.experiment.prepare import prepare_resume
 
     return prepare_resume(run, progress=progress, **keywords)
