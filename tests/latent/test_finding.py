@@ -63,7 +63,7 @@ def test_the_same_seed_finds_the_same(threes: Found) -> None:
 
 def test_copies_are_not_taken_twice() -> None:
     features = np.repeat(np.array([[0.0, 0], [3, 0], [1, 0]]), 4, axis=0)
-    assert optimise.chosen_apart(features, 10).tolist() == [0, 4, 8]
+    assert optimise.farthest_points(features, 10).tolist() == [0, 4, 8]
 
 
 @pytest.mark.parametrize(("look", "measure", "more"), [("thick", "thickness", True), ("left", "slant", False)])

@@ -191,10 +191,10 @@ def test_labels_of_a_conditional_generator_are_morphed_too() -> None:
         ("3", {}, "2 or more points"),
         ("3,4,5", {"frames": 2}, "give 3"),
         ("3,4,5", {"frames": 2, "loop": True}, "give 3"),
-        ("3,4", {"frames": 10**9}, "--frames"),
-        ("3,4", {"frames": -4}, "--frames"),
-        ("3,4", {"between": -1}, "--between"),
-        ("3,4", {"between": 10**9}, "--between"),
+        ("3,4", {"frames": 10**9}, "`frames`"),
+        ("3,4", {"frames": -4}, "`frames`"),
+        ("3,4", {"between": -1}, "`between`"),
+        ("3,4", {"between": 10**9}, "`between`"),
     ],
 )
 def test_absurd_morphs_get_a_line(points: str, options: dict[str, int], told: str) -> None:

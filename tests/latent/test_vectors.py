@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +234,29 @@ def test_absurd_requests_get_a_line(tmp_path: Path) -> None:
     for bad in ("v.png", "v", "v.npy"):
         with pytest.raises(ValueError, match="cannot write vectors"):
             latent.save(tmp_path / bad, latent.points(G, 3), G)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, torch.tensor])
+def test_indices_and_seeds_of_numpy_and_torch_are_numbers(kind: Callable[[int], int]) -> None:
+    wanted = latent.points(G, [3, 1], seed=2).latents
+    assert np.array_equal(latent.points(G, [kind(3), kind(1)], seed=kind(2)).latents, wanted)
+    assert np.array_equal(latent.points(G, kind(3), seed=2).latents, wanted[:1])
+    assert np.array_equal(latent.points(G, torch.tensor([3, 1]), seed=2).latents, wanted)
+
+
+@pytest.mark.parametrize("what", [True, [True, 3], 2.5, np.float64(3), np.array([True, False]), {3: 1}, b"3", None])
+def test_what_is_no_number_is_no_point(what: object) -> None:
+    with pytest.raises(ValueError, match="give") as refusal:
+        latent.points(G, what)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float16, np.int32])
+def test_latents_of_other_precisions_are_latents(kind: type[np.generic]) -> None:
+    z = np.arange(2 * Z).reshape(2, Z).astype(kind)
+    for same in (z, torch.from_numpy(z), torch.from_numpy(z.astype(np.float64)).requires_grad_(), list(z * 1.0)):
+        assert np.array_equal(latent.points(G, same).latents, z.astype(np.float32))
+    for bad in (np.nan, np.inf, 1e39):
+        for array in (np.full((1, Z), bad), torch.full((Z,), bad, dtype=torch.float64), [np.full(Z, bad)]):
+            with pytest.raises(ValueError, match="not finite"):
+                latent.points(G, array)

@@ -1,4 +1,4 @@
-"""Exploring what the noise means: pure functions, a generator and vectors in, vectors and images out."""
+"""Latent tools: functions of a generator and vectors that return vectors and images; none opens a run."""
 
 from gansmith.latent.direction_finding import Directions, directions
 from gansmith.latent.finding import Found, find

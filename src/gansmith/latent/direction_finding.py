@@ -1,28 +1,29 @@
-"""Directions: which way to go in latent space to change one thing, found in three ways and ranked by their effect.
+"""Directions in latent space that change one property of the images, found in four ways and ranked by their effect.
 
 - "pca": GANSpace (Härkönen et al. 2020): principal components of the first layer's activations, regressed back to z.
 - "sefa": SeFa (Shen & Zhou 2021): eigenvectors of AᵀA, where A is the first layer's weight.
-- "attributes", "classes": what correlates with a measured attribute, or a classifier's score (regression on z).
+- "attributes", "classes": ridge regression on z of measured attributes, or of a classifier's scores.
 """
 
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gansmith.errors import UserError
+from gansmith.errors import UserError, whole_number
 from gansmith.generator import Generator
-from gansmith.generator import latents as draw
+from gansmith.generator import latents as latents_of
 from gansmith.latent import vectors
 from gansmith.latent.attributes import MEASURES, brightness
 from gansmith.latent.vectors import Images, Latents, Vectors, steady
 from gansmith.nn import ConditionalGenerator
+from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
 from gansmith.recipe import Noise
 
@@ -30,13 +31,14 @@ Method = Literal["pca", "sefa", "attributes", "classes"]
 Measures = Mapping[str, Callable[[Images], NDArray[np.floating[Any]]]]
 
 SAMPLES = 1024
-"""Latents that activations and attributes are looked at for."""
+"""Latents for which activations are recorded; attributes are measured on twice as many or more."""
 BLOCK = 512
+"""Images made at once."""
 PROBES = 16
-"""Latents that the effect of a direction is measured about."""
+"""Latents about which the effect of a direction is measured."""
 STEP = 1.0
-"""Half the distance, in standard deviations of the noise, over which it is measured."""
-_SEED = 0xA7E5  # of a sequence of its own
+"""How far to each side, in standard deviations of the noise, the effect is measured."""
+_SEED = 0xA7E5  # of samples that nothing else uses
 Matrix = NDArray[np.float64]
 
 
@@ -45,23 +47,26 @@ class Directions:
     """Directions of one generator, the strongest first."""
 
     vectors: Latents
-    """(K, Z): adding one moves by a standard deviation of the noise."""
+    """float32 (K, Z): adding one moves a latent by a standard deviation of the noise."""
     effects: Matrix
-    """(K,): root mean square change of the pixels, in grey levels, for that much."""
+    """(K,): root mean square change of the pixels for that move, in grey levels of 0 .. 255."""
     names: tuple[str, ...]
+    """K of them, such as "pca 3" or "slant"."""
     fits: tuple[float | None, ...]
-    """Share of the variance of what a supervised direction stands for that it explains (R² on other samples)."""
+    """Of "attributes" and "classes", R²: the share of the property's variance explained on other samples; else None."""
     method: Method
+    """How the directions were found."""
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def save(self, path: str | Path, generator: Generator) -> Path:
-        """Writes .npz or .safetensors that :func:`read` takes. Raises as :func:`gansmith.latent.save` does."""
+        """Writes a .npz or .safetensors file for :func:`read`. Raises as :func:`gansmith.latent.save` does."""
         empty = Vectors(np.empty((0, 0), np.float32), self.names)
         return vectors.save(path, empty, generator, directions=self.vectors, effects=self.effects.astype(np.float32))
 
 
+@isolated()
 def directions(
     generator: Generator,
     *,
@@ -74,24 +79,26 @@ def directions(
     """The ``count`` directions of the strongest effect.
 
     Args:
-        generator: whose latents they are; a conditional one takes all classes in turn.
+        generator: whose latents they are; of a conditional one all classes take turns.
         method: how they are found.
-        count: how many to keep.
-        measures: for "attributes" and "classes": names to functions of images; the attributes of
-            :mod:`gansmith.latent.attributes` if not given.
-        seed: of the images that effects are measured on.
-        progress: told how many images are made, where that takes long.
+        count: how many to keep, 1 to 100.
+        measures: for "attributes" and "classes", functions by name that take images uint8 (N, C, S, S) and return (N,);
+            the attributes of :mod:`gansmith.latent.attributes` if None.
+        seed: which latents effects are measured about.
+        progress: called with the images measured, if that takes more than two seconds.
 
-    Raises UserError in one line for an absurd count, or classes without a way to see them.
+    Raises UserError in one line for a count outside that range, an unknown method, and classes without ``measures``.
     """
-    noise = generator.recipe.noise
+    count, noise = whole_number("count", count), generator.recipe.noise
+    if method not in get_args(Method):
+        raise UserError(f"`method` {method!r}: choose {', '.join(get_args(Method))}")
     if not 1 <= count <= 100:
         raise UserError(f"`count` {count}: give 1 to 100 directions")
     still = steady(generator)
     fits: list[float | None]
     if method in ("pca", "sefa"):
         found = (_ganspace if method == "pca" else _sefa)(still)
-        found = found[: min(len(found), max(2 * count, 16))]  # those that reach the first layer most
+        found = found[: min(len(found), max(2 * count, 16))]  # those of the largest eigenvalues
         names, fits = [f"{method} {index}" for index in range(len(found))], [None] * len(found)
     else:
         if measures is None and method == "classes":
@@ -108,7 +115,10 @@ def directions(
 
 
 def read(path: str | Path, generator: Generator) -> tuple[Latents, Matrix]:
-    """Directions (K, Z) and their effects (K,) of a saved file. Raises UserError as :func:`vectors.read` does."""
+    """Directions (K, Z) and their effects (K,) of a saved file; effects are 0 where the file has none.
+
+    Raises UserError as :func:`gansmith.latent.read` does.
+    """
     path = Path(path)
     arrays = vectors.read_arrays(path, generator)
     found, size = arrays.get("directions"), generator.recipe.noise.size
@@ -122,7 +132,10 @@ def read(path: str | Path, generator: Generator) -> tuple[Latents, Matrix]:
 
 
 def direction(text: str, generator: Generator) -> Latents:
-    """The direction (Z,) that `d.npz#2` names; `d.npz` is its first, the strongest. UserError in one line if none."""
+    """The direction (Z,) that `d.npz#2` names; `d.npz` names the first, the strongest.
+
+    Raises UserError in one line when there is no such direction.
+    """
     path, index = vectors.split_index(text)
     found, _ = read(path, generator)
     if (index or 0) >= len(found):
@@ -131,26 +144,27 @@ def direction(text: str, generator: Generator) -> Latents:
 
 
 def walk(generator: Generator, base: Vectors, step: Latents, offsets: NDArray[np.floating[Any]]) -> Vectors:
-    """``base`` (1) moved along ``step`` (Z,) by each of ``offsets`` (T,); 0 gives it exactly."""
+    """The single vector of ``base`` plus ``offsets`` (T,) times ``step`` (Z,): T vectors; offset 0 gives it exactly."""
     latents = base.latents + np.asarray(offsets, np.float32)[:, None] * step
     labels = None if base.labels is None else np.repeat(base.labels, len(offsets))
     return Vectors(latents.astype(np.float32), tuple(f"{offset:+g}" for offset in offsets), labels)
 
 
 def _spread(noise: Noise) -> float:
-    """Standard deviation of a coordinate."""
+    """The standard deviation of a coordinate of the noise."""
     return noise.scale / 3**0.5 if noise.distribution == "uniform" else noise.scale
 
 
 def _ganspace(generator: Generator) -> Matrix:
-    z = draw(generator.recipe.noise, seed=_SEED, count=SAMPLES)
+    """Directions (K, Z) of method "pca", not normalised, by falling variance of the activations."""
+    z = latents_of(generator.recipe.noise, seed=_SEED, count=SAMPLES)
     layers = _layers(generator, z[: generator.chunk])
     first = _first_weight(layers)
     # With no nonlinearity after the layer its outputs are linear in z: then the layer's own.
-    after = [layer for layer in layers[layers.index(first) + 1 :] if not _is_weight(layer) and _bends(layer)]
+    after = [layer for layer in layers[layers.index(first) + 1 :] if not _is_weight(layer) and _is_activation(layer)]
     activations = _outputs(generator, after[0] if after else first, z)
-    turns = np.arange(SAMPLES) % generator.chunk  # labels begin anew with every chunk
-    classes = turns % max(1, generator.recipe.classes)  # what a class changes is no direction
+    positions = np.arange(SAMPLES) % generator.chunk  # labels start again with every chunk
+    classes = positions % max(1, generator.recipe.classes)  # differences between classes are no direction
     centred, z_centred = (_centred(values, classes) for values in (activations, z.double().numpy()))
     # x_j = scores on the principal components; u_k = argmin sum_j |z_j - u_k x_jk|² (components are uncorrelated)
     values, left = np.linalg.eigh(centred @ centred.T)
@@ -166,6 +180,7 @@ def _centred(values: Matrix, classes: NDArray[np.int64]) -> Matrix:
 
 
 def _sefa(generator: Generator) -> Matrix:
+    """Directions (Z, Z) of method "sefa", by falling eigenvalue."""
     size = generator.recipe.noise.size
     z = torch.zeros(1, size)
     layers = _layers(generator, z)
@@ -178,9 +193,8 @@ def _sefa(generator: Generator) -> Matrix:
         handle.remove()
     shape, device = inputs[0].shape[1:], inputs[0].device
     with torch.no_grad():
-        basis = (
-            torch.eye(int(np.prod(shape)))[:size].reshape(size, *shape).to(device)
-        )  # a label's coordinates come last
+        # the unit vectors of the noise alone: a label's coordinates come last
+        basis = torch.eye(int(np.prod(shape)))[:size].reshape(size, *shape).to(device)
         response = (first(basis) - first(torch.zeros_like(basis[:1]))).flatten(1).double().cpu().numpy()
     _, found = np.linalg.eigh(response @ response.T)
     return np.asarray(found.T[::-1])
@@ -189,10 +203,10 @@ def _sefa(generator: Generator) -> Matrix:
 def _regressed(
     generator: Generator, measures: Measures, progress: Progress | None
 ) -> tuple[Matrix, list[str], list[float | None]]:
-    """Ridge regression of each measure on z: half of the samples to fit, half to see how well."""
+    """Ridge regression of each measure on z: weights (K, Z), names, and R² on the half of samples not fitted to."""
     noise = generator.recipe.noise
     count = max(2 * SAMPLES, 8 * noise.size)
-    z = draw(noise, seed=_SEED, count=count)
+    z = latents_of(noise, seed=_SEED, count=count)
     tick = Ticker(progress, "measuring images", count)
     parts = []
     for start in range(0, count, BLOCK):
@@ -205,7 +219,7 @@ def _regressed(
     for name, measure in measures.items():
         y = np.asarray(measure(images), np.float64)
         y = y - y[:half].mean()
-        if y[:half].std() < 1e-9:  # nothing that varies
+        if y[:half].std() < 1e-9:  # a constant
             continue
         weights = np.linalg.solve(x[:half].T @ x[:half] + noise.size * np.eye(noise.size), x[:half].T @ y[:half])
         rest = y[half:] - x[half:] @ weights
@@ -218,8 +232,8 @@ def _regressed(
 
 
 def _effects(generator: Generator, moves: Latents, seed: int) -> tuple[Matrix, Matrix]:
-    """Change of the pixels a step, and of the brightness, (K,) each."""
-    base = draw(generator.recipe.noise, seed=seed, count=PROBES).numpy()
+    """Per move (K, Z): root mean square change of the pixels, and change of brightness, (K,) each in grey levels."""
+    base = latents_of(generator.recipe.noise, seed=seed, count=PROBES).numpy()
     ends = [(base[None] + sign * STEP * moves[:, None]).reshape(-1, base.shape[1]) for sign in (-1, 1)]
     labels = np.tile(np.arange(PROBES) % generator.recipe.classes, len(moves)) if generator.recipe.classes else None
     low, high = (generator.images(torch.from_numpy(end), labels) for end in ends)
@@ -229,7 +243,7 @@ def _effects(generator: Generator, moves: Latents, seed: int) -> tuple[Matrix, M
 
 
 def _layers(generator: Generator, z: Tensor) -> list[nn.Module]:
-    """The layers that compute, in the order in which they do."""
+    """The network's layers without children, in the order in which they run on latents ``z``."""
     network, order = generator.network, list[nn.Module]()
     body = network.body if isinstance(network, ConditionalGenerator) else network
     leaves = [layer for layer in body.modules() if not list(layer.children())]
@@ -243,25 +257,28 @@ def _layers(generator: Generator, z: Tensor) -> list[nn.Module]:
 
 
 def _is_weight(layer: nn.Module) -> bool:
+    """Whether a layer multiplies by a matrix or a kernel."""
     weight = getattr(layer, "weight", None)
     return isinstance(weight, Tensor) and weight.dim() >= 2
 
 
 def _first_weight(layers: list[nn.Module]) -> nn.Module:
+    """The first layer with a matrix or a kernel."""
     return next(layer for layer in layers if _is_weight(layer))
 
 
-def _bends(layer: nn.Module) -> bool:
+def _is_activation(layer: nn.Module) -> bool:
+    """Whether a layer is a nonlinearity."""
     return isinstance(layer, nn.LeakyReLU | nn.ReLU | nn.Tanh | nn.Sigmoid | nn.SiLU | nn.GELU)
 
 
 def _outputs(generator: Generator, layer: nn.Module, z: Tensor) -> Matrix:
-    """What a layer makes of latents, flattened: (N, D) float64."""
+    """A layer's outputs for latents (N, Z), flattened: float64 (N, D)."""
     parts = list[NDArray[np.float64]]()
 
     def keep(_: nn.Module, given: Any, made: Tensor) -> None:
         parts.append(made.flatten(1).double().cpu().numpy())
-        raise _EnoughError  # what comes after is most of the work
+        raise _EnoughError  # the layers after it are most of the work
 
     handle = layer.register_forward_hook(keep)
     try:
@@ -274,4 +291,4 @@ def _outputs(generator: Generator, layer: nn.Module, z: Tensor) -> Matrix:
 
 
 class _EnoughError(Exception):
-    """The layer that matters has been reached."""
+    """Ends a forward pass at the layer whose outputs are wanted."""

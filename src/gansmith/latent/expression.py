@@ -1,13 +1,13 @@
-"""The arithmetic of `mix`: `"12 - 40 + 0.5 * me.npz#3"` read into sums of points, and nothing else, ever, run.
+"""The parser of expressions such as `"12 - 40 + 0.5 * me.npz#3"`: into sums of points, without evaluating any code.
 
     sum     = product { (+ | -) product }
     product = signed { (* | /) signed }
     signed  = { + | - } (number | file | "quoted file" | ( sum ) | mean( member { , member } ) | mean( label = name ))
     member  = sum | number .. number
 
-In a product one operand is a vector and the others are factors: where all are numbers, the last whole one that is
-not divided by is the image's, so `0.5 * 12` is half of image 12. A file's name begins with a letter, `.`, `/`, `~` or
-`_`, or is quoted.
+In a product one operand is a vector and the others are factors. Where all are numbers, the last whole number that is
+no divisor is the image's index, so `0.5 * 12` is half of image 12. A file's name starts with a letter, `.`, `/`, `~`
+or `_`, or is quoted.
 """
 
 import math
@@ -17,11 +17,15 @@ from dataclasses import dataclass
 from gansmith.errors import UserError
 
 MAX_LENGTH = 1000
+"""Characters of an expression."""
 MAX_DEPTH = 20
+"""Brackets within brackets."""
 MAX_RANGE = 1000
+"""Images of a range such as 3..8, and vectors of the mean of a class."""
 MAX_FACTOR = 1e6
+"""The largest factor."""
 DEFAULT_MEMBERS = 16
-"""Vectors that `mean(label=3)` takes."""
+"""Vectors in `mean(label=3)` where n is not given."""
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<range>\d{1,15}\.\.\d{1,15})"
@@ -36,7 +40,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Leaf:
-    """A point: an image's number, or a file."""
+    """A point: an image's index, or a file."""
 
     text: str
 
@@ -51,7 +55,7 @@ class Group:
 
 @dataclass(frozen=True)
 class ClassMean:
-    """The mean of vectors that make a class."""
+    """The mean of ``count`` vectors whose images are of a class."""
 
     label: str
     count: int
@@ -70,7 +74,7 @@ Node = Leaf | Group | ClassMean | Sum
 
 
 def parse(text: str) -> Sum:
-    """An expression's terms. Raises UserError in one line that says what is wrong and where."""
+    """The terms of an expression. Raises UserError in one line that says what is wrong and where."""
     if len(text) > MAX_LENGTH:
         raise UserError(f"the expression has {len(text):,} characters; at most {MAX_LENGTH:,} are read")
     reader = _Reader(text)
@@ -81,7 +85,7 @@ def parse(text: str) -> Sum:
 
 
 class _Reader:
-    """One token at a time: ``kind`` is "" at the end."""
+    """A recursive-descent parser; ``token`` is the next token and ``kind`` its kind, "" at the end."""
 
     def __init__(self, text: str) -> None:
         self.text, self.start, self.end = text, 0, 0
@@ -89,7 +93,7 @@ class _Reader:
         self.next()
 
     def next(self) -> str:
-        """Goes on by a token and returns the one before."""
+        """Reads the next token and returns the one before it."""
         before, self.start = self.token, self.end
         match = _TOKEN.match(self.text, self.end)
         if match is not None and match.lastgroup:
@@ -104,26 +108,26 @@ class _Reader:
         return before
 
     def error(self, what: str) -> UserError:
-        """A line about the place that was reached."""
+        """An error at the present token, with an example of an expression."""
         shown = ascii(self.text[self.start : self.start + 20])[1:-1] or "the end"
         example = 'write it as in "12 - 40 + 7", "0.5 * me.npz" or "mean(1,2,3)"'
         return UserError(f"expression, character {self.start + 1} ({shown}): {what}; {example}")
 
     def take(self, signs: str) -> str:
-        """The sign that stands here, if it is one of these; else nothing."""
+        """Reads and returns the present token if it is one of these signs; otherwise ""."""
         return self.next() if self.kind == "sign" and self.token in signs else ""
 
     def need(self, sign: str) -> None:
-        """Goes past a sign that must be here."""
+        """Reads a sign; raises UserError when the present token is another."""
         if not self.take(sign):
             raise self.error(f"{sign} is missing")
 
     def since(self, start: int) -> str:
-        """The text from ``start`` to the last token read, without spaces at its ends."""
+        """The text from ``start`` to before the present token, without outer spaces."""
         return self.text[start : self.start].strip()
 
     def sum(self, depth: int) -> Sum:
-        """Products, added and subtracted."""
+        """Reads products that are added and subtracted."""
         if depth > MAX_DEPTH:
             raise self.error(f"nested more than {MAX_DEPTH} deep")
         start, terms = self.start, [self.product(depth)]
@@ -133,7 +137,7 @@ class _Reader:
         return Sum(tuple(terms), self.since(start))
 
     def product(self, depth: int) -> tuple[float, Node]:
-        """A vector and what it is multiplied by."""
+        """Reads a product: its factor and its vector."""
         factor, operands, sign = 1.0, list[Node | str](), "*"
         while sign:
             while minus := self.take("+-"):
@@ -161,7 +165,7 @@ class _Reader:
         return factor, nodes[0]
 
     def operand(self, depth: int) -> Node | str:
-        """A number as it stands, or a vector."""
+        """Reads a number, returned as text, or a vector."""
         start = self.start
         if self.kind == "number":
             return self.next()
@@ -180,7 +184,7 @@ class _Reader:
         raise self.error("an image's number, a file, a bracket or mean(...) is missing")
 
     def mean(self, start: int, depth: int) -> Group | ClassMean:
-        """What stands in the brackets of mean( ), and the closing one."""
+        """Reads the content of mean( ) and its closing bracket."""
         if self.kind == "word" and self.token.lower() == "label":
             self.next()
             self.need("=")
@@ -205,13 +209,13 @@ class _Reader:
         return Group(tuple(members), self.since(start))
 
     def member(self, depth: int) -> Node:
-        """A member of a mean; a point alone is that point, so that a file may hold several."""
+        """Reads a member of a mean; a single point stays a point, so that a file may hold several vectors."""
         found = self.sum(depth + 1)
         factor, node = found.terms[0]
         return node if len(found.terms) == 1 and factor == 1 else found
 
     def span(self) -> list[Node]:
-        """`3..8` as the points 3 to 8."""
+        """Reads a range such as `3..8`: the points 3 to 8."""
         first, last = map(int, self.token.split(".."))
         if not first <= last < first + MAX_RANGE:
             raise self.error(f"a range goes upwards, over at most {MAX_RANGE} images")

@@ -1,4 +1,4 @@
-"""Pictures of explorations: rows under their titles, strips of frames, and films."""
+"""Pictures of latent tools: rows of images with titles, strips of frames, animations and videos."""
 
 import io
 from collections.abc import Sequence
@@ -20,15 +20,14 @@ from gansmith.render import MOUNT, TEXT
 FILMS = (".webp", ".gif", ".mp4", ".webm")
 SHEETS = (".png", ".jpg")
 FILM_SIDE = 224
-"""Height and width in pixels that a film is enlarged to, as far as whole multiples allow."""
-MAX_FRAMES = 2000
+"""Pixels to which the sides of an animation are enlarged, as far as whole multiples allow."""
 GAP = 2
 
 Images = NDArray[np.uint8]
 
 
 def check_target(path: Path, suffixes: Sequence[str]) -> None:
-    """Whether a picture can be written as ``path``, before it is made.
+    """Checks that a picture can be written as ``path``, before it is made.
 
     Raises UserError for another suffix, a folder, or a video without PyAV.
     """
@@ -44,23 +43,23 @@ def check_target(path: Path, suffixes: Sequence[str]) -> None:
 
 
 def save(path: Path, picture: render.Image) -> Path:
-    """Writes a picture whole or not at all."""
+    """Writes a picture whole or not at all; the suffix decides the format."""
     with writing(path) as fresh:
         picture.convert("RGB" if path.suffix.lower() == ".jpg" else picture.mode).save(fresh)
     return path
 
 
 def rows(titles: Sequence[str], images: Sequence[Images], *, captions: Sequence[str] | None = None) -> render.Image:
-    """One row of images (n, C, H, W) a title, which stands at its left and may have several lines.
+    """Rows of images, each with a title of one or more lines at its left.
 
     Args:
-        titles: R of them.
-        images: R rows, as many images in each.
-        captions: one a column, above the first row.
+        titles: R titles.
+        images: R rows uint8 (n, C, H, W), n the same in all.
+        captions: n captions, one above each column.
     """
     count, (_, height, width) = len(images[0]), images[0].shape[1:]
     scale = max(1, min(6, 64 // height, 900 // (count * width)))
-    font = render_font(13)
+    font = ImageFont.load_default(size=13)
     sheets = [render.sheet(row, columns=count, scale=scale, gap=GAP).convert("RGB") for row in images]
     line = 16
     left = 8 + max(int(font.getlength(part)) for title in titles for part in title.split("\n")) + 8
@@ -79,10 +78,9 @@ def rows(titles: Sequence[str], images: Sequence[Images], *, captions: Sequence[
 
 
 def strip(images: Images, *, captions: Sequence[str], keys: Sequence[int], loop: bool) -> render.Image:
-    """Frames (N, C, H, W) of a path: a row from each key to the next, where all rows are of one length.
+    """Frames uint8 (N, C, H, W) of a path as a picture: a row from each key to the next, both ends included.
 
-    Else one after the other, with captions below. Both ends of a row are shown, so a key ends one row and begins the
-    next.
+    Where rows would differ in length or exceed 24 frames, all frames follow each other, with captions below.
     """
     ends = [*keys[1:], len(images)] if loop else keys[1:]
     lengths = {end - start for start, end in zip(keys, ends, strict=False)}
@@ -95,13 +93,13 @@ def strip(images: Images, *, captions: Sequence[str], keys: Sequence[int], loop:
 
 
 def film(images: Images, path: Path, *, seconds: float, hold: float = 0.0) -> Path:
-    """Writes frames (N, C, H, W) as an endless animation (.webp, .gif) or as a video (.mp4, .webm).
+    """Writes frames as an endless animation (.webp, .gif) or as a video (.mp4, .webm).
 
     Args:
-        images: the frames.
-        path: the file; its suffix decides.
-        seconds: each frame is shown.
-        hold: that the last frame is shown longer.
+        images: the frames, uint8 (N, C, H, W).
+        path: the file; its suffix decides the format.
+        seconds: how long each frame is shown.
+        hold: by how many seconds the last frame of an animation is shown longer.
 
     Raises UserError as :func:`check_target` does.
     """
@@ -117,18 +115,18 @@ def film(images: Images, path: Path, *, seconds: float, hold: float = 0.0) -> Pa
 
 
 def terms(images: Images, names: Sequence[str]) -> render.Image:
-    """The terms of an expression and its result (N, C, H, W), with their names; a long expression in a line below."""
+    """The terms of an expression and its result, uint8 (N, C, H, W), with names; a long expression on a line below."""
     sheet = render.sheet(images, columns=min(len(images), 8), captions=names)
     return render.caption(sheet, names[-1].removeprefix("= ")) if len(names[-1]) > 20 else sheet
 
 
 def groups(titles: Sequence[str], parts: Sequence[Sequence[Images]], captions: Sequence[str]) -> render.Image:
-    """Rows of several groups of images, an empty cell between the groups; each group has its caption above it.
+    """Rows of several groups of images, with an empty cell between groups and a caption above each group.
 
     Args:
-        titles: R of them, one at the left of each row.
-        parts: R rows of G groups (n, C, H, W); n is the same in all rows.
-        captions: G of them.
+        titles: R titles, one at the left of each row.
+        parts: R rows of G groups uint8 (n, C, H, W); a group has the same n in all rows.
+        captions: G captions.
     """
     first = parts[0][0]
     blank = np.empty((1, *first.shape[1:]), np.uint8)
@@ -143,18 +141,18 @@ def groups(titles: Sequence[str], parts: Sequence[Sequence[Images]], captions: S
 
 
 def trade(found: Truncated, measured: Trade | None) -> render.Image:
-    """A row for each strength of truncation; with what was measured, that beside each row and as a curve below."""
+    """A row for each strength of truncation; precision and recall, if measured, beside each and as a curve below."""
     titles = [f"psi {psi:g}" for psi in found.psis]
     if measured is None:
         return rows(titles, list(found.images))
     points = [(psi, one.precision, one.recall) for psi, one in zip(found.psis, measured.supports, strict=True)]
-    told = [f"psi {psi:g}\nprecision {precision:.2f}\nrecall {recall:.2f}" for psi, precision, recall in points]
-    above = rows(told, list(found.images))
+    lines = [f"psi {psi:g}\nprecision {precision:.2f}\nrecall {recall:.2f}" for psi, precision, recall in points]
+    above = rows(lines, list(found.images))
     return beneath(above, trade_curve(points, (measured.floor.precision, measured.floor.recall), width=above.width))
 
 
 def nearest(found: Neighbours, real: Real) -> render.Image:
-    """A row a sample: itself, the training images nearest by pixels, and those nearest by features."""
+    """A row for each sample: the sample, the training images nearest in pixels, and those nearest in features."""
     spaces = [each for each in (found.pixels, found.features) if each is not None]
     names = ["sample", "nearest by pixels", "nearest by features"][: len(spaces) + 1]
     parts = [
@@ -224,12 +222,8 @@ def label_places(names: Sequence[str], points: NDArray[np.float64], frame: NDArr
     return np.array(found)
 
 
-def render_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font of titles."""
-    return ImageFont.load_default(size=size)
-
-
 def _video(images: Images, path: Path, *, seconds: float) -> None:
+    """Writes frames uint8 (N, C, H, W) as a video, each shown for ``seconds``; odd sides lose a row or column."""
     video = _video_library(path)
     sides = [side - side % 2 for side in images.shape[2:]]  # coders of 4:2:0 take even sides only
     with writing(path) as fresh, video.open(str(fresh), "w") as container:
@@ -245,6 +239,7 @@ def _video(images: Images, path: Path, *, seconds: float) -> None:
 
 
 def _video_library(path: Path) -> Any:
+    """PyAV. Raises UserError when it is not installed."""
     try:
         return import_module("av")
     except ImportError:

@@ -1,4 +1,4 @@
-"""A picture to the noise that makes it: the nearest of thousands of samples, then gradient descent on the latent."""
+"""GAN inversion: the latent whose image is nearest to a picture, by samples to start from and gradient descent."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,59 +10,63 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gansmith.encoders.encoder import Encoder
-from gansmith.errors import UserError
+from gansmith.errors import UserError, whole_number
 from gansmith.generator import CHUNK, Generator
 from gansmith.latent.classes import encoder_of
-from gansmith.latent.optimise import Slope, as_tensor, coarse, hasty, heavy, within
+from gansmith.latent.optimise import Differentiable, as_tensor, search_precision, searches_in_bf16, slow, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
+from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
 
 SEED = 0x1274E7
-"""Of the samples that a search begins from, when no seed is given: a sequence of its own."""
-CANDIDATES, FEWER = 4096, 1024
-"""Samples to begin from; fewer of heavy generators."""
+"""Default seed of the samples that a search starts from: one that nothing else uses."""
+CANDIDATES, CANDIDATES_IF_SLOW = 4096, 1024
+"""Samples among which a search chooses its starts; fewer of slow generators."""
 STARTS, KEPT = 6, 2
-"""Descents that are begun, and those that are ended: the best after a quarter of the steps."""
+"""Descents at the start, and after a quarter of the steps, when only the best go on."""
 STEPS, RATE = 160, 0.1
-SPARING = (4, 130)
-"""Descents and steps of heavy generators."""
+"""Steps of Adam, and its learning rate for noise of scale 1."""
+IF_SLOW = (4, 130)
+"""Descents and steps of slow generators."""
 FEATURES = 0.01
-"""Weight of the squared distance of features (each of variance 1 over the data) beside that of pixels, which is all
-that counts once the best descents are chosen."""
+"""Weight of the squared distance of features (each of variance 1 over the data) beside that of pixels, in the first
+quarter of the steps; afterwards only pixels count."""
 MOST = 1000
+"""Pictures in one call."""
 TOGETHER = 8
-"""Pictures that a floor inverts at once."""
+"""Pictures that :func:`floor` inverts at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inverted:
-    """The latents that come nearest to N pictures."""
+    """N pictures and the latents whose images are nearest to them."""
 
     vectors: Vectors
-    """(N, Z), usable wherever a seed is."""
+    """Latents (N, Z), usable wherever points are."""
     targets: Images
-    """(N, C, S, S): what was asked for."""
+    """uint8 (N, C, S, S): the pictures."""
     images: Images
-    """(N, C, S, S): what the latents make."""
+    """uint8 (N, C, S, S): the images of the latents."""
     errors: NDArray[np.float64]
-    """(N,): root mean square difference of the pixels, in grey levels of 255."""
+    """(N,): root mean square difference of the pixels of images and targets, in grey levels of 0 .. 255."""
     before: NDArray[np.float64]
-    """(N,): the same for the nearest of the samples that the search began from."""
+    """(N,): the same for the nearest of the samples that the search started from."""
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     @property
     def latents(self) -> Latents:
-        """(N, Z)."""
+        """float32 (N, Z)."""
         return self.vectors.latents
 
 
+@isolated()
 def invert(
     generator: Generator,
     images: Images,
     *,
-    labels: Sequence[int | None] | None = None,
+    labels: Sequence[str | int | None] | None = None,
     names: Sequence[str] | None = None,
     seed: int = SEED,
     encoder: Encoder | None = None,
@@ -70,44 +74,47 @@ def invert(
     steps: int | None = None,
     progress: Progress | None = None,
 ) -> Inverted:
-    """The noise that comes nearest to pictures. Each picture's result depends on that picture alone.
+    """The latents whose images are nearest to pictures. Each picture's result depends on that picture alone.
 
-    From 4,096 samples, or 1,024 of a slow generator, the nearest in pixels and features are taken as starts; Adam moves
-    them, within where noise can lie, down the same distance; after a quarter of the steps the best two go on, and the
-    better one is the result.
+    Of 4,096 samples, or 1,024 of a slow generator, those nearest in pixels and features are the starts. Adam descends
+    from them in that distance, within the noise's support; after a quarter of the steps the best two go on, in
+    pixels alone, and the better one is the result.
 
     Args:
-        generator: any. Of a conditional one every class is tried that a picture is not given.
-        images: uint8 (N, C, S, S) of the generator's shape.
-        labels: (N,) classes of a conditional generator, None for unknown ones.
-        names: (N,) of the vectors.
-        seed: of the samples.
-        encoder: whose features count beside the pixels; None for that of the generator's data.
-        starts: how many descents are begun: 6 if not given, 4 with a slow generator.
-        steps: of the longest: 160 if not given, 130 with a slow generator.
-        progress: told after two seconds how it gets on.
+        generator: makes the images. Of a conditional one all classes are tried where a picture's is not given.
+        images: the pictures, uint8 (N, C, S, S), N up to 1,000, of the generator's shape.
+        labels: N classes of a conditional generator, by name or number; None for an unknown one.
+        names: N names for the vectors.
+        seed: which samples.
+        encoder: gives the features; the encoder of the generator's data if None.
+        starts: descents per picture, 1 to 64; 6 if None, 4 with a slow generator.
+        steps: steps of the longest descent, 1 to 100,000; 160 if None, 130 with a slow generator.
+        progress: called with the steps done, if that takes more than two seconds.
 
     Raises:
-        UserError: one line: images of another shape, labels that the generator does not know, absurd numbers.
+        UserError: one line: images of another shape, unknown labels, or numbers outside these ranges.
     """
     recipe = generator.recipe
     shape = (recipe.channels, recipe.size, recipe.size)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape or not 1 <= len(images) <= MOST:
         raise UserError(f"pictures are {images.dtype} {images.shape}; give 1 to {MOST} of uint8 (N, {shape})")
-    usual = SPARING if heavy(generator) else (STARTS, STEPS)
-    starts, steps = usual[0] if starts is None else starts, usual[1] if steps is None else steps
+    usual = IF_SLOW if slow(generator) else (STARTS, STEPS)
+    starts = whole_number("starts", usual[0] if starts is None else starts)
+    steps = whole_number("steps", usual[1] if steps is None else steps)
+    seed = whole_number("seed", seed)
     if not 1 <= starts <= CHUNK or not 1 <= steps <= 100_000 or seed < 0:
         raise UserError(f"{starts} starts, {steps} steps, seed {seed}: give 1 to {CHUNK}, 1 to 100,000, 0 or more")
-    search = _Search(_known(generator, labels, len(images)), seed, starts, steps)
+    search = _Search(_classes(generator, labels, len(images)), seed, starts, steps)
     return search.run(generator, encoder or encoder_of(generator), images, names, together=1, progress=progress)
 
 
+@isolated()
 def floor(generator: Generator, images: Images, *, progress: Progress | None = None) -> float:
-    """The median error of inverting these images, in grey levels: what a picture of their kind can hope for.
+    """The median error of inverting ``images`` uint8 (N, C, S, S), in grey levels: for comparison with one's own.
 
-    Several are inverted at once, which is faster than one by one; roundings then differ from those of :func:`invert`.
+    Eight are inverted at once, which is faster than one by one; roundings then differ from those of :func:`invert`.
     """
-    starts, steps = SPARING if heavy(generator) else (STARTS, STEPS)
+    starts, steps = IF_SLOW if slow(generator) else (STARTS, STEPS)
     search = _Search([None] * len(images), SEED, starts, steps)
     found = search.run(generator, encoder_of(generator), images, None, together=TOGETHER, progress=progress)
     return float(np.median(found.errors))
@@ -115,9 +122,9 @@ def floor(generator: Generator, images: Images, *, progress: Progress | None = N
 
 @dataclass(frozen=True)
 class _Search:
-    """What is known of the pictures, and how far to look."""
+    """The pictures' labels, as far as they are known, and the extent of the search."""
 
-    known: list[int | None]
+    labels: list[int | None]
     seed: int
     starts: int
     steps: int
@@ -132,24 +139,24 @@ class _Search:
         together: int,
         progress: Progress | None,
     ) -> Inverted:
-        """Inverts so many pictures at once."""
+        """Inverts pictures, ``together`` at once."""
         generator = steady(generator)
         candidates = _Candidates(generator, encoder, self.seed, progress)
-        slope = Slope(generator, encoder)
+        differentiable = Differentiable(generator, encoder)
         tick = Ticker(progress, "inverting", len(images) * self.steps)
         found, chosen, before = [], [], []
         for first in range(0, len(images), together):
             part = images[first : first + together]
             near = [
                 candidates.nearest(picture, label, self.starts)
-                for picture, label in zip(part, self.known[first : first + together], strict=True)
+                for picture, label in zip(part, self.labels[first : first + together], strict=True)
             ]
-            count = min(len(rows) for rows, _ in near)  # of a class there may be fewer than are begun from
+            count = min(len(rows) for rows, _ in near)  # a class may have fewer candidates than starts
             rows = np.concatenate([rows[:count] for rows, _ in near])
             z, classes = candidates.latents[rows], None if candidates.labels is None else candidates.labels[rows]
-            with coarse(generator):
+            with search_precision(generator):
                 best, best_classes = _descended(
-                    generator, slope, _Targets.of(part, encoder), z, classes, self.steps,
+                    generator, differentiable, _Targets.of(part, encoder), z, classes, self.steps,
                     partial(_from, tick, first * self.steps, len(part)),
                 )  # fmt: skip
             found.append(best)
@@ -164,13 +171,16 @@ class _Search:
 
 @dataclass(frozen=True)
 class _Targets:
-    """Pictures (P, ...), and what an encoder sees in them."""
+    """P pictures and their features."""
 
     pixels: Tensor
+    """float32 (P, C, S, S), 0 .. 255."""
     features: Tensor
+    """float32 (P, D)."""
 
     @classmethod
     def of(cls, pictures: Images, encoder: Encoder) -> "_Targets":
+        """The targets for pictures uint8 (P, C, S, S)."""
         features = torch.from_numpy(encoder.encode(pictures).features).float()
         return cls(torch.from_numpy(pictures.astype(np.float32)), features)
 
@@ -178,22 +188,22 @@ class _Targets:
         return len(self.pixels)
 
     def each(self, times: int, device: torch.device) -> "_Targets":
-        """Every picture so many times, one after the other: the targets of as many descents."""
+        """Every picture ``times`` times, one after the other: the targets of as many descents."""
         parts = (part.repeat_interleave(times, dim=0).to(device) for part in (self.pixels, self.features))
         return _Targets(*parts)
 
 
 class _Candidates:
-    """Samples to begin from, and what the encoder sees in them."""
+    """Samples to start from, with their images and features."""
 
     def __init__(self, generator: Generator, encoder: Encoder, seed: int, progress: Progress | None) -> None:
         recipe = generator.recipe
-        count = FEWER if heavy(generator) else CANDIDATES
+        count = CANDIDATES_IF_SLOW if slow(generator) else CANDIDATES
         self.latents = generator.latents(count, seed=seed).numpy()
         self.labels: Labels | None = np.arange(count) % recipe.classes if recipe.classes else None
-        tick = Ticker(progress, "samples to begin from", count)
+        tick = Ticker(progress, "samples to start from", count)
         images, features = [], []
-        quick = replace(generator, precision="bf16") if hasty(generator) else generator
+        quick = replace(generator, precision="bf16") if searches_in_bf16(generator) else generator
         for start in range(0, count, 512):
             rows = slice(start, start + 512)
             part = torch.from_numpy(self.latents[rows])
@@ -204,7 +214,10 @@ class _Candidates:
         self._encoder = encoder
 
     def nearest(self, picture: Images, label: int | None, count: int) -> tuple[NDArray[np.int64], float]:
-        """The candidates nearest to a picture, of its class if that is known, and the least error in pixels."""
+        """Indices of the ``count`` candidates nearest to a picture (C, S, S), and the least error in pixels.
+
+        With a label, only candidates of that class count.
+        """
         rows = np.arange(len(self.latents))
         if label is not None and self.labels is not None:
             rows = rows[self.labels == label]
@@ -216,18 +229,20 @@ class _Candidates:
 
 def _descended(
     generator: Generator,
-    slope: Slope,
+    differentiable: Differentiable,
     targets: _Targets,
     starts: Latents,
     labels: Labels | None,
     steps: int,
     tick: Callable[[int], None],
 ) -> tuple[Latents, Labels]:
-    """Where the best start of each picture (P * S, Z) went (P, Z), and its class (P,), -1 without."""
+    """The best latent (P, Z) reached from each picture's starts (P * S, Z), and its label (P,), -1 without."""
     z, classes = torch.from_numpy(starts), as_tensor(labels)
-    begun = max(1, steps // 4)
-    for done, length, weight, most in ((0, begun, FEATURES, KEPT), (begun, steps - begun, 0.0, 1)):
-        z, away = _descent(generator, slope, targets, z, classes, length, weight, partial(_from, tick, done, 1))
+    first = max(1, steps // 4)
+    for done, length, weight, most in ((0, first, FEATURES, KEPT), (first, steps - first, 0.0, 1)):
+        z, away = _descent(
+            generator, differentiable, targets, z, classes, length, weight, partial(_from, tick, done, 1)
+        )
         each = away.view(len(targets), -1)
         kept = (each.argsort(dim=1, stable=True)[:, :most] + each.shape[1] * torch.arange(len(each))[:, None]).flatten()
         z, classes = z[kept], None if classes is None else classes[kept]
@@ -236,7 +251,7 @@ def _descended(
 
 def _descent(
     generator: Generator,
-    slope: Slope,
+    differentiable: Differentiable,
     targets: _Targets,
     starts: Tensor,
     labels: Tensor | None,
@@ -244,7 +259,10 @@ def _descent(
     weight: float,
     tick: Callable[[int], None],
 ) -> tuple[Tensor, Tensor]:
-    """The nearest that each start (N, Z) came to its target on its way, and how near (N,): mean square of pixels."""
+    """The latent nearest to its target on the way from each start (N, Z), and its mean squared error of pixels (N,).
+
+    ``weight`` is that of the squared distance of features in the loss; errors are in units of full white.
+    """
     noise, device = generator.recipe.noise, generator.device
     wanted = targets.each(len(starts) // len(targets), device)
     labels = None if labels is None else labels.to(device)
@@ -252,7 +270,7 @@ def _descent(
     optimizer = torch.optim.Adam([z], RATE * noise.scale)
     best, least = z.detach().clone(), torch.full((len(z),), torch.inf, device=device)
     for step in range(steps + 1):
-        images = slope.images(z, labels)
+        images = differentiable.images(z, labels)
         away = ((images - wanted.pixels) / 255).square().flatten(1).mean(1)
         with torch.no_grad():  # the last step need not be the best
             nearer = away < least
@@ -261,7 +279,7 @@ def _descent(
             break
         loss = away
         if weight:
-            loss = away + weight * (slope.look(images)[0] - wanted.features).square().mean(1)
+            loss = away + weight * (differentiable.encode(images)[0] - wanted.features).square().mean(1)
         (z.grad,) = torch.autograd.grad(loss.sum(), z)
         optimizer.param_groups[0]["lr"] = RATE * noise.scale * (1 - 0.9 * step / steps)
         optimizer.step()
@@ -272,17 +290,18 @@ def _descent(
 
 
 def _from(tick: Callable[[int], None], before: int, times: int, done: int) -> None:
+    """Reports ``before`` plus ``times * done``: the progress of a part in that of the whole."""
     tick(before + times * done)
 
 
 def _rms(a: Images, b: Images) -> NDArray[np.float64]:
-    """Root mean square difference (N,), in grey levels."""
+    """Root mean square difference (N,) of images uint8 (N, C, H, W), in grey levels."""
     difference = a.astype(np.float32) - b.astype(np.float32)
     return np.asarray(np.sqrt(np.square(difference).mean(axis=(1, 2, 3), dtype=np.float64)))
 
 
-def _known(generator: Generator, labels: Sequence[int | None] | None, count: int) -> list[int | None]:
-    """A class or None for each picture."""
+def _classes(generator: Generator, labels: Sequence[str | int | None] | None, count: int) -> list[int | None]:
+    """The label of each of ``count`` pictures, or None. Raises UserError for unknown ones."""
     if labels is None:
         return [None] * count
     if len(labels) != count:

@@ -1,4 +1,4 @@
-"""Morphs: paths through latent space, paced so that the picture changes by the same amount from frame to frame."""
+"""Morphs: paths through latent space, paced so that the image changes equally from frame to frame."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,20 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gansmith.errors import UserError
+from gansmith.errors import UserError, whole_number
 from gansmith.generator import CHUNK, Generator
-from gansmith.latent import vectors as points_of
+from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Latents, Points, Vectors, steady
 from gansmith.nn import EMBEDDING, ConditionalGenerator
+from gansmith.nn.isolation import isolated
 from gansmith.recipe import Noise
 
 Path = Literal["auto", "straight", "spherical"]
 Pace = Literal["even", "latent"]
 Measure = Callable[[Images], NDArray[np.floating]]
-"""Images (N, C, H, W) -> features (N, D), whose Euclidean distances say how different two images look."""
+"""Images uint8 (N, C, H, W) -> features (N, D), whose Euclidean distances are those of the images."""
 
 STEPS = 10
-"""Of the published morph along the constant vectors: -1 to +1 in steps of 0.2."""
+"""Steps of the published morph along the constant vectors: -1 to +1 by 0.2."""
 MAX_FRAMES = 2000
 
 
@@ -30,26 +31,27 @@ class Morph:
     """Frames of a morph."""
 
     images: Images
-    """(F, C, S, S)."""
+    """uint8 (F, C, S, S)."""
     vectors: Vectors
-    """Of each frame; of a conditional generator with the class it is nearest to."""
+    """Latents (F, Z); of a conditional generator with the label of the nearest key point."""
     keys: tuple[int, ...]
-    """Frames that are the given points, exactly."""
+    """Indices of the frames that are exactly the given points."""
     loop: bool
-    """Whether the first frame follows the last."""
+    """Whether the last frame leads back to the first."""
     constant: bool = False
-    """Whether it goes along the constant vectors."""
+    """Whether the path follows the constant vectors."""
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
     def captions(self) -> tuple[str, ...]:
-        """The points' names at their frames, and elsewhere nothing; all values along the constant vectors."""
+        """F captions: points' names at their frames and else empty; along the constant vectors, each frame's value."""
         shown = range(len(self)) if self.constant else self.keys
         return tuple(name if index in shown else "" for index, name in enumerate(self.vectors.names))
 
 
+@isolated()
 def morph(
     generator: Generator,
     points: Points | None = None,
@@ -66,24 +68,26 @@ def morph(
 
     Args:
         generator: makes the images.
-        points: two or more, as :func:`gansmith.latent.points` takes them; None for the vectors whose coordinates are
-            all equal, from -1 to +1 times the noise's scale about its centre.
-        seed: that image indices belong to.
-        frames: how many in all, both ends included; 11 along the constant vectors, else 60.
-        between: how many from each point to the next, in the place of ``frames``.
-        loop: go back to the first point, without showing it twice.
-        path: "spherical" goes round the centre of the noise, at lengths between those of the two ends, as fits normal
-            noise; "straight" as fits uniform noise, and is taken along the constant vectors; "auto" is what fits.
-        pace: "even" for equal distances between images; "latent" for equal steps along the path, which is taken along
-            the constant vectors if neither is asked for.
-        measure: what the distances of "even" are between; pixels if not given.
+        points: two or more key points, as :func:`gansmith.latent.points` takes them; None for the vectors whose
+            coordinates are all equal, from -1 to +1 times the noise's scale about its centre.
+        seed: the seed that image indices belong to.
+        frames: frames in all, both ends included, up to 2,000; 11 along the constant vectors, else 60, if None.
+        between: frames between each point and the next; replaces ``frames``.
+        loop: whether to return to the first point, which is not shown twice.
+        path: "spherical" turns about the centre of the noise, which suits normal noise; "straight" suits uniform
+            noise; "auto" chooses by the noise, and "straight" along the constant vectors.
+        pace: "even" for equal distances between successive images; "latent" for equal steps along the path; None for
+            "latent" along the constant vectors and "even" elsewhere.
+        measure: features whose distances "even" equalises; pixels if None.
 
     Raises:
         UserError: one line: too few points or frames, or points as :func:`gansmith.latent.points` refuses.
     """
+    frames = None if frames is None else whole_number("frames", frames)
+    between = None if between is None else whole_number("between", between)
     noise = generator.recipe.noise
     constant = points is None
-    keys = constants(generator, (-1.0, 1.0)) if points is None else points_of.points(generator, points, seed=seed)
+    keys = constants(generator, (-1.0, 1.0)) if points is None else vectors.points(generator, points, seed=seed)
     if len(keys) < 2:
         raise UserError(f"a morph needs 2 or more points, not {len(keys)}: name more, such as 3,14")
     if path == "auto":
@@ -100,7 +104,7 @@ def morph(
 
 
 def constants(generator: Generator, values: Sequence[float]) -> Vectors:
-    """The vectors whose coordinates all are centre + value * scale of the noise."""
+    """For each of N values, the vector whose coordinates all are the noise's centre + value * its scale: (N, Z)."""
     noise = generator.recipe.noise
     column = noise.center + noise.scale * np.array(values, np.float64)[:, None]
     latents = np.repeat(column, noise.size, axis=1).astype(np.float32)
@@ -109,15 +113,15 @@ def constants(generator: Generator, values: Sequence[float]) -> Vectors:
 
 
 def _valued(vectors: Vectors, noise: Noise) -> Vectors:
-    """Constant vectors, named by their value."""
+    """Constant vectors under their values as names."""
     return vectors.named([f"{(row[0] - noise.center) / noise.scale:+.1f}" for row in vectors.latents])
 
 
 def interpolate(noise: Noise, a: Latents, b: Latents, t: NDArray[np.float64], *, spherical: bool) -> Latents:
-    """Latents (T, Z) at shares ``t`` (T,) of the way from ``a`` (Z,) to ``b`` (Z,), which 0 and 1 give exactly.
+    """Latents (T, Z) at fractions ``t`` (T,) of the way from ``a`` (Z,) to ``b`` (Z,); 0 and 1 give these exactly.
 
-    Spherical: about the noise's centre the direction turns at a constant rate (Shoemake 1985), and the length goes
-    evenly from one to the other. Opposite directions turn through one at a right angle, always the same.
+    Spherical: about the noise's centre the direction turns at a constant rate (Shoemake 1985) while the length changes
+    linearly. Between opposite directions the path leads through a fixed one at a right angle.
     """
     start, end, share = a.astype(np.float64), b.astype(np.float64), t[:, None]
     if spherical:
@@ -130,6 +134,7 @@ def interpolate(noise: Noise, a: Latents, b: Latents, t: NDArray[np.float64], *,
 
 
 def _turned(a: NDArray[np.float64], b: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spherical interpolation about 0 at ``t`` (T, 1) from ``a`` to ``b``; straight where there is no angle."""
     lengths = [float(np.linalg.norm(each)) for each in (a, b)]
     if min(lengths) < 1e-9 * max(1.0, *lengths):  # the centre has no direction
         return a + t * (b - a)
@@ -141,7 +146,7 @@ def _turned(a: NDArray[np.float64], b: NDArray[np.float64], t: NDArray[np.float6
         basis = np.zeros(len(a))
         basis[np.abs(from_).argmin()] = 1
         across = basis - from_ * (from_ @ basis)
-        if len(a) == 1:  # a line has no way round
+        if len(a) == 1:  # one dimension has no right angle
             return a + t * (b - a)
     across /= np.linalg.norm(across)
     angle = np.arctan2(across @ to, from_ @ to)
@@ -149,38 +154,38 @@ def _turned(a: NDArray[np.float64], b: NDArray[np.float64], t: NDArray[np.float6
 
 
 class Track:
-    """A path through key points that can be looked at anywhere.
+    """A path through key points: latents and images anywhere on it.
 
-    Of a conditional generator the vectors that stand for the classes are interpolated too, always straight.
+    Of a conditional generator the embeddings of the classes are interpolated too, always straight.
     """
 
     def __init__(self, generator: Generator, keys: Vectors, *, loop: bool, spherical: bool) -> None:
         self.generator, self.keys, self.loop, self.spherical = steady(generator), keys, loop, spherical
         self.segments = len(keys) if loop else len(keys) - 1
         network = self.generator.network
-        self.marks: Latents | None = None
+        self.embeddings: Latents | None = None
         if isinstance(network, ConditionalGenerator) and keys.labels is not None:
             recipe = self.generator.recipe
             wider = recipe.noise.model_copy(update={"size": recipe.noise.size + EMBEDDING})
             plain = recipe.model_copy(update={"noise": wider, "conditional": "none", "classes": 0})
             with torch.no_grad():
                 where = torch.from_numpy(keys.labels).to(self.generator.device)
-                self.marks = network.vectors(where).cpu().numpy()
+                self.embeddings = network.vectors(where).cpu().numpy()
             self.generator = Generator(network.body, plain)
 
     def latents(self, where: Sequence[NDArray[np.float64]]) -> Latents:
-        """Latents (T, Z) at the shares of each segment that ``where`` lists."""
+        """Latents (T, Z) at the fractions of each segment that ``where`` lists."""
         return np.concatenate([self._piece(index, t, self.keys.latents) for index, t in enumerate(where)])
 
     def images(self, where: Sequence[NDArray[np.float64]], latents: Latents) -> Images:
-        """What those latents look like there."""
-        if self.marks is not None:
-            marks = [self._piece(index, t, self.marks, spherical=False) for index, t in enumerate(where)]
-            latents = np.concatenate([latents, np.concatenate(marks)], axis=1)
+        """Images uint8 (T, C, S, S) of the ``latents`` at ``where``."""
+        if self.embeddings is not None:
+            parts = [self._piece(index, t, self.embeddings, spherical=False) for index, t in enumerate(where)]
+            latents = np.concatenate([latents, np.concatenate(parts)], axis=1)
         return self.generator.images(torch.from_numpy(latents))
 
     def morph(self, where: Sequence[NDArray[np.float64]]) -> Morph:
-        """The frames at the shares of each segment that ``where`` lists; an open path's last point is added."""
+        """The frames at the fractions of each segment that ``where`` lists; an open path's last point is added."""
         if not self.loop:
             where = [*where[:-1], np.append(where[-1], 1.0)]
         latents = self.latents(where)
@@ -196,13 +201,17 @@ class Track:
         return Morph(self.images(where, latents), Vectors(latents, tuple(names), labels), tuple(keys), self.loop)
 
     def _piece(self, index: int, t: NDArray[np.float64], ends: Latents, *, spherical: bool | None = None) -> Latents:
+        """Vectors at fractions ``t`` (T,) of segment ``index`` of the path through ``ends``."""
         a, b = ends[index], ends[(index + 1) % len(ends)]
-        round_ = self.spherical if spherical is None else spherical
-        return interpolate(self.generator.recipe.noise, a, b, t, spherical=round_)
+        spherical = self.spherical if spherical is None else spherical
+        return interpolate(self.generator.recipe.noise, a, b, t, spherical=spherical)
 
 
 def _intervals(segments: int, frames: int, between: int | None, loop: bool) -> int:
-    """Steps from frame to frame, the step back to the first of a loop included."""
+    """The number of steps from frame to frame, with the step back to the first of a loop.
+
+    Raises UserError for fewer frames than points, or more than 2,000.
+    """
     intervals = (between + 1) * segments if between is not None else frames if loop else frames - 1
     shown = intervals if loop else intervals + 1
     if between is not None and not 0 <= between <= MAX_FRAMES:
@@ -216,34 +225,36 @@ def _intervals(segments: int, frames: int, between: int | None, loop: bool) -> i
 def _even(
     track: Track, intervals: int, *, fixed: bool, measure: Measure
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
-    """How many steps each segment gets and where, so that all are of the same length between images.
+    """The number of steps in each segment and the fractions where they start, so that images differ equally.
 
-    The path is looked at in as many places as there are steps, in whole batches, and taken as straight between them.
+    Distances are measured between as many images as there are steps, rounded up to whole batches, and interpolated.
+    ``fixed`` gives all segments equally many steps.
     """
     batches = -(-intervals // CHUNK)
     fine = np.linspace(0, 1, max(4, (batches * CHUNK - 1) // track.segments) + 1)
-    looks = [fine[:-1]] * track.segments
+    where = [fine[:-1]] * track.segments
     if not track.loop:
-        looks = [*looks[:-1], fine]
-    features = measure(track.images(looks, track.latents(looks)))
+        where = [*where[:-1], fine]
+    features = measure(track.images(where, track.latents(where)))
     if track.loop:
         features = np.concatenate([features, features[:1]])
     apart = np.linalg.norm(np.diff(features, axis=0), axis=1)
-    lengths = apart.reshape(track.segments, -1) + 1e-9  # where nothing changes the pace is that of the latents
+    lengths = apart.reshape(track.segments, -1) + 1e-9  # where no pixel changes, equal steps of latents
     counts = _shared(np.ones(track.segments) if fixed else lengths.sum(axis=1), intervals)
     where = []
     for count, steps in zip(counts, lengths, strict=True):
-        gone = np.concatenate([[0.0], np.cumsum(steps)])
-        where.append(np.interp(np.linspace(0, gone[-1], count, endpoint=False), gone, fine))
+        distance = np.concatenate([[0.0], np.cumsum(steps)])
+        where.append(np.interp(np.linspace(0, distance[-1], count, endpoint=False), distance, fine))
     return counts, where
 
 
 def _pixels(images: Images) -> NDArray[np.float32]:
+    """Pixels (N, D) in 0 .. 1: the default features of "even"."""
     return np.asarray(images.reshape(len(images), -1) / np.float32(255), np.float32)
 
 
 def _shared(weights: NDArray[np.float64], total: int) -> NDArray[np.int64]:
-    """``total`` divided in proportion to ``weights``, by largest remainder, at least 1 each."""
+    """``total`` divided into whole numbers in proportion to ``weights``, by largest remainder, each 1 or more."""
     spare = total - len(weights)
     exact = spare * weights / weights.sum()
     counts = np.array(np.floor(exact), np.int64)

@@ -1,4 +1,4 @@
-"""A user's own picture made ready for a generator: read safely, and a photographed digit normalised as MNIST's were.
+"""Pictures for inversion: read safely, and photographed digits normalised as those of MNIST were.
 
 MNIST (LeCun et al. 1998): black-and-white digits fitted into 20x20 pixels with their ratio kept, grey by antialiasing,
 then shifted so that the centre of mass is the middle of 28x28.
@@ -19,20 +19,20 @@ from gansmith.text import one_line, printable
 
 BOX, SIDE = 20, 28
 WORKING_SIDE = 320
-"""Longest side in pixels at which a picture is worked on: shading and strokes are still there, and it is quick."""
+"""Longest side in pixels at which a digit is searched for: strokes are still thick, and it is fast."""
 STROKE = 2.0
-"""Pixels: thinner strokes, in the box of 20, are thickened to this; MNIST's are 2 to 3 wide."""
+"""Width in pixels, within the box of 20, to which thinner strokes are thickened; MNIST's are 2 to 3 wide."""
 FAINTEST = 24.0
-"""Grey levels by which strokes must stand out."""
+"""Grey levels by which strokes must differ from the background."""
 
 Grey = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
 def read(path: str | Path) -> Images:
-    """A picture file upright: uint8 (C, H, W), C 1 or 3, what is transparent laid on white.
+    """A picture file as uint8 (C, H, W), C 1 or 3: upright, with transparent parts on white.
 
-    Raises UserError in one line for what is no picture, or one that is damaged or too large.
+    Raises UserError in one line when the file is no picture, damaged or too large.
     """
     path = Path(path)
     name = printable(str(path))
@@ -48,14 +48,14 @@ def read(path: str | Path) -> Images:
 
 
 def wants_digits(generator: Generator) -> bool:
-    """Whether its images look as MNIST's: grey, 28x28, from data of that name."""
+    """Whether a generator makes images like those of MNIST: grey, 28x28, from data of that name."""
     recipe = generator.recipe
     name = str(generator.about.get("data", ""))
     return (recipe.channels, recipe.size) == (1, SIDE) and (name == "mnist" or name.startswith("mnist-"))
 
 
 def fitted(picture: Images, *, channels: int, size: int) -> Images:
-    """A picture (C, H, W) as it is, cropped to a square about its centre and brought to (channels, size, size)."""
+    """A picture uint8 (C, H, W), cropped to a square about its centre and scaled to (channels, size, size)."""
     short = min(picture.shape[1:])
     top, left = ((side - short) // 2 for side in picture.shape[1:])
     square = _image(picture[:, top : top + short, left : left + short])
@@ -67,12 +67,12 @@ def fitted(picture: Images, *, channels: int, size: int) -> Images:
 
 
 def normalised(picture: Images) -> Images:
-    """A digit written, scanned or photographed, (C, H, W), as MNIST has it: (1, 28, 28), light on dark.
+    """A written, scanned or photographed digit uint8 (C, H, W) in the form of MNIST: (1, 28, 28), light on dark.
 
-    One that is 28x28 on black already is left alone. Otherwise what differs from a smooth background is ink, dark or
-    light; specks and what hangs in from the edges are dropped, thin strokes thickened.
+    A picture that is 28x28 on black already is returned as it is. Otherwise the ink is what differs from a smooth
+    background, darker or lighter; specks and parts that touch the edges are dropped, and thin strokes thickened.
 
-    Raises UserError in one line when nothing stands out.
+    Raises UserError in one line when nothing stands out from the background.
     """
     if picture.shape == (1, SIDE, SIDE) and _border(picture[0].astype(np.float64)).max() < 64:
         return picture
@@ -81,8 +81,8 @@ def normalised(picture: Images) -> Images:
     pixels = np.asarray(grey).astype(np.float64)
     paper = _background(pixels)
     darker, lighter = paper - pixels, pixels - paper
-    if darker.max() > lighter.max():  # the ink is what goes farther from the paper
-        away = 255 * darker / paper.clip(64, 255)  # where there is less light, less is missing
+    if darker.max() > lighter.max():  # the ink differs from the paper by more
+        away = 255 * darker / paper.clip(64, 255)  # in the shade ink differs by less
     else:
         away = 255 * lighter / (255 - paper).clip(64, 255)
     threshold = _otsu(away.clip(0, None))
@@ -98,7 +98,7 @@ def normalised(picture: Images) -> Images:
 
 
 def _boxed(ink: Grey) -> Grey:
-    """Ink in 0 .. 1, brought to a longest side of 20 pixels, its strokes thick enough to survive that."""
+    """Ink (H, W) in 0 .. 1, scaled to a longest side of 20 pixels, 0 .. 255, thin strokes thickened first."""
     scale = BOX / max(ink.shape)
     outline = np.hypot(np.diff(np.pad(ink, 1), axis=0)[:, 1:], np.diff(np.pad(ink, 1), axis=1)[1:]).sum()
     stroke = 2 * ink.sum() / max(float(outline), 1e-9)
@@ -113,7 +113,7 @@ def _boxed(ink: Grey) -> Grey:
 
 
 def _centred(box: Grey) -> Images:
-    """A picture of at most 20x20 on 28x28 black, its centre of mass at pixel (14, 14), as MNIST counts it."""
+    """A picture of at most 20x20 on black, uint8 (1, 28, 28), its centre of mass at pixel (14, 14) as in MNIST."""
     mass = max(float(box.sum()), 1e-9)
     canvas = np.zeros((1, SIDE, SIDE), np.uint8)
     places = []
@@ -126,7 +126,7 @@ def _centred(box: Grey) -> Images:
 
 
 def _background(pixels: Grey) -> Grey:
-    """The paper: a quadratic surface through the pixels, fitted again without what stands out."""
+    """The background (H, W): a quadratic surface fitted to the pixels, repeatedly without those far from it."""
     height, width = pixels.shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
@@ -144,7 +144,7 @@ def _background(pixels: Grey) -> Grey:
 
 
 def _otsu(values: Grey) -> float:
-    """The threshold that parts values from 0 up into two classes of the least variance (Otsu 1979)."""
+    """The threshold that splits values of 0 or more into two classes of least variance within (Otsu 1979)."""
     counts, edges = np.histogram(values, 256, (0.0, max(float(values.max()), 1.0)))
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
@@ -155,7 +155,7 @@ def _otsu(values: Grey) -> float:
 
 
 def _digit(mask: Mask) -> Mask:
-    """The parts of a mask (H, W) that are the digit: the large ones, and of these not those that touch the edge."""
+    """The connected parts of a mask (H, W) that form the digit: large, and not at the edge if others are large."""
     numbers, count = _components(mask)
     areas = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
     if not count:
@@ -168,7 +168,7 @@ def _digit(mask: Mask) -> Mask:
 
 
 def _components(mask: Mask) -> tuple[NDArray[np.int64], int]:
-    """Numbers 1 .. count of the 8-connected parts of a mask (H, W), 0 outside."""
+    """The 8-connected parts of a mask (H, W): each pixel's part, 1 .. count, or 0 outside; and the count."""
     height, width = mask.shape
     numbers = np.zeros(mask.shape, np.int64)
     count = 0
@@ -189,9 +189,10 @@ def _components(mask: Mask) -> tuple[NDArray[np.int64], int]:
 
 
 def _border(pixels: NDArray[Any]) -> NDArray[Any]:
-    """The outermost pixels of (H, W), in one row."""
+    """The outermost pixels of (H, W), as one row."""
     return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
 
 
 def _image(picture: Images) -> Image.Image:
+    """A picture uint8 (C, H, W) as a Pillow image."""
     return Image.fromarray(picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0)))

@@ -1,11 +1,10 @@
-"""Latent vectors to explore with: named points, saved files that know their generator, and the images they make.
+"""Latent vectors: written as points, saved in files that name their generator, and turned into images.
 
 A *point* is written the same way everywhere: a whole number i is image i of a seed, `me.npz` the vector of a saved
 file, `me.npz#3` the vector with index 3 of several.
 """
 
 import copy
-import errno
 import json
 import os
 import re
@@ -18,14 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import numpy as safetensors
 from torch import Tensor
 
 from gansmith import data
-from gansmith import generator as sampling
-from gansmith.errors import UserError
-from gansmith.files import writing
-from gansmith.generator import Generator
+from gansmith.errors import UserError, whole_number
+from gansmith.files import write_bytes, writing
+from gansmith.generator import Generator, Samples, settle
+from gansmith.nn.isolation import isolated
 
 Latents = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -35,22 +34,23 @@ SUFFIXES = (".npz", ".safetensors")
 MAX_VECTORS = 1_000_000
 MAX_BYTES = 1 << 30
 MAX_POINTS = 1000
-"""Points that one command line may name: beyond that it is a slip."""
+"""Points that may be named at once: more are taken for a mistake."""
 MAX_INDEX = 2**40
+"""The largest index of an image of a seed."""
 FORMAT = "gansmith latents 1"
 _KEYS = {"latents", "directions", "labels", "names", "generator", "effects"}
 
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """N latents with what captions call them and, for a conditional generator, the class that each is to make."""
+    """N latents, each with a name and, for a conditional generator, the label of a class."""
 
     latents: Latents
-    """(N, Z)."""
+    """float32 (N, Z)."""
     names: tuple[str, ...]
-    """One for each."""
+    """N of them, for captions."""
     labels: Labels | None = None
-    """(N,), each in 0 .. K - 1; None for a generator without labels."""
+    """int64 (N,), each in 0 .. K - 1; None for a generator without labels."""
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -59,16 +59,16 @@ class Vectors:
         return Vectors(self.latents[rows], self.names[rows], None if self.labels is None else self.labels[rows])
 
     def named(self, names: Sequence[str]) -> "Vectors":
-        """The same under other names."""
+        """The same latents and labels under other names, as many."""
         return Vectors(self.latents, tuple(names), self.labels)
 
 
 Point = int | str | Path
-Points = Point | Vectors | sampling.Samples | ArrayLike | Tensor | Sequence[Any]
+Points = Point | Vectors | Samples | ArrayLike | Tensor | Sequence[Any]
 
 
 def join(parts: Sequence[Vectors]) -> Vectors:
-    """All vectors of one generator, in order."""
+    """The vectors of several parts, all of one generator, in order."""
     labels = [part.labels for part in parts if part.labels is not None]
     return Vectors(
         np.concatenate([part.latents for part in parts]),
@@ -77,34 +77,36 @@ def join(parts: Sequence[Vectors]) -> Vectors:
     )
 
 
+@isolated()
 def steady(generator: Generator) -> Generator:
-    """The generator with each image made from its own latent alone.
+    """A generator whose images depend on their own latents alone.
 
-    That is the generator itself but for recipes with statistics "batch", whose images depend on their neighbours: of
-    those a copy with settled statistics (see :func:`gansmith.generator.settle`).
+    That is ``generator`` itself, except for recipes with statistics "batch", whose images depend on the others of their
+    batch: then it is a copy with settled statistics (see :func:`gansmith.generator.settle`).
     """
     if generator.recipe.statistics != "batch":
         return generator
     network = copy.deepcopy(generator.network)
-    sampling.settle(network, generator.recipe.noise)
+    settle(network, generator.recipe.noise)
     recipe = generator.recipe.override(statistics="settled")
     return Generator(network, recipe, generator.classes, generator.about)
 
 
 def images(generator: Generator, what: Points, *, seed: int = 0) -> Images:
-    """uint8 (N, C, S, S): each depends on its own vector alone, whatever stands beside it.
+    """Images uint8 (N, C, S, S) of points, each of which depends on its own vector alone.
 
-    Takes, and refuses, what :func:`points` does.
+    Takes ``what`` and ``seed`` as :func:`points` does, and raises UserError as it does.
     """
     found = points(generator, what, seed=seed)
     return steady(generator).images(torch.from_numpy(found.latents), found.labels)
 
 
 def seeded(generator: Generator, indices: Sequence[int], *, seed: int = 0) -> Vectors:
-    """The latents of images ``indices`` of ``seed``: those that :meth:`Generator.sample` makes.
+    """The latents of images ``indices`` of ``seed``, as :meth:`Generator.sample` takes them.
 
     Raises UserError for a negative seed or an index outside 0 .. 2^40.
     """
+    seed, indices = whole_number("seed", seed), [whole_number("index", each) for each in indices]
     if seed < 0:
         raise UserError(f"`seed` {seed}: must not be negative")
     for index in indices:
@@ -118,23 +120,26 @@ def seeded(generator: Generator, indices: Sequence[int], *, seed: int = 0) -> Ve
 
 
 def points(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
-    """The vectors that numbers, texts and arrays mean: one point, a text of several with commas, or a sequence.
+    """The vectors that image indices, files and arrays stand for.
 
     Args:
         generator: whose latents they are.
-        what: image indices, files (all vectors of one that holds several), arrays (N, Z), Vectors, Samples, mixed.
-        seed: that image indices belong to.
+        what: image indices, files (a file of several stands for all of them), arrays (N, Z), Vectors or Samples; a
+            sequence of these, or a text of indices and files with commas.
+        seed: the seed that image indices belong to.
 
-    Raises UserError in one line for what is no point, and for another generator's vectors.
+    Raises UserError in one line for anything else, values that are not finite, and another generator's vectors.
     """
     if isinstance(what, Vectors):
         return _fitting(generator, what, "these vectors")
-    if isinstance(what, sampling.Samples):
+    if isinstance(what, Samples):
         return _fitting(generator, Vectors(what.latents, _numbered(len(what)), what.labels), "these samples")
-    if isinstance(what, np.ndarray) and what.ndim == 1 and what.dtype.kind in "iu":
+    if isinstance(what, Tensor):
+        what = what.detach().cpu().numpy() if what.dtype != torch.bfloat16 else what.detach().float().cpu().numpy()
+    if isinstance(what, np.ndarray) and what.ndim < 2 and what.dtype.kind in "iu":
         return points(generator, what.tolist(), seed=seed)
-    if isinstance(what, np.ndarray | Tensor) and what.ndim:
-        rows = np.atleast_2d(np.asarray(what, np.float32))
+    if isinstance(what, np.ndarray) and what.ndim:
+        rows = _numbers(np.atleast_2d(what), "this array")
         labels = np.arange(len(rows)) % generator.recipe.classes if generator.recipe.classes else None
         return _fitting(generator, Vectors(rows, _numbered(len(rows)), labels), "this array")
     if isinstance(what, str):
@@ -145,8 +150,8 @@ def points(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
     if isinstance(what, Path):
         return _point(generator, str(what), seed)
     if isinstance(what, int | np.integer):
-        return seeded(generator, [int(what)], seed=seed)
-    if not isinstance(what, Sequence) or not 1 <= len(what) <= MAX_POINTS:
+        return seeded(generator, [whole_number("index", what)], seed=seed)
+    if not isinstance(what, Sequence) or isinstance(what, bytes) or not 1 <= len(what) <= MAX_POINTS:
         raise UserError(f"points: give 1 to {MAX_POINTS:,} image numbers, files or arrays of latents")
     found = join([points(generator, each, seed=seed) for each in what])
     if len(found) > MAX_POINTS:
@@ -155,7 +160,7 @@ def points(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
 
 
 def one(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
-    """A single point. Raises UserError as :func:`points` does, and for several."""
+    """The vector of one point, as Vectors of length 1. Raises UserError as :func:`points` does, and for several."""
     found = points(generator, what, seed=seed)
     if len(found) != 1:
         hint = f"; choose one, such as {what}#0" if isinstance(what, str | Path) and "," not in str(what) else ""
@@ -167,10 +172,10 @@ def save(path: str | Path, vectors: Vectors, generator: Generator, **more: NDArr
     """Writes vectors as .npz or .safetensors, whole or not at all.
 
     Args:
-        path: the file; its suffix decides.
-        vectors: of ``generator``, whose digest the file names.
-        generator: the only one that the file can be read for.
-        more: further float arrays (N, ...), such as the effects of directions; ``directions`` in the place of latents.
+        path: the file; its suffix decides the format.
+        vectors: what to write.
+        generator: the generator of the vectors, and the only one for which the file can be read again.
+        more: further float arrays (N, ...), such as the effects of directions; ``directions`` replaces the latents.
 
     Raises UserError for another suffix, OSError when it cannot be written.
     """
@@ -180,21 +185,18 @@ def save(path: str | Path, vectors: Vectors, generator: Generator, **more: NDArr
     if vectors.labels is not None:
         arrays["labels"] = vectors.labels
     arrays |= {name: np.ascontiguousarray(value) for name, value in more.items()}
-    try:
+    if path.suffix.lower() == ".npz":
+        texts = {"generator": np.array(generator.digest), "names": np.array(vectors.names, np.str_)}
         with writing(path) as fresh:
-            if path.suffix.lower() == ".npz":
-                texts = {"generator": np.array(generator.digest), "names": np.array(vectors.names, np.str_)}
-                np.savez(fresh, **arrays, **texts)  # type: ignore[arg-type]  # its stub takes names for flags
-            else:
-                about = {"format": FORMAT, "generator": generator.digest, "names": json.dumps(vectors.names)}
-                save_file(arrays, fresh, metadata=about)
-    except SafetensorError as error:  # its words for a full disk
-        raise OSError(errno.EIO, str(error)) from None
+            np.savez(fresh, **arrays, **texts)  # type: ignore[arg-type]  # its stub takes names for flags
+    else:
+        about = {"format": FORMAT, "generator": generator.digest, "names": json.dumps(vectors.names)}
+        write_bytes(path, safetensors.save(arrays, metadata=about))
     return path
 
 
 def check_target(path: Path) -> None:
-    """Whether vectors can be saved as ``path``; UserError if not."""
+    """Raises UserError when vectors cannot be saved as ``path``: another suffix, or a folder."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: cannot write vectors as {path.suffix or 'a folder'}; use .npz or .safetensors")
     if path.is_dir():
@@ -202,21 +204,21 @@ def check_target(path: Path) -> None:
 
 
 def read(path: str | Path, generator: Generator) -> Vectors:
-    """The vectors of a saved file, of `gansmith sample -o x.npz` too. Nothing is unpickled.
+    """The vectors of a file that :func:`save` or :meth:`gansmith.Samples.save` wrote. Nothing is unpickled.
 
-    Raises UserError in one line: missing, damaged or absurdly large, another generator's, of another size, values that
-    are not finite, or labels where there can be none.
+    Raises UserError in one line when the file is missing, damaged or over 1 GB, or its vectors are of another
+    generator or size, not finite, or have labels that make no sense.
     """
     path = Path(path)
     arrays = read_arrays(path, generator)
     if "latents" not in arrays:
-        what = "directions; use them with --direction" if "directions" in arrays else "no latents"
+        what = "directions; use them with `direction`" if "directions" in arrays else "no latents"
         raise UserError(f"{path}: holds {what}")
     latents, labels, classes = arrays["latents"], arrays.get("labels"), generator.recipe.classes
     if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != latents.shape[:1]):
         raise UserError(f"{path}: its labels are {labels.dtype} {labels.shape}; give one whole number a vector")
     if classes and labels is None:
-        labels = np.arange(len(latents)) % classes  # as `sample` gives them without being asked
+        labels = np.arange(len(latents)) % classes  # as `sample` does without labels
     elif not classes:
         labels = None
     found = Vectors(latents, read_names(arrays, path), None if labels is None else labels.astype(np.int64))
@@ -224,7 +226,7 @@ def read(path: str | Path, generator: Generator) -> Vectors:
 
 
 def read_arrays(path: Path, generator: Generator) -> dict[str, NDArray[Any]]:
-    """The arrays of a file of vectors or directions, checked to be ``generator``'s. UserError in one line if not."""
+    """The arrays of a file of vectors or directions by name. Raises UserError unless they are ``generator``'s."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: is no file of vectors; give an image's number, or a .npz or .safetensors file")
     if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises for names that are too long)
@@ -245,18 +247,19 @@ def read_arrays(path: Path, generator: Generator) -> dict[str, NDArray[Any]]:
 
 
 def read_names(arrays: dict[str, NDArray[Any]], path: Path) -> tuple[str, ...]:
-    """What captions call a file's vectors: by the file's name and their index."""
+    """Names for the vectors of a file: the file's own, and with an index where there are several."""
     count = len(arrays["latents"])
     return (path.name,) if count == 1 else tuple(f"{path.name}#{index}" for index in range(count))
 
 
 def split_index(text: str) -> tuple[str, int | None]:
-    """`me.npz#3` -> ("me.npz", 3); without an index, (text, None)."""
+    """Splits a point such as `me.npz#3` into ("me.npz", 3); a text without an index gives (text, None)."""
     match = re.fullmatch(r"(.+)#(\d{1,7})", text)
     return (match[1], int(match[2])) if match else (text, None)
 
 
 def _point(generator: Generator, text: str, seed: int) -> Vectors:
+    """The vectors of one point given as text: an image's index or a file."""
     if re.fullmatch(r"\d{1,15}", text):
         return seeded(generator, [int(text)], seed=seed)
     path, index = split_index(text)
@@ -275,6 +278,7 @@ def _numbered(count: int) -> tuple[str, ...]:
 
 
 def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
+    """An array of one or two dimensions as float32. Raises UserError for no numbers, too many, or not finite ones."""
     if values.dtype.kind not in "fiu" or values.ndim not in (1, 2) or not 1 <= len(values) <= MAX_VECTORS:
         raise UserError(f"{where}: is {values.dtype} {values.shape}; give numbers (N, Z), N from 1 to {MAX_VECTORS:,}")
     with np.errstate(over="ignore"):
@@ -285,6 +289,7 @@ def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
 
 
 def _fitting(generator: Generator, vectors: Vectors, where: str) -> Vectors:
+    """Vectors that the generator can take. Raises UserError for another size, or labels that make no sense."""
     size, classes, labels = generator.recipe.noise.size, generator.recipe.classes, vectors.labels
     latents = _numbers(vectors.latents, where)
     if latents.ndim != 2 or latents.shape[1] != size:
@@ -297,6 +302,7 @@ def _fitting(generator: Generator, vectors: Vectors, where: str) -> Vectors:
 
 
 def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    """The known arrays of a .safetensors file, none over 1 GB. Raises UserError in one line for anything else."""
     try:
         with safe_open(path, framework="np") as file:
             about = file.metadata() or {}
