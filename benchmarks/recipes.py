@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.speed.table import fill, grid
 from gansmith import evaluation, runs
-from gansmith.evaluation import inputs, pipeline
+from gansmith.evaluation import inputs, pipeline, stored
 from gansmith.evaluation.report import Report
 from gansmith.experiment import execute
 from gansmith.runs import Run
@@ -150,12 +150,12 @@ def evaluated(run: Run) -> Report:
     made = inputs.resolve(run)
     assert isinstance(made, inputs.Made)
     asked: dict[str, Any] = {"data": None, "samples": None, "seed": 0, "seeds": pipeline.SEEDS, "encoder": None}
-    kept = pipeline.kept(run, made, **asked)
-    if kept is None:
+    report = stored.find(run, made, **asked)
+    if report is None:
         fresh = evaluation.measure(made, **asked)
-        pipeline.save(run, fresh)
-        kept = fresh.report
-    return kept
+        stored.save(run, fresh)
+        report = fresh.report
+    return report
 
 
 def table(found: Mapping[str, Any], cases: Sequence[Case]) -> list[str]:

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 import gansmith as gs
-from gansmith import generator, hardware, runs
+from gansmith import files, generator, hardware, runs
 from gansmith.cli import main
 from gansmith.encoders.encoder import Encoder
-from gansmith.evaluation import comparison, floors, gallery, inputs, online, pipeline, reference, wording
+from gansmith.evaluation import cache, comparison, floors, inputs, online, pipeline, pixels, wording
 from gansmith.evaluation.report import Figure, Protocol, Report, Subject
 from gansmith.experiment import execute, prepare
 from gansmith.report.page import write_report
@@ -141,7 +141,7 @@ def test_the_floor_is_computed_once_and_a_damaged_one_again(folder: Path, monkey
     monkeypatch.setattr(Encoder, "encode", counted)
     assert measured(folder / "real.npz", samples=300) == first
     assert sum(encoded) == 3 * 300  # the given images, by three networks
-    for path in (gs.data.cache_dir() / "references").iterdir():
+    for path in (files.cache_dir() / "references").iterdir():
         content = bytearray(path.read_bytes())
         content[-100] ^= 1
         path.write_bytes(content)
@@ -151,15 +151,16 @@ def test_the_floor_is_computed_once_and_a_damaged_one_again(folder: Path, monkey
 
 
 def test_the_cache_refuses_what_is_altered() -> None:
-    reference.remember("ab" * 20, {"x": np.arange(3.0) / 7}, {"y": 1})
-    arrays, values = reference.recall("ab" * 20) or ({}, {})
+    cache.write("ab" * 20, {"x": np.arange(3.0) / 7}, {"y": 1})
+    arrays, values = cache.read("ab" * 20) or ({}, {})
     assert np.array_equal(arrays["x"], np.arange(3.0) / 7)
     assert values == {"y": 1}
-    path = gs.data.cache_dir() / "references" / f"{'ab' * 20}.safetensors"
+    path = files.cache_dir() / "references" / f"{'ab' * 20}.safetensors"
     path.write_bytes(path.read_bytes().replace(b'"y\\": 1', b'"y\\": 2'))
-    assert reference.recall("ab" * 20) is None
+    assert cache.read("ab" * 20) is None
     path.write_bytes(b"")
-    assert reference.recall("ab" * 20) is None
+    assert cache.read("ab" * 20) is None
+    path.unlink()
 
 
 # Bad input, and data of all kinds
@@ -169,9 +170,9 @@ def test_images_of_another_kind_are_measured_with_a_note(folder: Path, tmp_path:
     noise = np.random.default_rng(0).integers(0, 256, (120, 20, 20, 3), dtype=np.uint8)
     np.savez(tmp_path / "rgb.npz", images=noise)
     report = gs.evaluate(tmp_path / "rgb.npz", data=folder / "mnist-small.npz", samples=120)
-    told = " ".join(report.notes)
-    assert "RGB and mnist-small is grey" in told
-    assert "resized to 28x28" in told
+    notes = " ".join(report.notes)
+    assert "RGB and mnist-small is grey" in notes
+    assert "resized to 28x28" in notes
     assert report["fd"].words in {wording.FAR, wording.VERY}
     assert report["closer"].words == "says nothing: too far from real"
 
@@ -189,7 +190,7 @@ def test_too_few_images_for_a_covariance_leave_the_rest(folder: Path) -> None:
     report = gs.evaluate(images, data=folder / "mnist-small.npz")
     assert "fd" not in report
     assert "kid" in report
-    assert any("left out (Frechet distance, " in note and "samples or more" in note for note in report.notes)
+    assert any(note.startswith("left out (FD-mnist@") and "more images than the 96" in note for note in report.notes)
     assert any(note.startswith("40 images, not 10,000") for note in report.notes)
 
 
@@ -252,8 +253,10 @@ def test_data_without_labels_or_a_test_split(folder: Path) -> None:
     assert report.protocol.against == "plain train (one half; there is no test split)"
     assert not {"recognised", "classifier_score", "closer", "fd_train"} & {figure.key for figure in report.figures}
     assert {"fd", "precision", "coverage"} <= {figure.key for figure in report.figures}
-    assert any("knows no classes" in note for note in report.notes)
-    assert any("no test split" in note for note in report.notes)
+    assert any(
+        "classifier score" in note and "needs an encoder that knows the classes" in note for note in report.notes
+    )
+    assert any("authentic" in note and "needs a test split" in note for note in report.notes)
 
 
 def test_modes_of_stacked_digits() -> None:
@@ -272,10 +275,10 @@ def test_modes_of_stacked_digits() -> None:
 def test_nearest_in_pixels_is_what_a_plain_search_finds() -> None:
     train = gs.data.from_arrays(gs.data.load("mnist").take(np.arange(4000)))
     images = train.take([5, 70, 3000])
-    near = gallery.nearest_in_pixels(images, train, k=3)
+    near = pixels.nearest(images, train, k=3).indices
     assert near[:, 0].tolist() == [5, 70, 3000]
-    pixels = train.take(np.arange(4000)).reshape(4000, -1).astype(np.int64)
-    differences = np.square(pixels - pixels[70]).sum(axis=1)
+    flat = train.take(np.arange(4000)).reshape(4000, -1).astype(np.int64)
+    differences = np.square(flat - flat[70]).sum(axis=1)
     assert near[1].tolist() == np.argsort(differences, kind="stable")[:3].tolist()
 
 
@@ -367,7 +370,7 @@ def test_the_same_training_twice_is_no_second_seed() -> None:
 def test_three_where_two_cannot_be_told_apart() -> None:
     found = comparison.compare([made_up("a", 5.0), made_up("b", 5.1), made_up("c", 9.0)])
     assert found.lines[0].best == ("a", "b")
-    assert "between them no difference can be told" in found.verdict
+    assert "between them no significant difference" in found.verdict
 
 
 def test_other_protocols_are_not_compared() -> None:
@@ -394,9 +397,9 @@ def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[gs.
 def test_three_hundred_steps_bring_the_images_far_nearer_to_real(trained: tuple[gs.Run, list[Event]]) -> None:
     run, events = trained
     dataset = gs.data.load(run.data.source)
-    stick = online.yardstick(dataset)
+    reference = online.frechet_reference(dataset)
     blank = loop.new_state(run.recipe, seed=0, device=gs.load(run).device)
-    untrained = stick.distance(made_by(blank, run))
+    untrained = reference.distance(made_by(blank, run))
     curve = run.quality()
     assert [row["step"] for row in curve] == [100, 200, 300]
     assert curve[-1]["fd"] < 0.7 * untrained
@@ -452,10 +455,10 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *distances: float) -> None:
     """Measurements that are these, by step: 20, 40, ..."""
     steps = {20 * (number + 1): distance for number, distance in enumerate(distances)}
 
-    def look(stick: Any, recipe: Any, every: int) -> Probe:
+    def probe(reference: Any, recipe: Any, every: int) -> Probe:
         return Probe("quality", every, lambda state, output: {"fd": steps.get(state.step, 99.0)})
 
-    monkeypatch.setattr(online, "probe", look)
+    monkeypatch.setattr(online, "probe", probe)
 
 
 def steps_kept(run: gs.Run) -> list[int]:
@@ -576,7 +579,7 @@ def test_what_is_measured_is_said_before_and_while(
     asked += ["--steps", "4", "--out", str(tmp_path)]
     assert main([*asked, "--evaluate-every", "2"]) == 0
     told = capsys.readouterr().out
-    assert f"of {COUNT} samples every 2 steps" in told
+    assert "quality    measured every 2 steps" in told
     assert "| FD " in told
     assert main(asked) == 0
     assert "quality    not measured while it trains" in capsys.readouterr().out

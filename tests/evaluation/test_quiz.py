@@ -13,7 +13,7 @@ import pytest
 import gansmith as gs
 from decoder import decoder
 from gansmith import data, runs
-from gansmith.cli import app
+from gansmith.cli import main
 from gansmith.evaluation import human as quizzes
 
 
@@ -73,7 +73,7 @@ def test_absurd_quizzes() -> None:
 
 def ask(monkeypatch: pytest.MonkeyPatch, run: gs.Run, text: str, *flags: str) -> int:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-    return app.main(["quiz", str(run.path), "--rounds", "6", "--seed", "5", *flags])
+    return main(["quiz", str(run.path), "--rounds", "6", "--seed", "5", *flags])
 
 
 def test_answers_are_read_scored_and_kept(
@@ -118,18 +118,18 @@ def test_a_quiz_may_end_early(run: gs.Run, monkeypatch: pytest.MonkeyPatch, caps
             return super().readline()
 
     monkeypatch.setattr(sys, "stdin", Stops("r\nr\n"))
-    assert app.main(["quiz", str(run.path), "--rounds", "6"]) == 130
+    assert main(["quiz", str(run.path), "--rounds", "6"]) == 130
     assert "of 2;" in capsys.readouterr().out
     monkeypatch.setattr(sys, "stdin", Stops(""))
     monkeypatch.setattr(Stops, "readline", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert app.main(["quiz", str(run.path), "--rounds", "6"]) == 130
+    assert main(["quiz", str(run.path), "--rounds", "6"]) == 130
     assert (run.path / "quiz.jsonl").read_text().startswith(before)
     assert len((run.path / "quiz.jsonl").read_text().splitlines()) == len(before.splitlines()) + 1
 
 
 def test_a_sheet_and_its_key(run: gs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["quiz", str(run.path), "--rounds", "9", "--sheet", str(tmp_path / "q.png"), "--json"]
-    assert app.main(command) == 0
+    assert main(command) == 0
     facts = json.loads(capsys.readouterr().out)
     key = quizzes.make(gs.load(run), data.load("mnist", split="test"), rounds=9, seed=0).forged
     assert facts["forged"] == key.tolist()
@@ -141,8 +141,8 @@ def test_a_sheet_and_its_key(run: gs.Run, tmp_path: Path, capsys: pytest.Capture
             pixels = np.asarray(sheet.convert("RGB"))
             red.append(int(((pixels[..., 0] > 200) & (pixels[..., 1] < 90)).sum()))
     assert red[0] == 0 < red[1]
-    assert app.main(["quiz", str(run.path), "--sheet", str(tmp_path / "q.txt")]) == 2
-    assert app.main(["quiz", str(run.path), "--rounds", "0"]) == 2
+    assert main(["quiz", str(run.path), "--sheet", str(tmp_path / "q.txt")]) == 2
+    assert main(["quiz", str(run.path), "--rounds", "0"]) == 2
 
 
 def test_an_exported_generator_needs_data_it_can_name(
@@ -150,13 +150,13 @@ def test_an_exported_generator_needs_data_it_can_name(
 ) -> None:
     decoder().save_pretrained(tmp_path / "g")
     monkeypatch.setattr(sys, "stdin", io.StringIO("r\nr\n"))
-    assert app.main(["quiz", str(tmp_path / "g"), "--rounds", "2"]) == 0
+    assert main(["quiz", str(tmp_path / "g"), "--rounds", "2"]) == 0
     assert "kept in" not in capsys.readouterr().out
     config = json.loads((tmp_path / "g" / "config.json").read_text())
     config["about"]["data"] = "shells"
     (tmp_path / "g" / "config.json").write_text(json.dumps(config))
-    assert app.main(["quiz", str(tmp_path / "g"), "--rounds", "2"]) == 2
-    assert "give them with --data" in capsys.readouterr().err
+    assert main(["quiz", str(tmp_path / "g"), "--rounds", "2"]) == 2
+    assert "name them with --data" in capsys.readouterr().err
 
 
 def test_piped_answers_from_another_process(run: gs.Run) -> None:

@@ -11,7 +11,8 @@ from PIL import Image
 from gansmith import data, generator, latent, recipes
 from gansmith.cli import main
 from gansmith.encoders.encoder import builtin, control
-from gansmith.evaluation import real as truth
+from gansmith.evaluation import real
+from gansmith.evaluation.real import RealImages
 from gansmith.experiment import execute
 from gansmith.generator import Generator
 from gansmith.latent import attributes, classes, direction_finding, truncation, vectors
@@ -201,13 +202,13 @@ def test_truncation_shrinks_about_the_centre_and_costs_variety(trained: Generato
 
 
 def test_the_trade_is_measured_against_images_that_training_never_saw(trained: Generator) -> None:
-    mnist = data.load("mnist")
-    trade = truncation.measured(trained, mnist, "crop", builtin("mnist"), (1.0, 0.5), samples=300, seed=4)
+    images = RealImages(data.load("mnist"))
+    trade = truncation.measured(trained, images, builtin("mnist"), (1.0, 0.5), samples=300, seed=4)
     assert "mnist@" in trade.protocol
     assert "300 generated images of seed 4 against 300 of mnist test" in trade.protocol
     assert trade.floor.recall > 0.5
     assert trade.floor.recall > trade.supports[0].recall
-    again = truncation.measured(trained, mnist, "crop", builtin("mnist"), (0.5,), samples=300, seed=4)
+    again = truncation.measured(trained, images, builtin("mnist"), (0.5,), samples=300, seed=4)
     assert again.supports == trade.supports[1:]
 
 
@@ -304,7 +305,7 @@ REFUSED = [
     (["truncate", "-n", "0"], "--number 0"),
     (["neighbours", "-n", "41"], "--number 41"),
     (["neighbours", "--count", "0"], "--count 0"),
-    (["neighbours", "--data", "colour-mnist"], "channels"),
+    (["neighbours", "--data", "colour-mnist"], "name other real images with --data"),
     (["neighbours", "--seed", "-1"], "--seed -1"),
 ]
 
@@ -333,10 +334,10 @@ def test_an_exported_generator_needs_its_data_named_only_where_they_are_unknown(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     g = load.load(exported)
-    assert truth.dataset_of(g, exported)[0].name == "mnist"
+    assert real.find(exported, g).train.name == "mnist"
     g.about["data"] = "my-own"
     g.save_pretrained(tmp_path / "g")
     with pytest.raises(ValueError, match="name them with `data`"):
-        truth.dataset_of(g, tmp_path / "g")
-    assert len(truth.dataset_of(g, tmp_path / "g", digits)[0]) == 300
+        real.find(tmp_path / "g", g)
+    assert len(real.find(tmp_path / "g", g, digits).train) == 300
     assert verb(capsys, "truncate", "g", "--samples", 0)["floor"] is None

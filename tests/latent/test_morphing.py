@@ -170,7 +170,7 @@ def test_between_gives_every_leg_as_many_frames() -> None:
 
 
 def test_labels_of_a_conditional_generator_are_morphed_too() -> None:
-    points = classes.told(CONDITIONAL, latent.points(CONDITIONAL, "5"), ["9", "2"])
+    points = classes.labelled(CONDITIONAL, latent.points(CONDITIONAL, "5"), ["9", "2"])
     morph = latent.morph(CONDITIONAL, points, frames=12)
     assert np.array_equal(morph.vectors.latents[0], morph.vectors.latents[-1])
     assert morph.vectors.labels is not None
@@ -180,9 +180,9 @@ def test_labels_of_a_conditional_generator_are_morphed_too() -> None:
     apart = gaps(morph)
     assert apart.min() > 0.5 * apart.mean()  # no jump from one class to the other
     with pytest.raises(ValueError, match="trained without labels"):
-        classes.told(G, latent.points(G, "5"), ["9"])
+        classes.labelled(G, latent.points(G, "5"), ["9"])
     with pytest.raises(ValueError, match="3 points for 2 labels"):
-        classes.told(CONDITIONAL, latent.points(CONDITIONAL, "5,6,7"), ["9", "2"])
+        classes.labelled(CONDITIONAL, latent.points(CONDITIONAL, "5,6,7"), ["9", "2"])
 
 
 @pytest.mark.parametrize(

@@ -127,16 +127,16 @@ def compare(
 def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> Any:
     """The evaluation of one thing: from its file, from its run's folder if it fits, or made now."""
     from gansmith import evaluation
-    from gansmith.evaluation import inputs, pipeline
+    from gansmith.evaluation import inputs, stored
 
     if source.endswith(".json"):
         return evaluation.Report.read(source)
     what = inputs.resolve(source, which="best" if best else "newest", device=device)
     run = what.run if isinstance(what, inputs.Made) else None
     if isinstance(what, inputs.Made) and run is not None:
-        kept = pipeline.kept(run, what, **flags)
-        if kept is not None:
-            return kept
+        report = stored.find(run, what, **flags)
+        if report is not None:
+            return report
     say(f"evaluating {source} ...", aside=True)
     measured = evaluation.measure(what, **flags, progress=progress)
     if run is not None and flags["data"] is None:
@@ -146,10 +146,10 @@ def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> A
 
 def _keep(run: Any, measured: Any) -> None:
     """An evaluation goes into the run's folder, and into its report if that is written already."""
-    from gansmith import evaluation
+    from gansmith.evaluation import stored
     from gansmith.report.page import write_report
 
-    evaluation.save(run, measured)
+    stored.save(run, measured)
     if (run.path / "report.html").exists():
         write_report(run.path)
 

@@ -99,7 +99,7 @@ def _path_points(
             hits = [classes.of_class(generator, name, 1, seed=seed) for name in names]
             return vectors.join(hits).named(names)
         found = vectors.points(generator, seeds or "0", seed=seed)
-        return classes.told(generator, found, names)
+        return classes.labelled(generator, found, names)
     return None if seeds is None else vectors.points(generator, seeds, seed=seed)
 
 
@@ -239,7 +239,7 @@ def truncate(
         out: the rows and the curve (.png, .jpg).
     """
     from gansmith import latent
-    from gansmith.evaluation import real as truth
+    from gansmith.evaluation import real as real_images
     from gansmith.latent import classes, figures, truncation
 
     check_targets(out, None, figures.SHEETS)
@@ -251,11 +251,9 @@ def truncate(
     found = latent.truncate(generator, some_points(generator, seeds, number, seed), psis)
     trade = None
     if samples:
-        dataset, fit = truth.dataset_of(generator, run, data, progress=progress)
+        images = real_images.find(run, generator, data, progress=progress)
         encoder = classes.encoder_of(generator)
-        trade = truncation.measured(
-            generator, dataset, fit, encoder, psis, samples=samples, seed=seed, progress=progress
-        )
+        trade = truncation.measured(generator, images, encoder, psis, samples=samples, seed=seed, progress=progress)
     figures.save(out, figures.trade(found, trade))
     rows = [_psi_row(value, trade and trade.supports[i]) for i, value in enumerate(psis)]
     facts: dict[str, Any] = {"path": out, "psi": rows, "floor": None, "protocol": None, "seed": seed}

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gansmith.cli.options import Device, Generator, Json, OptionalSource
-from gansmith.cli.output import Drawn, colours, finite, pairs, say, show
-from gansmith.cli.search import real_images, run_of
+from gansmith.cli.output import Drawn, colours, finite, pairs, progress, say, show
 from gansmith.errors import UserError
 from gansmith.text import amount
 
@@ -37,6 +36,7 @@ def quiz(
         sheet: ask nothing, but write all images as this sheet (.png, .jpg), and the key beside it as NAME-key.
     """
     from gansmith.evaluation import human as quizzes
+    from gansmith.evaluation import real
     from gansmith.latent import figures
     from gansmith.runs import load
 
@@ -45,8 +45,8 @@ def quiz(
     if len(player) > 80 or not player.isprintable():
         raise UserError("--player: give a name of up to 80 letters")
     generator = load.load(run, device=device)
-    real, seen = real_images(run, generator, data)
-    asked = quizzes.make(generator, real, rounds=rounds, seed=seed)
+    images = real.find(run, generator, data, progress=progress).unseen
+    asked = quizzes.make(generator, images, rounds=rounds, seed=seed)
     if sheet is not None:
         _write(asked, sheet, json=json)
         return 0
@@ -61,7 +61,7 @@ def quiz(
         if stopped:
             return 130
         raise UserError("no answer was given: type r (real) or f (forged), or pipe such lines in")
-    about = {"step": generator.about.get("steps", 0), "player": player, "seed": seed, "real": seen}
+    about = {"step": generator.about.get("steps", 0), "player": player, "seed": seed, "real": f"{images.split} images"}
     _judged(run, asked, answers, {**about, "generator": generator.digest[:16]}, json=json)
     return 130 if stopped else 0
 
@@ -135,6 +135,7 @@ def _kept(where: str, row: dict[str, Any]) -> tuple[Path | None, str]:
     import json
 
     from gansmith import runs
+    from gansmith.evaluation.real import run_of
 
     run = run_of(where)
     if run is None:  # an exported generator has no folder of results

@@ -3,7 +3,7 @@
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gansmith.cli.explore import check_targets, load_steady, some_points
 from gansmith.cli.options import (
@@ -18,7 +18,6 @@ from gansmith.cli.options import (
     Save,
     Seed,
     Switch,
-    is_exported,
 )
 from gansmith.cli.output import finite, pairs, progress, say, show, table
 from gansmith.errors import UserError
@@ -221,48 +220,30 @@ def _inverted(generator: Any, files: list[str], found: Any) -> tuple[dict[str, A
     return {"pictures": files, **errors, "labels": classes or None}, lines
 
 
-def run_of(where: str) -> Any:
-    """The run that a name means; None for an exported generator's folder."""
-    from gansmith import runs
-
-    return None if is_exported(where) else runs.find(where)
-
-
-def real_images(where: str, generator: Any, source: str | None) -> tuple[Any, str]:
-    """Real images of the generator's kind, and which: those of the test split, if there is one."""
-    from gansmith import data
-
-    run, size = run_of(where), generator.recipe.size
-    fit: Literal["crop", "pad"] = run.data.fit if run else "crop"
-    name = source or (run.data.source if run else str(generator.about.get("data", "")))
-    if run is None and source is None and name not in data.names():
-        raise UserError(f"{where}: does not say where its data are; give them with --data")
-    split: Literal["train", "test"] = "test" if data.test_count(name) else "train"
-    return data.load(name, split=split, size=size, fit=fit, progress=progress), f"{split} images"
-
-
 def _floor(where: str, generator: Any, count: int) -> tuple[float | None, str]:
     """The median error of inverting real images, and in words what it is; kept in the run's folder."""
     import numpy as np
 
+    from gansmith.evaluation import real
     from gansmith.latent import inversion
 
-    run = run_of(where)
+    try:
+        images = real.find(where, generator, progress=progress).unseen
+    except UserError as error:  # nothing to compare with; the inversion itself is done
+        say(f"not compared with real images: {str(error).partition(';')[0]}", aside=True)
+        return None, ""
+    run = real.run_of(where)
     path = None if run is None else run.path / "inversion.json"
-    key = {"generator": generator.digest, "images": count}
+    key = {"generator": generator.digest, "data": images.fingerprint, "images": count}
     if path is not None and path.exists():
         with suppress(UserError, KeyError):
-            kept = read_json(path)
-            if {name: kept[name] for name in key} == key:
-                return float(kept["floor"]), str(kept["of"])
-    try:
-        real, seen = real_images(where, generator, None)
-    except UserError:  # no images to compare with: the inversion itself is done
-        return None, ""
-    chosen = np.random.default_rng(0).choice(len(real), min(count, len(real)), replace=False)
-    say(f"inverting {len(chosen)} {seen} once, for comparison", aside=True)
-    least = inversion.floor(generator, real.take(chosen), progress=progress)
-    of = f"the median of {len(chosen)} {seen}"
+            stored = read_json(path)
+            if {name: stored[name] for name in key} == key:
+                return float(stored["floor"]), str(stored["of"])
+    chosen = np.random.default_rng(0).choice(len(images), min(count, len(images)), replace=False)
+    say(f"inverting {len(chosen)} {images.split} images once, for comparison", aside=True)
+    least = inversion.floor(generator, images.take(chosen), progress=progress)
+    of = f"the median of {len(chosen)} {images.split} images"
     if path is not None:
         write_json(path, {**key, "floor": least, "of": of})
     return least, of
@@ -291,14 +272,15 @@ def neighbours(
         out: a row a sample (.png, .jpg).
     """
     from gansmith import latent
-    from gansmith.evaluation import real as truth
+    from gansmith.evaluation import real as real_images
+    from gansmith.evaluation import reference
     from gansmith.latent import classes, figures, nearest_training
 
     check_targets(out, None, figures.SHEETS)
     nearest_training.check(count)
     generator = load_steady(run, best=best, device=device)
     points = some_points(generator, seeds, number, seed)
-    real, _ = truth.dataset_of(generator, run, data, progress=progress)
+    real = real_images.find(run, generator, data, progress=progress).train
     encoder = classes.encoder_of(generator)
     found = latent.neighbours(
         generator,
@@ -306,7 +288,7 @@ def neighbours(
         real,
         count=count,
         encode=lambda images: encoder.encode(images).features,
-        features=truth.features(real, encoder, progress=progress),
+        features=reference.features_of_all(real, encoder, progress=progress),
         progress=progress,
     )
     figures.save(out, figures.nearest(found, real))

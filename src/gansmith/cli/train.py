@@ -221,13 +221,9 @@ def _opening(experiment: Any, run: Any) -> str:
 def _measuring(experiment: Any) -> str:
     """What is measured while it trains, or why nothing is."""
     measuring = experiment.measuring
-    if measuring.stick is None:
+    if measuring.reference is None:
         return f"not measured while it trains ({measuring.why})" if measuring.why else ""
-    told = measuring.stick.protocol
-    return (
-        f"{told.metric} of {told.samples:,} samples every {amount(measuring.every, 'step')}; "
-        f"{told.floor:.3g} for real images"
-    )
+    return f"measured every {amount(measuring.every, 'step')}"
 
 
 def _closing(run: Any) -> str:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gansmith import data
 from gansmith.doctor import signals
 from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.rules import findings
 from gansmith.doctor.table import Looks, looks
 from gansmith.errors import UserError
+from gansmith.evaluation import real
 from gansmith.runs import Run, find, rows
 
 LEAST = 3  # looks after warming up, below which nothing can be found
@@ -67,15 +67,18 @@ def examine(where: str | Path | Run, *, out: str | Path = "runs", sheets: bool =
     rows_of = {name: list(rows(run.path / f"{name}.jsonl")) for name in ("metrics", "signals", "quality")}
     signs = rows_of["signals"]
     from_sheets = not signs and sheets and not run.recipe.classes
-    missing = []
+    missing, without = [], ""
     if from_sheets:
-        signs = of_sheets(run)
+        try:
+            signs = of_sheets(run)
+        except UserError as error:  # there is more to examine
+            without = f", for {str(error).partition(';')[0]}"
     facts = facts_of(run, max([int(row["step"]) for row in rows_of["metrics"][-1:] + signs[-1:]], default=0))
     table = looks(rows_of["metrics"], signs, rows_of["quality"])
     if not rows_of["signals"]:
         missing.append("the discriminator's answers and all gradients: the run has no signals")
     if not signs:
-        missing.append("the images")
+        missing.append(f"the images{without}")
     elif not table.has("logit_holdout") and rows_of["signals"]:
         missing.append("whether the discriminator memorises: the data have no test split")
     if signs and not table.has("entropy"):
@@ -102,22 +105,16 @@ def facts_of(run: Run, last_step: int = 0) -> Facts:
 
 
 def of_sheets(run: Run) -> list[dict[str, Any]]:
-    """The signals that the sheets of a run without any still show; none where its data are gone or changed.
+    """The signals that the sheets of a run without any still show.
 
-    Each has 64 images: too few for the shares of single classes.
+    Each has 64 images: too few for the shares of single classes. Raises UserError where its data are gone or changed.
     """
-    about, settings = run.data, run.settings
-    try:
-        dataset = data.load(about.source, size=about.shape[1], fit=about.fit)
-    except UserError:
-        return []
-    if dataset.fingerprint != about.fingerprint:
-        return []
-    held = signals.holdout(dataset, about.fit)
-    bank = signals.bank(run.recipe, dataset, held, seed=settings.seed, device=torch.device("cpu"))
+    data = real.of_run(run)
+    held = signals.holdout(data.train, data.fit)
+    bank = signals.bank(run.recipe, data.train, held, seed=run.settings.seed, device=torch.device("cpu"))
     found = []
     for step, path in run.sheets():
-        images = _cells(path, about.shape)
+        images = _cells(path, run.data.shape)
         if step and images is not None:
             seen = signals.seen(torch.from_numpy(images).float() / 255, bank)
             kept = {name: value for name, value in seen.items() if name not in {"least_share", "closer_to_train"}}

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from gansmith import data, generator, hardware, recipes
 from gansmith.doctor.random_features import Eye, fit_eye, unit
 from gansmith.errors import UserError
+from gansmith.evaluation.real import RealImages
 from gansmith.generator import generate
 from gansmith.recipe import Recipe
 from gansmith.training.events import Probe
@@ -120,12 +121,9 @@ def bank(
 def holdout(dataset: data.Dataset, fit: data.Fit) -> data.Dataset | None:
     """The test split of a training set, brought to its size; None where there is none that fits."""
     try:
-        if not data.test_count(dataset.source):
-            return None
-        test = data.load(dataset.source, split="test", size=dataset.shape[1], fit=fit)
+        return RealImages(dataset, fit).test
     except UserError:  # training can do without
         return None
-    return test if test.shape == dataset.shape else None
 
 
 def probe(

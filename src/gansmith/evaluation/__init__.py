@@ -1,7 +1,7 @@
 """Evaluation: generated images, real images and a protocol -> figures with their floors, side by side if need be."""
 
 from gansmith.evaluation.comparison import Comparison, compare
-from gansmith.evaluation.pipeline import Measured, evaluate, measure, save
+from gansmith.evaluation.pipeline import Measured, evaluate, measure
 from gansmith.evaluation.report import Figure, Protocol, Report, Share, Subject
 
 __all__ = [
@@ -15,5 +15,4 @@ __all__ = [
     "compare",
     "evaluate",
     "measure",
-    "save",
 ]

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gansmith.errors import UserError
-from gansmith.evaluation import wording
 from gansmith.evaluation.report import Figure, Report, deviation
+from gansmith.evaluation.scores import METRICS
 
-NO_DIFFERENCE = "no difference can be told"
+NO_DIFFERENCE = "no significant difference"
 RANKED = ("fd", "fd_control", "kid", "precision", "recall", "density", "coverage", "recognised", "modes", "kl")
 
 
@@ -39,7 +39,7 @@ class Line:
     values: tuple[float, ...]
     noise: tuple[float, ...]
     best: tuple[str, ...]
-    """The groups that none is better than beyond the noise; all of them where no difference can be told."""
+    """The groups that none is better than beyond the noise; all of them where no difference is significant."""
     verdict: str
 
 
@@ -74,7 +74,7 @@ def compare(reports: Sequence[Report]) -> Comparison:
                 f"{_difference(first, other)}"
             )
     groups = _groups(reports)
-    keys = [each.key for each in wording.METRICS if all(each.key in report for report in reports)]
+    keys = [each.key for each in METRICS if all(each.key in report for report in reports)]
     lines = tuple(_line(first[key], groups) for key in keys)
     return Comparison(groups, lines, tuple(_notes(groups, lines)))
 

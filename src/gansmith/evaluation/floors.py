@@ -1,125 +1,135 @@
-"""The real side of an evaluation: its features, and the floors, which are computed once and kept in the cache."""
+"""The real side of an evaluation: the reference and the floors, computed once and kept in the cache."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from gansmith._version import __version__
 from gansmith.data import Dataset
-from gansmith.encoders import encoder as encoders
-from gansmith.encoders.encoder import Encoder
-from gansmith.evaluation import online, reference, scores
-from gansmith.evaluation.reference import Part, Split
-from gansmith.evaluation.scores import Eyes, Real
+from gansmith.evaluation import cache, scores
+from gansmith.evaluation.features import Encoders, Features
+from gansmith.evaluation.reference import Counter, Part, Reference, Split, bins_of
+from gansmith.metrics import stacked_mnist
+from gansmith.metrics.classes import class_shares
 from gansmith.metrics.ndb import Bins
 from gansmith.metrics.prdc import Cloud
-from gansmith.progress import Progress, Ticker
+from gansmith.metrics.validate import Array
+from gansmith.progress import Progress
 
 WHOLE = 60_000
+"""Training images at most that copies are searched for among."""
 
 
-def eyes_for(train: Dataset, asked: str | Path | Encoder | None) -> Eyes:
-    """The encoder, and beside a shipped one its judge; beside a trained one, the control that no one trained."""
-    own = online.encoder_of(train)
-    if isinstance(asked, Encoder):
-        own = asked
-    elif asked is not None:
-        own = encoders.load(asked)
-    shipped = own.name in encoders.names() and own.digest == encoders.builtin(own.name).digest
-    control = encoders.control(train.shape)
-    return Eyes(
-        own, encoders.judge(own.name) if shipped else None, control if own.full_name != control.full_name else None
-    )
+@dataclass(frozen=True)
+class Floor:
+    """What real images score in the place of generated ones."""
+
+    values: tuple[float, ...]
+    """One for each set of real images."""
+    known_spread: float | None = None
+    """The standard deviation over such sets, where it is known without measuring several."""
+
+    @property
+    def mean(self) -> float:
+        """Over the sets."""
+        return float(np.mean(self.values))
+
+    def spread(self, count: int | None = None) -> float | None:
+        """The standard deviation over sets; where there is but one, that of the difference of two shares of ``count``
+        images; None where neither is known.
+        """
+        if len(self.values) > 1:
+            return float(np.std(self.values, ddof=1))
+        if count and self.known_spread is None:
+            return float(np.sqrt(2 * self.values[0] * (1 - self.values[0]) / count))
+        return self.known_spread
 
 
-def prepare(split: Split, eyes: Eyes, progress: Progress | None) -> tuple[Real, dict[str, list[float]]]:
-    """The real images' features, and what real training images score in the place of generated ones: the floors."""
-    networks = [each.card.digest for each in (eyes.encoder, eyes.judge, eyes.control) if each is not None]
-    key = reference.key_of(
+def prepare(split: Split, encoders: Encoders, progress: Progress | None = None) -> tuple[Reference, dict[str, Floor]]:
+    """The reference, and the floor of each metric by its key."""
+    key = cache.key_of(
         what="evaluation",
         gansmith=__version__,
-        networks=networks,
+        networks=encoders.digests,
         fingerprints=[split.real.dataset.fingerprint, split.others[0].dataset.fingerprint],
         counts=[len(split.real), split.count, len(split.others), WHOLE, scores.COPIES_OF],
     )
-    kept = reference.recall(key)
-    if kept is not None:
-        arrays, floors = kept
-        seen = scores.from_arrays(arrays, "real")
+    stored = cache.read(key)
+    if stored is not None:
+        arrays, values = stored
+        real, train = Features.from_arrays(arrays, "real"), arrays["train"]
         bins = Bins(arrays["centres"], arrays["counts"]) if "centres" in arrays else None
-        cloud = Cloud(seen.features, arrays["squares"]) if "squares" in arrays else None
-        whole = _whole(split, eyes, arrays["train"], progress)
-        return Real(seen, arrays["train"], whole, bins, split.held_out, cloud), floors
-    ticks = Ticks(Ticker(progress, "encoding real images, once", len(split.real) + split.count * len(split.others)))
-    seen = eyes.see(ticks.through(split.real.blocks()))
+        cloud = Cloud(real.features, arrays["squares"])
+        all_train = _all_train(split, encoders, train, progress)
+        return Reference(real, train, all_train, split.held_out, bins, cloud), _floors(values)
+    real, *others = _features(split, encoders, progress)
+    train = others[0].features
+    reference = Reference(
+        real,
+        train,
+        _all_train(split, encoders, train, progress),
+        split.held_out,
+        bins_of(train),
+        Cloud.of(real.features),
+    )
+    values = {}
+    for number, features in enumerate(others):
+        found = scores.score_real(features, reference, training=number == 0, full=number == _full(split))
+        for name, value in found.items():
+            values.setdefault(name, []).append(value)
+    arrays = {**real.arrays("real"), "train": train, "squares": reference.cloud.squares}
+    if reference.bins is not None:
+        arrays |= {"centres": reference.bins.centres, "counts": reference.bins.counts}
+    cache.write(key, arrays, values)
+    return reference, _floors(values)
+
+
+def of_modes(train: Dataset, count: int) -> dict[str, Floor]:
+    """The floors of modes and KL: what a perfect sampler of the stacks would score with ``count`` images."""
+    assert train.labels is not None
+    floor = stacked_mnist.floor(count, truth=class_shares(train.labels, stacked_mnist.MODES))
+    return {"modes": Floor((floor.modes,), floor.modes_spread), "kl": Floor((floor.kl,), floor.kl_spread)}
+
+
+def _floors(values: Mapping[str, list[float]]) -> dict[str, Floor]:
+    return {name: Floor(tuple(found)) for name, found in values.items()}
+
+
+def _full(split: Split) -> int:
+    """The set of real images that the metrics of high cost are computed for: the second, for the first is what some of
+    them measure against.
+    """
+    return min(1, len(split.others) - 1)
+
+
+def _features(split: Split, encoders: Encoders, progress: Progress | None) -> list[Features]:
+    """Of the real images, then of each other set."""
+    counter = Counter(progress, "encoding real images, once", len(split.real) + split.count * len(split.others))
+    real = encoders.features(counter.count(split.real.blocks()))
     others = [
-        eyes.see(ticks.through(part.blocks()), full=number == min(1, len(split.others) - 1))
+        encoders.features(counter.count(part.blocks()), full=number == _full(split))
         for number, part in enumerate(split.others)
     ]
-    train = others[0].features
-    whole = _whole(split, eyes, train, progress)
-    cloud = _cloud(seen.features)
-    real = Real(seen, train, whole, scores.bins_of(train), split.held_out, cloud)
-    floors = _floors(real, others)
-    arrays = {**scores.as_arrays(seen, "real"), "train": train}
-    if real.bins is not None:
-        arrays |= {"centres": real.bins.centres, "counts": real.bins.counts}
-    if cloud is not None:
-        arrays["squares"] = cloud.squares
-    reference.remember(key, arrays, floors)
-    return real, floors
+    return [real, *others]
 
 
-def _whole(split: Split, eyes: Eyes, some: np.ndarray, progress: Progress | None) -> np.ndarray:
-    """Features of all training images, or of some of very many, to look for copies of; kept for itself, for it does
-    not depend on how many images are measured. ``some`` where nothing is held out to compare with.
+def _all_train(split: Split, encoders: Encoders, train: Array, progress: Progress | None) -> Array:
+    """Features of all training images, or of WHOLE of them; ``train`` where nothing is held out to compare with.
+
+    An entry of its own in the cache: it does not depend on how many images are measured.
     """
     if not split.held_out:
-        return some
-    train = split.others[0].dataset
-    part = Part(train, np.sort(np.random.default_rng(1).permutation(len(train))[:WHOLE]))
-    key = reference.key_of(
-        what="whole", network=eyes.encoder.card.digest, fingerprint=train.fingerprint, count=len(part)
+        return train
+    dataset = split.others[0].dataset
+    part = Part(dataset, np.sort(np.random.default_rng(1).permutation(len(dataset))[:WHOLE]))
+    key = cache.key_of(
+        what="whole", network=encoders.encoder.card.digest, fingerprint=dataset.fingerprint, count=len(part)
     )
-    kept = reference.recall(key)
-    if kept is not None:
-        return kept[0]["features"]
-    ticks = Ticks(Ticker(progress, "encoding all training images, once", len(part)))
-    features = eyes.see(ticks.through(part.blocks()), full=False).features
-    reference.remember(key, {"features": features}, {})
+    stored = cache.read(key)
+    if stored is not None:
+        return stored[0]["features"]
+    counter = Counter(progress, "encoding all training images, once", len(part))
+    features = encoders.features(counter.count(part.blocks()), full=False).features
+    cache.write(key, {"features": features}, {})
     return features
-
-
-class Ticks:
-    """Counts images that pass through, from one set to the next."""
-
-    def __init__(self, ticker: Ticker) -> None:
-        self._ticker, self._done = ticker, 0
-
-    def through(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """The blocks, counted."""
-        for block in blocks:
-            yield block
-            self._done += len(block)
-            self._ticker(self._done)
-
-
-def _cloud(features: np.ndarray) -> Cloud | None:
-    try:
-        return Cloud.of(features)
-    except ValueError:
-        return None
-
-
-def _floors(real: Real, others: Sequence[scores.Seen]) -> dict[str, list[float]]:
-    """Of each figure, its values for sets of real images; the first set is the training images of ``real``."""
-    floors: dict[str, list[float]] = {}
-    whole = min(1, len(others) - 1)
-    for number, seen in enumerate(others):
-        found = scores.measure(seen, real, full=number == whole, itself=number == 0)
-        for key, value in found.values.items():
-            floors.setdefault(key, []).append(value)
-        if found.authentic_floor is not None:
-            floors["authentic"] = [found.authentic_floor]
-    return floors

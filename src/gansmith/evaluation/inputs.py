@@ -2,19 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from gansmith import data, runs
-from gansmith.data import Dataset, Fit, sources
+from gansmith import runs
+from gansmith.data import Dataset, sources
+from gansmith.data.build import SizeNeededError
 from gansmith.data.folders import Files
 from gansmith.data.images import UnusableError, decode, quiet_decoders, squared
 from gansmith.errors import UserError
+from gansmith.evaluation import real
+from gansmith.evaluation.real import RealImages
 from gansmith.evaluation.reference import BLOCK
 from gansmith.evaluation.report import Subject
 from gansmith.generator import Generator
@@ -27,43 +31,67 @@ LEAST = 16  # images below which nothing is worth measuring
 
 
 @dataclass(frozen=True)
-class Reference:
-    """The real images that something imitates."""
-
-    source: str | Path
-    size: int | None
-    fit: Fit = "crop"
-    fingerprint: str | None = None
-    """What it was when training began, where that is known."""
-
-
-@dataclass(frozen=True)
 class Made:
     """A generator to evaluate."""
 
     subject: Subject
     generator: Generator
-    reference: Reference | None
     run: Run | None = None
+    """The run that it is of, if it is of one."""
+    notes: tuple[str, ...] = ()
+    available: int = sys.maxsize
+    """How many images there are: any number."""
 
-    def blocks(self, count: int, seed: int) -> Iterator[np.ndarray]:
-        """Its images 0 .. count of a seed, uint8 (n, C, S, S) at a time."""
+    def sets(self, count: int, seeds: Sequence[int]) -> list[Iterator[np.ndarray]]:
+        """The first ``count`` images of each latent seed, in blocks uint8 (n, C, S, S)."""
+        return [self.first(count, seed) for seed in seeds]
+
+    def first(self, count: int, seed: int) -> Iterator[np.ndarray]:
+        """The first ``count`` images of a latent seed, in blocks uint8 (n, C, S, S)."""
         for start in range(0, count, BLOCK):
             yield self.generator.sample(min(BLOCK, count - start), seed=seed, start=start).images
 
-    def pick(self, indices: np.ndarray, seed: int) -> np.ndarray:
-        """Some of them, uint8 (n, C, S, S)."""
-        one_by_one = [self.generator.sample(1, seed=seed, start=int(index)).images for index in indices]
-        return np.concatenate(one_by_one)
+    def pick(self, indices: np.ndarray, count: int, seed: int) -> np.ndarray:
+        """Some images of a set: uint8 (n, C, S, S)."""
+        return np.concatenate([self.generator.sample(1, seed=seed, start=int(index)).images for index in indices])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Images:
-    """Images to evaluate: uint8 (N, C, H, W), and what is to be said of them."""
+    """Images to evaluate that another program made."""
 
     subject: Subject
     images: np.ndarray
-    notes: tuple[str, ...] = field(default=())
+    """uint8 (N, C, H, W)."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def available(self) -> int:
+        """How many there are."""
+        return len(self.images)
+
+    def sets(self, count: int, seeds: Sequence[int]) -> list[Iterator[np.ndarray]]:
+        """Disjoint sets of ``count`` images, one for each seed as far as there are so many; the first seed chooses."""
+        order = np.random.default_rng(seeds[0]).permutation(len(self.images))
+        sets = min(len(seeds), len(order) // count)
+        return [self._blocks(np.sort(order[i * count : (i + 1) * count])) for i in range(sets)]
+
+    def first(self, count: int, seed: int) -> Iterator[np.ndarray]:
+        """The first ``count`` images, whatever the seed, in blocks."""
+        return self._blocks(np.arange(min(count, len(self.images))))
+
+    def pick(self, indices: np.ndarray, count: int, seed: int) -> np.ndarray:
+        """Some images of the first set: uint8 (n, C, H, W)."""
+        first_set = np.sort(np.random.default_rng(seed).permutation(len(self.images))[:count])
+        picked: np.ndarray = self.images[first_set[indices]]
+        return picked
+
+    def _blocks(self, indices: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(indices), BLOCK):
+            yield self.images[indices[start : start + BLOCK]]
+
+
+Generated = Made | Images
 
 
 def resolve(
@@ -80,7 +108,7 @@ def resolve(
     if isinstance(source, np.ndarray):
         return source
     if isinstance(source, Generator):
-        return Made(Subject(name=source.recipe.name, kind="generator", recipe=source.recipe.name), source, None)
+        return Made(Subject(name=source.recipe.name, kind="generator", recipe=source.recipe.name), source)
     if isinstance(source, Run):
         return of_run(source, which=which, device=device)
     path = Path(source)
@@ -94,7 +122,7 @@ def resolve(
 
 
 def of_run(run: Run, *, which: Which = "newest", device: str = "cpu") -> Made:
-    """A run's generator and the data it imitates."""
+    """A run's generator."""
     generator = load.load(run, device=device, which=which)
     step = generator.about.get("steps")
     subject = Subject(
@@ -106,8 +134,7 @@ def of_run(run: Run, *, which: Which = "newest", device: str = "cpu") -> Made:
         seed=run.settings.seed,
         group=group_of(run, which),
     )
-    about = run.data
-    return Made(subject, generator, Reference(about.source, run.recipe.size, about.fit, about.fingerprint), run)
+    return Made(subject, generator, run)
 
 
 def newest_step(run: Run) -> int | None:
@@ -128,7 +155,7 @@ def group_of(run: Run, which: Which) -> str:
 def _of_folder(path: Path, *, which: Which, device: str) -> Made:
     generator = load.load(path, device=device, which=which)
     about, recipe = generator.about, generator.recipe
-    step, seed, name = about.get("steps"), about.get("seed"), about.get("data")
+    step, seed = about.get("steps"), about.get("seed")
     subject = Subject(
         name=str(path),
         kind="generator",
@@ -136,8 +163,41 @@ def _of_folder(path: Path, *, which: Which, device: str) -> Made:
         step=step if isinstance(step, int) else None,
         seed=seed if isinstance(seed, int) else None,
     )
-    known = isinstance(name, str) and name in data.names()
-    return Made(subject, generator, Reference(str(name), recipe.size) if known else None)
+    return Made(subject, generator)
+
+
+def real_images(
+    what: Made | Path | np.ndarray, source: str | Path | None, *, progress: Progress | None = None
+) -> RealImages:
+    """The real images that what is evaluated imitates: its own, or others that ``source`` names.
+
+    Raises UserError in one line where nobody knows them, or as :func:`gansmith.evaluation.real.find` does.
+    """
+    if isinstance(what, Made):
+        if what.run is not None:
+            return real.of_run(what.run, source, progress=progress)
+        return real.of_generator(what.generator, what.subject.name, source, progress=progress)
+    if source is None:
+        raise UserError("images: name the real images that they imitate, such as `data` mnist")
+    try:
+        return real.of_data(source, progress=progress)
+    except SizeNeededError:
+        size = int(what.shape[2]) if isinstance(what, np.ndarray) else size_of(what, progress)
+        if size is None:
+            raise
+        return real.of_data(source, size=size, progress=progress)
+
+
+def generated(what: Made | Path | np.ndarray, like: Dataset, progress: Progress | None = None) -> Generated:
+    """What is evaluated, ready to be encoded: images are brought to the shape of the real ones.
+
+    Raises UserError in one line for images that cannot be read, or have values that are no pixels.
+    """
+    if isinstance(what, Made):
+        return what
+    if isinstance(what, Path):
+        return read(what, like, progress)
+    return fitted(what, like, Subject(name="images", kind="images"))
 
 
 def size_of(path: Path, progress: Progress | None = None) -> int | None:
@@ -196,7 +256,7 @@ def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
     return Images(subject, np.stack(found), tuple(notes))
 
 
-_GREYED = "the images are RGB and {} is grey: they are measured as grey, and their colours are not judged"
+_GREYED = "the images are RGB and {} is grey: they are measured as grey, and their colours do not count"
 
 
 def fitted(images: np.ndarray, like: Dataset, subject: Subject) -> Images:

@@ -9,10 +9,11 @@ import numpy as np
 from gansmith import files, hardware, recipes
 from gansmith import generator as sampling
 from gansmith.data import Dataset, Fit
-from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError
-from gansmith.evaluation import reference
+from gansmith.evaluation import cache, reference
+from gansmith.evaluation.features import encoder_of
+from gansmith.evaluation.real import RealImages
 from gansmith.metrics.frechet import Gaussian, frechet
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
@@ -21,13 +22,19 @@ from gansmith.training.events import Probe
 from gansmith.training.step import StepOutput, TrainState
 
 SAMPLES = 2000
-AGAINST = 10_000  # real images at most: their mean and covariance are computed once
-SHARE = 0.04  # of the training time that measuring may take by estimate; the promise is 5 %
-THIN = (1, 2, 4, 5, 10, 20)  # every so many checkpoints
-LEAST_STEP = 0.002  # seconds that a step takes beside its arithmetic, however small
-ENCODING = 0.65  # seconds of one core, as measured, whatever the images: encoding, the distance, moving memory
+AGAINST = 10_000
+"""Real images at most; their mean and covariance are computed once."""
+SHARE = 0.04
+"""Of the training time that measuring may take by estimate; the promise is 5 %."""
+THIN = (1, 2, 4, 5, 10, 20)
+"""Measurements are made at every so many checkpoints."""
+LEAST_STEP = 0.002
+"""Seconds that a step takes beside its arithmetic, however small."""
+ENCODING = 0.65
+"""Seconds of one core, as measured, whatever the images: encoding, the distance, moving memory."""
 SETTLE_ON = 1024
-SEED = 0x9A11  # of the latents: none that people look at or evaluate with
+SEED = 0x9A11
+"""Of the latents: none that people look at or evaluate with."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +47,14 @@ class Protocol:
     real: int
     fingerprint: str
     floor: float
-    """The same of real training images, as many as are generated."""
+    """What real training images score, as many as are generated."""
     spread: float
-    """Standard deviation of that over three sets, the least difference that means anything is twice this."""
+    """Standard deviation of the floor over three sets; differences under twice this mean nothing."""
 
 
 @dataclass(frozen=True)
-class Yardstick:
-    """What generated images are measured with: an encoder, and the real images' features as a Gaussian."""
+class FrechetReference:
+    """An encoder, and the Gaussian of the real images' features that the Frechet distance is measured to."""
 
     encoder: Encoder
     real: Gaussian
@@ -60,67 +67,65 @@ class Yardstick:
 
 @dataclass(frozen=True)
 class Measuring:
-    """Every how many steps a training is measured and with what; or never, and why."""
+    """How a training is measured."""
 
     every: int = 0
-    stick: Yardstick | None = None
+    """Steps between measurements; 0 for none."""
+    reference: FrechetReference | None = None
     why: str = ""
+    """Why nothing is measured."""
 
 
 NEVER = Measuring()
 
 
-def encoder_of(train: Dataset) -> Encoder:
-    """What images like these are measured with, unless told otherwise."""
-    return encoders.for_data(train.name, train.shape, train.classes)
-
-
-def yardstick(train: Dataset, *, fit: Fit = "crop", progress: Progress | None = None) -> Yardstick:
-    """For images like these; what it needs of the real ones is kept in the cache.
+def frechet_reference(train: Dataset, *, fit: Fit = "crop", progress: Progress | None = None) -> FrechetReference:
+    """The reference for a training on these images; the Gaussian and the floor are kept in the cache.
 
     Raises UserError, in one line, when there are too few images.
     """
     encoder = encoder_of(train)
-    split = reference.divide(train, reference.heldout(train, fit=fit, progress=progress), SAMPLES, against=AGAINST)
+    held_out = RealImages(train, fit, progress=progress).held_out
+    split = reference.divide(train, held_out, SAMPLES, against=AGAINST)
     wanted = encoder.dimensions + 1
     if min(len(split.real), split.count) < wanted:
         raise UserError(f"{train.name}: too few images to measure quality: {4 * wanted:,} would do")
-    key = reference.key_of(
+    key = cache.key_of(
         what="yardstick",
         encoder=encoder.full_name,
         fingerprints=[split.real.dataset.fingerprint, train.fingerprint],
         counts=[len(split.real), split.count],
     )
-    found = reference.recall(key)
-    if found is None:
+    stored = cache.read(key)
+    if stored is None:
         real = Gaussian.of(reference.encode(split.real, encoder, progress=progress).features)
         floors = [frechet(real, reference.encode(part, encoder).features) for part in split.others]
         values = {"floors": floors}
-        reference.remember(key, {"mean": real.mean, "covariance": real.covariance}, values)
+        cache.write(key, {"mean": real.mean, "covariance": real.covariance}, values)
     else:
-        arrays, values = found
+        arrays, values = stored
         real = Gaussian(len(split.real), arrays["mean"], arrays["covariance"])
     floors = values["floors"]
     protocol = Protocol(
         metric=f"FD-{encoder.full_name}",
         samples=split.count,
-        against=split.told,
+        against=split.description,
         real=len(split.real),
         fingerprint=split.real.dataset.fingerprint,
         floor=float(np.mean(floors)),
         spread=float(np.std(floors, ddof=1)) if len(floors) > 1 else 0.0,
     )
-    return Yardstick(encoder, real, protocol)
+    return FrechetReference(encoder, real, protocol)
 
 
-def probe(stick: Yardstick, recipe: Recipe, every: int) -> Probe:
-    """Measures the generator every so many steps, on the same latents each time; the players stay as they are."""
+def probe(reference: FrechetReference, recipe: Recipe, every: int) -> Probe:
+    """Measures the generator every so many steps, on the same latents each time; training is not affected."""
 
-    def look(state: TrainState, output: StepOutput) -> dict[str, float]:
+    def measure(state: TrainState, output: StepOutput) -> dict[str, float]:
         generator = sampling.snapshot(state.generator, recipe, settle_on=SETTLE_ON)
-        return {"fd": stick.distance(generator.sample(stick.protocol.samples, seed=SEED).images)}
+        return {"fd": reference.distance(generator.sample(reference.protocol.samples, seed=SEED).images)}
 
-    return Probe("quality", every, look)
+    return Probe("quality", every, measure)
 
 
 def choose(
@@ -128,43 +133,43 @@ def choose(
     recipe: Recipe,
     choice: hardware.Choice,
     *,
-    asked: int | None,
+    evaluate_every: int | None,
     steps: int,
     checkpoint_every: int,
     fit: Fit = "crop",
     progress: Progress | None = None,
 ) -> Measuring:
-    """How a training is to be measured: every ``asked`` steps, never for 0, as often as is cheap for None.
+    """How a training is to be measured: every ``evaluate_every`` steps, never for 0, as often as is cheap for None.
 
-    Raises UserError when it was asked for and cannot be.
+    Raises UserError when an interval is given and the images cannot be measured.
     """
-    if asked is not None and asked < 0:
-        raise UserError(f"`evaluate_every` {asked}: give a number of steps, or 0 for never")
-    if asked == 0:
-        return Measuring(why="as asked for")
+    if evaluate_every is not None and evaluate_every < 0:
+        raise UserError(f"`evaluate_every` {evaluate_every}: give a number of steps, or 0 for never")
+    if evaluate_every == 0:
+        return Measuring(why="switched off")
     try:
-        every = asked or interval(
+        every = evaluate_every or interval(
             recipe, device=choice.device, precision=choice.precision, steps=steps, checkpoint_every=checkpoint_every
         )
         if not every:
-            return Measuring(why="it would take more than 5 % of so short a training; --evaluate-every STEPS measures")
-        return Measuring(every, yardstick(train, fit=fit, progress=progress))
+            return Measuring(why="it would take more than 5 % of so short a training")
+        return Measuring(every, frechet_reference(train, fit=fit, progress=progress))
     except UserError as error:
-        if asked:
-            raise UserError(f"`evaluate_every` {asked}: {error}") from None
+        if evaluate_every:
+            raise UserError(f"`evaluate_every` {evaluate_every}: {error}") from None
         return Measuring(why=str(error))
 
 
 def again(every: int, train: Dataset, *, fit: Fit = "crop", progress: Progress | None = None) -> Measuring:
     """How a run that goes on is measured: as it was."""
-    return Measuring(every, yardstick(train, fit=fit, progress=progress)) if every else NEVER
+    return Measuring(every, frechet_reference(train, fit=fit, progress=progress)) if every else NEVER
 
 
 def interval(recipe: Recipe, *, device: str, precision: str, steps: int, checkpoint_every: int) -> int:
-    """Every how many steps to measure, so that it takes less than 5 % of the time: some multiple of checkpoints.
+    """Steps between measurements, a multiple of checkpoints, so that they take less than 5 % of the time.
 
-    0, not at all, where even a single time would take more. A function of recipe, length and machine kind alone, not
-    of a clock: the same command has the same rows.
+    0 where even a single one would take more. It is decided by recipe, length and kind of machine, not by a clock, so
+    that the same command has the same rows.
     """
     step = LEAST_STEP + hardware.nominal_seconds(recipes.step_gflop(recipe), device=device, precision=precision)
     allowed = SHARE * steps * step / cost(recipe, device=device)
@@ -173,15 +178,15 @@ def interval(recipe: Recipe, *, device: str, precision: str, steps: int, checkpo
 
 
 def cost(recipe: Recipe, *, device: str) -> float:
-    """Seconds that measuring once takes, nominally: making the samples, and encoding them, which never costs more."""
+    """Seconds that one measurement takes, nominally: making the samples and encoding them."""
     made = SAMPLES + (SETTLE_ON if recipe.statistics == "settled" else 0)
     return ENCODING + hardware.nominal_seconds(made * recipes.image_gflop(recipe), device=device)
 
 
-def begin(run: Run, stick: Yardstick) -> None:
-    """Notes in the run's folder what its quality curve means. A curve of another meaning is set aside."""
+def begin(run: Run, reference: FrechetReference) -> None:
+    """Writes into the run's folder what its quality curve means. A curve of another meaning is set aside."""
     path, curve = run.path / "quality.json", run.path / "quality.jsonl"
-    value: dict[str, Any] = asdict(stick.protocol)
+    value: dict[str, Any] = asdict(reference.protocol)
     if path.exists() and files.read_json(path) != value and curve.exists():
         curve.rename(curve.with_name("quality.older.jsonl"))
     files.write_json(path, value)
@@ -196,11 +201,11 @@ def protocol(run: Run) -> Protocol | None:
 
 
 def better(run: Run) -> tuple[int, float, float] | None:
-    """(step, its distance, the newest's) where an earlier checkpoint measured notably better than the newest."""
-    best, told, measured = run.best(), protocol(run), run.quality()
-    if best is None or told is None or not measured:
+    """(step, its distance, that of the newest checkpoint) where an earlier one measured notably better, else None."""
+    best, meaning, measured = run.best(), protocol(run), run.quality()
+    if best is None or meaning is None or not measured:
         return None
     step, distance = best
     newest = float(measured[-1]["fd"])
-    margin = max(2 * told.spread, 0.1 * newest)
+    margin = max(2 * meaning.spread, 0.1 * newest)
     return (step, distance, newest) if newest - distance > margin else None

@@ -1,30 +1,25 @@
-"""evaluate: generated images, real images and a protocol -> a Report."""
+"""evaluate: inputs -> reference -> features -> scores, and a report of them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gansmith import render
 from gansmith._version import __version__
-from gansmith.data import Dataset
-from gansmith.data.build import SizeNeededError
-from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError
-from gansmith.evaluation import floors as real_side
-from gansmith.evaluation import gallery, inputs, reference, scores, wording
-from gansmith.evaluation.floors import Ticks
-from gansmith.evaluation.inputs import LEAST, Images, Made, Reference, Which
-from gansmith.evaluation.reference import Split
-from gansmith.evaluation.report import FILE, GALLERY, Figure, Protocol, Report, Share, Subject
-from gansmith.evaluation.scores import Eyes, Found, Real
-from gansmith.files import write_bytes
+from gansmith.evaluation import figures, floors, gallery, inputs, wording
+from gansmith.evaluation.features import Encoders, Features, digit_reader, digits_of
+from gansmith.evaluation.inputs import LEAST, Generated, Made, Which
+from gansmith.evaluation.reference import Counter, Split, divide
+from gansmith.evaluation.report import Protocol, Report
+from gansmith.evaluation.scores import score
 from gansmith.generator import Generator
-from gansmith.metrics import confidence, stacked_mnist
-from gansmith.metrics.classes import class_shares, predicted
-from gansmith.progress import Progress, Ticker
+from gansmith.metrics import stacked_mnist
+from gansmith.metrics.validate import Labels
+from gansmith.progress import Progress
 from gansmith.runs import Run
 
 SAMPLES = 10_000
@@ -68,17 +63,11 @@ def evaluate(
         progress: told how long work gets on.
 
     Raises:
-        UserError: one line: no such thing, unknown data, fewer than 16 images, or images that cannot be measured.
+        UserError: one line: no such thing, unknown or changed data, fewer than 16 images, or images that cannot be
+            measured.
     """
-    return measure(
-        inputs.resolve(source, which=which, out=out, device=device),
-        data=data,
-        samples=samples,
-        seed=seed,
-        seeds=seeds,
-        encoder=encoder,
-        progress=progress,
-    ).report
+    what = inputs.resolve(source, which=which, out=out, device=device)
+    return measure(what, data=data, samples=samples, seed=seed, seeds=seeds, encoder=encoder, progress=progress).report
 
 
 def measure(
@@ -91,244 +80,77 @@ def measure(
     encoder: str | Path | Encoder | None = None,
     progress: Progress | None = None,
 ) -> Measured:
-    """As :func:`evaluate`, of something resolved; and its gallery. Writes only to the cache."""
+    """Measures what :func:`gansmith.evaluation.inputs.resolve` found; arguments as of :func:`evaluate`.
+
+    Writes only to the cache.
+    """
     if samples is not None and samples < LEAST:
         raise UserError(f"`samples` {samples}: give {LEAST} or more; the default is {SAMPLES:,}")
     if seeds < 1 or seed < 0:
         raise UserError(f"`seed` {seed}, {seeds} seeds: the seed may not be negative, and there is at least one")
-    train, test = _real_images(what, data, progress)
-    given = _given(what, train, progress)
-    wanted = samples or SAMPLES
-    if isinstance(given, Images):
-        wanted = min(wanted, len(given.images))
-    split = reference.divide(train, test, wanted)
+
+    # Inputs: what is evaluated, and the real images that it imitates.
+    real = inputs.real_images(what, data, progress=progress)
+    given = inputs.generated(what, real.train, progress)
+
+    # Reference: the real images that it stands against, what encoders make of them, and the floors.
+    split = divide(real.train, real.held_out, min(samples or SAMPLES, given.available))
     if min(split.count, len(split.real)) < LEAST:
         raise UserError(
             f"{wording.named(given.subject)}: {split.count} images cannot be measured; give {LEAST} or more"
         )
-    eyes = real_side.eyes_for(train, encoder)
-    real, floors = real_side.prepare(split, eyes, progress)
-    sets = _sets(given, split.count, seed, seeds)
-    found = [_found(blocks, eyes, real, split, number, progress) for number, blocks in enumerate(sets)]
-    if train.name == "stacked-mnist":
-        _add_modes(found[0][0], floors, given, train, samples or stacked_mnist.SAMPLES, seed, progress)
-    notes = [
-        *_notes(given, split, samples or SAMPLES, eyes),
-        *dict.fromkeys(note for each, _ in found for note in each.told()),
-    ]
-    protocol = Protocol(
-        encoder=eyes.encoder.full_name,
-        judge=eyes.judge and eyes.judge.full_name,
-        control=eyes.control and eyes.control.full_name,
-        data=train.name,
-        against=split.told,
-        fingerprint=split.real.dataset.fingerprint,
-        real=len(split.real),
-        generated=split.count,
-        seeds=tuple(range(seed, seed + len(sets))) if isinstance(given, Made) else (),
-        sets=len(split.others),
-        gansmith=__version__,
-    )
-    figures = wording.told(list(_figures([each for each, _ in found], floors, eyes, split)))
-    classes = _classes(eyes, real, found[0][1])
+    encoders = Encoders.choose(real.train, encoder)
+    reference, floor = floors.prepare(split, encoders, progress)
+
+    # Features: what encoders make of the generated images, a set for each latent seed.
+    numbers = range(seed, seed + seeds)
+    features = _features(given, encoders, split.count, numbers, progress)
+    extra = []
+    if real.train.name == "stacked-mnist":
+        count = min(samples or stacked_mnist.SAMPLES, given.available)
+        features[0] = replace(features[0], digits=_digits(given, count, seed, progress))
+        floor |= floors.of_modes(real.train, count)
+        extra.append(f"modes and KL are of {count:,} images, each channel read by {digit_reader().full_name}")
+
+    # Scores: every metric of the table, and a report of them.
+    scores = [score(each, reference, first=number == 0) for number, each in enumerate(features)]
+    notes = [*figures.notes(given, scores[0], encoders, split, samples or SAMPLES), *extra]
+    classes = figures.classes(encoders, reference, features[0])
     report = Report(
         subject=given.subject,
-        protocol=protocol,
-        figures=tuple(figures),
+        protocol=_protocol(given, encoders, split, numbers),
+        figures=tuple(wording.graded(list(figures.figures(scores, floor, encoders, split)))),
         classes=classes,
         notes=(*notes, *wording.class_notes(classes)),
     )
-    return Measured(report, gallery.draw(given, found[0][0].closest, train, split.count, seed))
+    return Measured(report, gallery.draw(given, scores[0].closest, real.train, split.count, seed))
 
 
-def save(run: Run, measured: Measured) -> None:
-    """Keeps an evaluation in the run's folder, where `gansmith report` finds it."""
-    measured.report.save(run.path / FILE)
-    write_bytes(run.path / GALLERY, render.png(measured.gallery))
+def _features(
+    given: Generated, encoders: Encoders, count: int, seeds: Sequence[int], progress: Progress | None
+) -> list[Features]:
+    features = []
+    for number, blocks in enumerate(given.sets(count, seeds)):
+        counter = Counter(progress, f"making and encoding images, set {number + 1}", count)
+        features.append(encoders.features(counter.count(blocks), full=number == 0))
+    return features
 
 
-def kept(
-    run: Run,
-    made: Made,
-    *,
-    data: str | Path | None,
-    samples: int | None,
-    seed: int,
-    seeds: int,
-    encoder: str | Path | Encoder | None,
-) -> Report | None:
-    """The evaluation that a run's folder holds, if it is of this checkpoint and was measured in this way."""
-    if data is not None or encoder is not None or not (run.path / FILE).exists():
-        return None
-    try:
-        report = Report.read(run.path / FILE)
-    except UserError:
-        return None
-    told = report.protocol
-    same = (
-        report.subject == made.subject
-        and told.seeds == tuple(range(seed, seed + seeds))
-        and told.generated == (samples or SAMPLES)
-        and told.gansmith == __version__
+def _digits(given: Generated, count: int, seed: int, progress: Progress | None) -> Labels:
+    return digits_of(Counter(progress, "counting modes", count).count(given.first(count, seed)))
+
+
+def _protocol(given: Generated, encoders: Encoders, split: Split, seeds: Sequence[int]) -> Protocol:
+    return Protocol(
+        encoder=encoders.encoder.full_name,
+        judge=encoders.judge and encoders.judge.full_name,
+        control=encoders.control and encoders.control.full_name,
+        data=split.others[0].dataset.name,
+        against=split.description,
+        fingerprint=split.real.dataset.fingerprint,
+        real=len(split.real),
+        generated=split.count,
+        seeds=tuple(seeds) if isinstance(given, Made) else (),
+        sets=len(split.others),
+        gansmith=__version__,
     )
-    return report if same else None
-
-
-def _real_images(
-    what: Made | Path | np.ndarray, data: str | Path | None, progress: Progress | None
-) -> tuple[Dataset, Dataset | None]:
-    """The real images to measure against."""
-    if isinstance(what, Made):
-        recipe = what.generator.recipe
-        known = Reference(data, recipe.size) if data is not None else what.reference
-        if known is None:
-            raise UserError(f"{what.subject.name}: name the real images that it imitates, such as `data` mnist")
-        train, test = reference.load(known.source, size=recipe.size, fit=known.fit, progress=progress)
-        if known.fingerprint is not None and train.fingerprint != known.fingerprint:
-            raise UserError(
-                f"{known.source}: the data changed since {what.subject.name} was trained; restore them, or name others "
-                "with `data`"
-            )
-        if train.shape[0] != recipe.channels:
-            colour = {1: "grey", 3: "RGB"}
-            raise UserError(
-                f"{train.name} is {colour[train.shape[0]]}, but {what.subject.name} makes {colour[recipe.channels]} "
-                "images; name other real images with `data`"
-            )
-        return train, test
-    if data is None:
-        raise UserError("images: name the real images that they imitate, such as `data` mnist")
-    try:
-        return reference.load(data, size=None, progress=progress)
-    except SizeNeededError:
-        size = int(what.shape[2]) if isinstance(what, np.ndarray) else inputs.size_of(what, progress)
-        if size is None:
-            raise
-        return reference.load(data, size=size, progress=progress)
-
-
-def _given(what: Made | Path | np.ndarray, like: Dataset, progress: Progress | None) -> Made | Images:
-    if isinstance(what, Made):
-        return what
-    if isinstance(what, Path):
-        return inputs.read(what, like, progress)
-    return inputs.fitted(what, like, Subject(name="images", kind="images"))
-
-
-def _sets(given: Made | Images, count: int, seed: int, seeds: int) -> list[Iterator[np.ndarray]]:
-    """The sets of images to measure: one for each latent seed, or as many disjoint ones as there are images for."""
-    if isinstance(given, Made):
-        return [given.blocks(count, each) for each in range(seed, seed + seeds)]
-    order = np.random.default_rng(seed).permutation(len(given.images))
-    sets = min(seeds, len(order) // count)
-    return [_blocks(given.images, np.sort(order[i * count : (i + 1) * count])) for i in range(sets)]
-
-
-def _blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(indices), reference.BLOCK):
-        yield images[indices[start : start + reference.BLOCK]]
-
-
-def _found(
-    blocks: Iterator[np.ndarray], eyes: Eyes, real: Real, split: Split, number: int, progress: Progress | None
-) -> tuple[Found, scores.Seen]:
-    ticks = Ticks(Ticker(progress, f"making and encoding images, set {number + 1}", split.count))
-    seen = eyes.see(ticks.through(blocks), full=number == 0)
-    return scores.measure(seen, real, full=number == 0, neighbours=number == 0), seen
-
-
-def _figures(found: Sequence[Found], floors: dict[str, list[float]], eyes: Eyes, split: Split) -> Iterator[Figure]:
-    first = found[0]
-    for metric in wording.METRICS:
-        values = tuple(each.values[metric.key] for each in found if metric.key in each.values)
-        if not values:
-            continue
-        low = high = None
-        if len(values) > 1:
-            interval = confidence.over_seeds(values)
-            low, high = interval.low, interval.high
-        elif metric.share:
-            interval = confidence.of_share(values[0] * split.count, split.count)
-            low, high = interval.low, interval.high
-        floor = floors.get(metric.key)
-        figure = Figure(
-            key=metric.key,
-            name=metric.name.format(
-                encoder=eyes.encoder.full_name,
-                control=eyes.control and eyes.control.full_name,
-                against="test" if split.held_out else "the other half",
-            ),
-            better=metric.better,
-            value=float(np.mean(values)),
-            values=values,
-            low=low,
-            high=high,
-            floor=float(np.mean(floor)) if floor else None,
-            spread=_spread(floor, first.spreads.get(metric.key), split.count if metric.share else 0),
-        )
-        yield figure
-
-
-def _spread(floor: list[float] | None, known: float | None, count: int) -> float | None:
-    """Standard deviation of a floor; of the difference of two shares of ``count`` where there is but one."""
-    if floor and len(floor) > 1:
-        return float(np.std(floor, ddof=1))
-    if floor and count and known is None:
-        return float(np.sqrt(2 * floor[0] * (1 - floor[0]) / count))
-    return known
-
-
-def _classes(eyes: Eyes, real: Real, seen: scores.Seen) -> tuple[Share, ...]:
-    if seen.logits is None or real.seen.logits is None:
-        return ()
-    count = len(eyes.encoder.classes)
-    shares = [class_shares(predicted(logits), count) for logits in (real.seen.logits, seen.logits)]
-    return tuple(
-        Share(name=name, real=float(ours), generated=float(theirs))
-        for name, ours, theirs in zip(eyes.encoder.classes, *shares, strict=True)
-    )
-
-
-def _add_modes(
-    found: Found,
-    floors: dict[str, list[float]],
-    given: Made | Images,
-    train: Dataset,
-    count: int,
-    seed: int,
-    progress: Progress | None,
-) -> None:
-    """Modes and KL of stacked digits, at the size that is the custom, with what a perfect sampler would score."""
-    if isinstance(given, Images):
-        count = min(count, len(given.images))
-        blocks = _blocks(given.images, np.arange(count))
-    else:
-        blocks = given.blocks(count, seed)
-    ticks = Ticks(Ticker(progress, "counting modes", count))
-    found.values |= scores.modes(ticks.through(blocks), encoders.builtin("mnist"))
-    assert train.labels is not None
-    floor = stacked_mnist.floor(count, truth=class_shares(train.labels, stacked_mnist.MODES))
-    floors |= {"modes": [floor.modes], "kl": [floor.kl]}
-    found.spreads |= {"modes": floor.modes_spread, "kl": floor.kl_spread}
-    found.notes.append(
-        f"modes and KL are of {count:,} images, each channel read by {encoders.builtin('mnist').full_name}"
-    )
-
-
-def _notes(given: Made | Images, split: Split, wanted: int, eyes: Eyes) -> Iterator[str]:
-    if isinstance(given, Images):
-        yield from given.notes
-        if len(given.images) > split.count:
-            yield f"{split.count:,} of the {len(given.images):,} images a set, chosen by the seed"
-    if split.count < wanted:
-        yield f"{split.count:,} images, not {wanted:,}: there are no more; figures of other counts cannot be compared"
-    if not split.held_out:
-        yield (
-            "there is no test split: one half of the training images stands for the real ones, the other gives the "
-            "floor, and memorisation cannot be told"
-        )
-    if not eyes.encoder.classes:
-        yield (
-            f"{eyes.encoder.full_name} is untrained and knows no classes: classifier score, classes and share "
-            "recognised are left out; `gansmith encoder train` makes one from labelled data, for --encoder"
-        )

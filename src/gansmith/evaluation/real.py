@@ -1,58 +1,122 @@
-"""The real images that a generator's are held against: which they are, their features, and how a trade is measured."""
+"""Which real images belong to a generator: the one answer, used wherever the two are held against each other."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from gansmith import data, runs
 from gansmith.data import Dataset, Fit
-from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError
-from gansmith.evaluation import reference
 from gansmith.generator import Generator
 from gansmith.progress import Progress
+from gansmith.recipe import Recipe
+from gansmith.runs import Run
+
+ENOUGH = 1000
+"""From so many images on, a test split is measured against, however large the training split is."""
 
 
-def dataset_of(
-    generator: Generator, where: str | Path, source: str | Path | None = None, *, progress: Progress | None = None
-) -> tuple[Dataset, Fit]:
-    """The training images behind a generator, and how they were fitted to squares.
+@dataclass(frozen=True, eq=False)
+class RealImages:
+    """The training images, and with them the test split, loaded the same way when it is first needed."""
+
+    train: Dataset
+    fit: Fit = "crop"
+    """How images that are not square were made so."""
+    seed: int = 0
+    """Of derived data sets."""
+    progress: Progress | None = None
+
+    @cached_property
+    def test(self) -> Dataset | None:
+        """The test split, brought to the size of the training images; None where none has their shape."""
+        source, size = self.train.source, self.train.shape[1]
+        if not data.test_count(source):
+            return None
+        test = data.load(source, split="test", size=size, fit=self.fit, seed=self.seed, progress=self.progress)
+        return test if test.shape == self.train.shape else None
+
+    @property
+    def held_out(self) -> Dataset | None:
+        """The test split if it is large enough to measure against: 1,000 images, or an eighth of the training split."""
+        count = data.test_count(self.train.source) or 0
+        return self.test if count >= min(ENOUGH, len(self.train) // 8) else None
+
+    @property
+    def unseen(self) -> Dataset:
+        """The test split of any size; where there is none, the training images (`split` tells which)."""
+        return self.test or self.train
+
+
+def find(
+    where: str | Path | Run, generator: Generator, source: str | Path | None = None, *, progress: Progress | None = None
+) -> RealImages:
+    """The real images behind a generator that was loaded from a run (folder, name, "last") or an exported folder.
 
     Args:
-        generator: whose size and channels they are brought to.
-        where: the run (folder, name, "last") or exported folder that the generator was loaded from.
-        source: other data, by name or path.
+        where: what the generator was loaded from.
+        generator: whose size and channels they have.
+        source: other data instead, by name or path.
         progress: told about long work with data.
 
-    Raises UserError in one line where nobody knows the data, or they have other channels.
+    Raises UserError in one line as :func:`of_run` and :func:`of_generator` do.
     """
-    fit: Fit = "crop"
-    known = None
-    if source is None and (Path(where) / "model.safetensors").exists():
+    run = run_of(where)
+    if run is None:
+        return of_generator(generator, str(where), source, progress=progress)
+    return of_run(run, source, progress=progress)
+
+
+def run_of(where: str | Path | Run) -> Run | None:
+    """The run that ``where`` names; None for the folder of an exported generator."""
+    if isinstance(where, Run):
+        return where
+    return None if (Path(where) / "model.safetensors").is_file() else runs.find(where)
+
+
+def of_run(run: Run, source: str | Path | None = None, *, progress: Progress | None = None) -> RealImages:
+    """The images that a run trains on, or others, made square in the same way.
+
+    Raises UserError in one line where the data changed since training, are gone, or have other channels.
+    """
+    about = run.data
+    real = of_data(source or about.source, size=run.recipe.size, fit=about.fit, progress=progress)
+    if source is None and real.train.fingerprint != about.fingerprint:
+        raise UserError(
+            f"{about.source}: the data changed since {run.name} was trained; restore them, or name others with `data`"
+        )
+    return _fitting(real, run.recipe, run.name)
+
+
+def of_generator(
+    generator: Generator, name: str, source: str | Path | None = None, *, progress: Progress | None = None
+) -> RealImages:
+    """The images that an exported generator imitates, as far as it names data that come with gansmith, or others.
+
+    Raises UserError in one line where neither is known, or they have other channels. ``name`` is the generator's in it.
+    """
+    if source is None:
         source = str(generator.about.get("data", ""))
         if source not in data.names():
-            raise UserError(f"{where}: an exported generator does not say where its data are; name them with `data`")
-    elif source is None:
-        facts = runs.find(where).data
-        source, fit, known = facts.source, facts.fit, facts.fingerprint
-    found = data.load(source, size=generator.recipe.size, fit=fit, progress=progress)
-    if known not in (None, found.fingerprint):
-        raise UserError(f"{source}: the data changed since training began; restore them, or name others with `data`")
-    if found.shape[0] != generator.recipe.channels:
+            raise UserError(f"{name}: does not say where its data are; name them with `data`, such as `data` mnist")
+    return _fitting(of_data(source, size=generator.recipe.size, progress=progress), generator.recipe, name)
+
+
+def of_data(
+    source: str | Path, *, size: int | None = None, fit: Fit = "crop", seed: int = 0, progress: Progress | None = None
+) -> RealImages:
+    """Named data for no generator in particular; arguments and UserErrors are those of :func:`gansmith.data.load`."""
+    train = data.load(source, size=size, fit=fit, seed=seed, progress=progress)
+    return RealImages(train, fit, seed, progress)
+
+
+def _fitting(real: RealImages, recipe: Recipe, name: str) -> RealImages:
+    """The images, if they have a recipe's channels."""
+    channels = real.train.shape[0]
+    if channels != recipe.channels:
+        colour = {1: "grey", 3: "RGB"}
         raise UserError(
-            f"{source}: has {found.shape[0]} channels, the generator {generator.recipe.channels}; name other `data`"
+            f"{real.train.name} is {colour[channels]}, but {name} makes {colour[recipe.channels]} images; name other "
+            "real images with `data`"
         )
-    return found, fit
-
-
-def features(dataset: Dataset, encoder: Encoder, *, progress: Progress | None = None) -> NDArray[np.float64]:
-    """An encoder's features (N, D) of all images of a data set, kept in the cache for the next time."""
-    key = reference.key_of(kind="features of all", data=dataset.fingerprint, encoder=encoder.card.digest)
-    kept = reference.recall(key)
-    if kept is not None and kept[0].get("features", np.empty(0)).shape == (len(dataset), encoder.dimensions):
-        return kept[0]["features"]
-    everything = reference.Part(dataset, np.arange(len(dataset)))
-    found = reference.encode(everything, encoder, progress=progress).features
-    reference.remember(key, {"features": found}, {})
-    return found
+    return real

@@ -1,29 +1,23 @@
-"""The real side of a measurement: which real images stand for the data, their features, and both kept in the cache.
+"""The reference: which real images generated ones are measured against, and what is computed of them once."""
 
-Cache entries are safetensors files with a SHA-256 over their content; one that is damaged is made again.
-"""
-
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from gansmith import data, files
-from gansmith.data import Dataset, Fit
+from gansmith.data import Dataset
 from gansmith.encoders.encoder import Encoded, Encoder
-from gansmith.files import writing
-from gansmith.progress import Progress
+from gansmith.evaluation import cache
+from gansmith.evaluation.features import Features, joined
+from gansmith.metrics.frechet import Gaussian
+from gansmith.metrics.ndb import BINS, Bins
+from gansmith.metrics.prdc import Cloud
+from gansmith.metrics.validate import Array
+from gansmith.progress import Progress, Ticker
 
-FORMAT = 1
-BLOCK = 1024  # images decoded and encoded at a time
-ENOUGH = 1000  # test images from which on a test split is used, however large the training split is
+BLOCK = 1024
+"""Images decoded and encoded at a time."""
 FLOOR_SETS = 3
 
 
@@ -49,7 +43,7 @@ class Split:
 
     real: Part
     others: tuple[Part, ...]
-    """One to three sets of real images, as many in each as are generated, and disjoint; of the training images."""
+    """One to three disjoint sets of training images, each of as many as are generated."""
     held_out: bool
     """Whether training has never seen ``real``: it is a test split."""
 
@@ -59,26 +53,9 @@ class Split:
         return len(self.others[0])
 
     @property
-    def told(self) -> str:
-        """What ``real`` is, in words: "mnist test"."""
+    def description(self) -> str:
+        """What ``real`` is: "mnist test"."""
         return f"{self.real.dataset.name} {'test' if self.held_out else 'train (one half; there is no test split)'}"
-
-
-def load(
-    source: str | Path, *, size: int | None, fit: Fit = "crop", progress: Progress | None = None
-) -> tuple[Dataset, Dataset | None]:
-    """A data set's training images, and its test images if there are enough to measure against."""
-    train = data.load(source, size=size, fit=fit, progress=progress)
-    return train, heldout(train, fit=fit, progress=progress)
-
-
-def heldout(train: Dataset, *, fit: Fit = "crop", progress: Progress | None = None) -> Dataset | None:
-    """The test images beside these training images, if there are enough to measure against."""
-    count = data.test_count(train.source)
-    if not count or count < min(ENOUGH, len(train) // 8):
-        return None
-    test = data.load(train.source, split="test", size=train.shape[1], fit=fit, progress=progress)
-    return test if test.shape == train.shape else None
 
 
 def divide(train: Dataset, test: Dataset | None, samples: int, *, against: int | None = None) -> Split:
@@ -103,74 +80,63 @@ def divide(train: Dataset, test: Dataset | None, samples: int, *, against: int |
     return Split(real, others, held_out=test is not None)
 
 
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Features of the real images, and of training images, with what metrics compute of them once."""
+
+    real: Features
+    """Of the images that generated ones are measured against."""
+    train: Array
+    """Features of as many training images as are generated."""
+    all_train: Array
+    """Features of all training images, or of 60,000; of ``train`` where nothing is held out."""
+    held_out: bool
+    """Whether training has never seen ``real``."""
+    bins: Bins | None
+    """Of ``train``; None where they are too few."""
+    cloud: Cloud
+    """``real`` with the distances to neighbours."""
+    gaussian: Gaussian = field(init=False)
+    """Of ``real``."""
+    train_gaussian: Gaussian = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gaussian", Gaussian.of(self.real.features))
+        object.__setattr__(self, "train_gaussian", Gaussian.of(self.train))
+
+
+def bins_of(train: Array) -> Bins | None:
+    """The bins of training features; None where there are under 1,000, or fewer distinct ones than bins."""
+    enough = len(train) >= 10 * BINS and len(np.unique(train, axis=0)) >= BINS
+    return Bins.of(train) if enough else None
+
+
+class Counter:
+    """Counts images that pass through it, over several sets."""
+
+    def __init__(self, progress: Progress | None, what: str, total: int) -> None:
+        self._ticker, self._done = Ticker(progress, what, total), 0
+
+    def count(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The blocks, counted."""
+        for block in blocks:
+            yield block
+            self._done += len(block)
+            self._ticker(self._done)
+
+
 def encode(part: Part, encoder: Encoder, *, progress: Progress | None = None) -> Encoded:
     """Features and logits of real images, a block at a time."""
-    return join(encoder.encode(block) for block in told(part.blocks(), len(part), "encoding real images", progress))
+    counter = Counter(progress, "encoding real images", len(part))
+    return joined(encoder.encode(block) for block in counter.count(part.blocks()))
 
 
-def told(blocks: Iterator[np.ndarray], count: int, what: str, progress: Progress | None) -> Iterator[np.ndarray]:
-    """The blocks, and how far they are to ``progress``."""
-    done = 0
-    for block in blocks:
-        yield block
-        done += len(block)
-        if progress is not None:
-            progress(what, done, count)
-
-
-def join(parts: Iterator[Encoded]) -> Encoded:
-    """What was encoded block by block, as one."""
-    found = list(parts)
-    logits = [part.logits for part in found if part.logits is not None]
-    return Encoded(np.concatenate([part.features for part in found]), np.concatenate(logits) if logits else None)
-
-
-def key_of(**about: object) -> str:
-    """A cache key for what decides an entry's content."""
-    return hashlib.sha256(json.dumps({"format": FORMAT, **about}, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def remember(key: str, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-    """Keeps arrays and plain values under a key. Failing is harmless: they are computed again next time."""
-    small = {name: _smallest(array) for name, array in arrays.items()}
-    about = json.dumps(values, sort_keys=True)
-    metadata = {"values": about, "sha256": _digest(small, about)}
-    try:
-        with writing(_place(key)) as fresh:
-            save_file(small, fresh, metadata=metadata)
-    except (OSError, SafetensorError):
-        return
-
-
-def recall(key: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
-    """What :func:`remember` kept under a key: floating point as float64; None if it is not there, or damaged."""
-    try:
-        with safe_open(_place(key), "numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
-        if metadata.get("sha256") != _digest(arrays, metadata["values"]):
-            return None
-        values = json.loads(metadata["values"])
-    except (OSError, SafetensorError, KeyError, ValueError):
-        return None
-    wide = {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
-    return wide, values
-
-
-def _place(key: str) -> Path:
-    return files.cache_dir() / "references" / f"{key[:40]}.safetensors"
-
-
-def _smallest(array: NDArray[Any]) -> NDArray[Any]:
-    """float64 that came from float32 as float32; all else as it is."""
-    if array.dtype == np.float64 and np.array_equal(array, array.astype(np.float32)):
-        array = array.astype(np.float32)
-    return np.ascontiguousarray(array)
-
-
-def _digest(arrays: Mapping[str, NDArray[Any]], about: str) -> str:
-    found = hashlib.sha256(about.encode())
-    for name in sorted(arrays):
-        found.update(f"\n{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
-        found.update(np.ascontiguousarray(arrays[name]).data)
-    return found.hexdigest()
+def features_of_all(dataset: Dataset, encoder: Encoder, *, progress: Progress | None = None) -> Array:
+    """An encoder's features (N, D) of all images of a data set, kept in the cache."""
+    key = cache.key_of(kind="features of all", data=dataset.fingerprint, encoder=encoder.card.digest)
+    stored = cache.read(key)
+    if stored is not None and stored[0].get("features", np.empty(0)).shape == (len(dataset), encoder.dimensions):
+        return stored[0]["features"]
+    features = encode(Part(dataset, np.arange(len(dataset))), encoder, progress=progress).features
+    cache.write(key, {"features": features}, {})
+    return features

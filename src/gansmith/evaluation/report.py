@@ -1,4 +1,4 @@
-"""What an evaluation finds, as values: figures with their floors, class shares, and the protocol they belong to."""
+"""The report of an evaluation, as values: figures with their floors, class shares, and the protocol they belong to."""
 
 import json
 import math
@@ -14,8 +14,8 @@ from gansmith.recipe import Value, explain
 FILE = "evaluation.json"
 GALLERY = "nearest-real.png"
 
-NO_RATIO = {"fd_infinity", "kid", "closer", "authentic"}
-"""Keys of figures whose floor is about 0, or whose ratio to it means nothing."""
+NO_RATIO = {"fd_infinity", "kid"}
+"""Keys of figures whose floor is about 0, so that a ratio to it means nothing."""
 
 Better = Literal["lower", "higher"]
 
@@ -37,11 +37,7 @@ class Figure(Value):
     @property
     def times(self) -> float | None:
         """Value over floor, where the floor is far enough from 0 to divide by."""
-        if (
-            self.floor is None
-            or self.floor <= max(2 * (self.spread or 0.0), 1e-9)
-            or self.key in {"fd_infinity", "kid"}
-        ):
+        if self.floor is None or self.floor <= max(2 * (self.spread or 0.0), 1e-9) or self.key in NO_RATIO:
             return None
         return self.value / self.floor
 

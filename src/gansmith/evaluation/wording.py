@@ -1,43 +1,8 @@
-"""Figures in plain words: what each metric is called, how far from real its value is, and the table of a report."""
+"""Figures in plain words: how far from real each value is, notes on classes, and the table of a report."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from gansmith.evaluation.report import Better, Figure, Report, Share, Subject
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure's key, its name in a report, which way is better, and what it asks."""
-
-    key: str
-    name: str
-    better: Better
-    asks: str
-    share: bool = False
-    """Whether it is a share of the images."""
-
-
-METRICS = (
-    Metric("fd", "FD-{encoder} to {against}", "lower", "how far the images are from real ones, as a whole"),
-    Metric("fd_train", "FD-{encoder} to train", "lower", "the same, from as many training images"),
-    Metric("fd_infinity", "FD∞-{encoder}", "lower", "the same, as if infinitely many were generated"),
-    Metric("fd_control", "FD-{control} to {against}", "lower", "the same, seen by a network that no one trained"),
-    Metric("kid", "KID-{encoder}", "lower", "the same, unbiased at any count"),
-    Metric("precision", "precision (k = 3)", "higher", "share that lies among real images: do they look real?", True),
-    Metric("recall", "recall (k = 3)", "higher", "share of real images among generated ones: all kinds?", True),
-    Metric("density", "density (k = 5)", "higher", "how thickly real images surround generated ones"),
-    Metric("coverage", "coverage (k = 5)", "higher", "share of real images with a generated one close by", True),
-    Metric("recognised", "recognised", "higher", "share to which two classifiers give the same class", True),
-    Metric("classifier_score", "classifier score", "higher", "sure of each image, and all classes?"),
-    Metric("class_entropy", "class entropy", "higher", "how evenly the classes come"),
-    Metric("ndb", "bins that differ, of 100", "lower", "kinds of images that come too often or too seldom"),
-    Metric("closer", "closer to train than to test", "lower", "0.5: nothing was memorised", True),
-    Metric("authentic", "authentic", "higher", "share that is no near copy of a training image", True),
-    Metric("modes", "modes, of 1,000", "higher", "combinations of three digits that occur"),
-    Metric("kl", "KL to uniform", "lower", "how unevenly they occur"),
-)
-BY_KEY = {metric.key: metric for metric in METRICS}
+from gansmith.evaluation.report import Figure, Report, Share, Subject
 
 AS_REAL, CLOSE, SOME, FAR, VERY = (
     "as close as real images are",
@@ -49,12 +14,15 @@ AS_REAL, CLOSE, SOME, FAR, VERY = (
 DISTANCES = ((2.0, "very close to real"), (6.0, CLOSE), (20.0, SOME), (60.0, FAR))  # value over floor, up to
 SHORTFALLS = ((0.03, "very close to real"), (0.1, CLOSE), (0.25, SOME), (0.5, FAR))  # share of the floor missing
 COPYING = {"closer", "authentic"}
-NO_COPYING, COPIES = 0.03, 0.15  # more than real images: a share up to which nothing is said, and from which it is sure
-FAR_OFF = 0.5  # of the floor's precision: below, neighbours of generated images say nothing
-MISSING = 0.1  # of its real share: a class that comes less often is nearly missing
+NO_COPYING, COPIES = 0.03, 0.15
+"""How much more than real images: a share up to which there is no sign of copying, and from which it is certain."""
+FAR_OFF = 0.5
+"""Share of the floor's precision below which the neighbours of generated images say nothing."""
+MISSING = 0.1
+"""Share of a class's real share below which it is nearly missing."""
 
 
-def told(figures: Sequence[Figure]) -> list[Figure]:
+def graded(figures: Sequence[Figure]) -> list[Figure]:
     """The figures, each with its words."""
     precision = next((each for each in figures if each.key == "precision" and each.floor), None)
     far = precision is not None and precision.value < FAR_OFF * (precision.floor or 0.0)
@@ -62,7 +30,7 @@ def told(figures: Sequence[Figure]) -> list[Figure]:
 
 
 def verdict(figure: Figure, *, far_off: bool = False) -> str:
-    """How far from real a figure is, against its floor; with ``far_off``, images are not near enough to be copies."""
+    """How far from real a figure is, against its floor. ``far_off``: the images are not near enough to be copies."""
     if figure.floor is None:
         return ""
     excess = figure.value - figure.floor if figure.better == "lower" else figure.floor - figure.value
@@ -80,7 +48,7 @@ def verdict(figure: Figure, *, far_off: bool = False) -> str:
 
 
 def _copying(figure: Figure, excess: float) -> str:
-    """Of the share closer to training images than to as many others, or of authentic ones."""
+    """The verdict on a share of copies, by what it exceeds that of real images."""
     if excess <= max(2 * figure.noise, NO_COPYING):
         return "no sign of copying"
     return "leans to training images" if excess < COPIES else "copies training images"
@@ -98,13 +66,13 @@ def named(subject: Subject) -> str:
 
 
 def class_notes(classes: Sequence[Share]) -> Iterator[str]:
-    """A note about classes that hardly come."""
+    """A note about classes that hardly occur."""
     rare = [each for each in classes if each.real > 0.001 and each.generated < MISSING * each.real]
     if rare and len(rare) <= 12:
-        told = ", ".join(
+        names = ", ".join(
             f"{each.name} ({each.generated:.1%} of the images, {each.real:.1%} of real ones)" for each in rare
         )
-        yield f"nearly missing: {told}"
+        yield f"nearly missing: {names}"
     elif rare:
         yield f"nearly missing: {len(rare)} of {len(classes)} classes"
 
@@ -170,5 +138,5 @@ def class_rows(report: Report, width: int = 24) -> list[list[str]]:
 def headline(report: Report) -> str:
     """One sentence: what was measured, and how far from real it is."""
     first = report.figures[0] if report.figures else None
-    found = "nothing could be measured" if first is None or not first.words else first.words
-    return f"{named(report.subject)}, against {report.protocol.against}: {found}"
+    verdict = "nothing could be measured" if first is None or not first.words else first.words
+    return f"{named(report.subject)}, against {report.protocol.against}: {verdict}"

@@ -197,8 +197,8 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
             stop=stop.is_set,
         )
         files.write_json(sanity, {"discriminator_accuracy": check})
-    if experiment.measuring.stick is not None:
-        online.begin(run, experiment.measuring.stick)
+    if experiment.measuring.reference is not None:
+        online.begin(run, experiment.measuring.reference)
     notes = recorder.Recorder(run, start_step=state.step, batch_size=experiment.recipe.batch_size)
     try:
         return loop.train(
@@ -219,8 +219,8 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
 def _probes(experiment: Experiment, device: torch.device) -> list[Probe]:
     """What measures the networks while they train."""
     probes = []
-    if experiment.measuring.stick is not None:
-        probes.append(online.probe(experiment.measuring.stick, experiment.recipe, experiment.measuring.every))
+    if experiment.measuring.reference is not None:
+        probes.append(online.probe(experiment.measuring.reference, experiment.recipe, experiment.measuring.every))
     if experiment.settings.signals_every:
         probes.append(
             signals.probe(

@@ -105,7 +105,7 @@ def prepare(
         dataset,
         value,
         choice,
-        asked=options.evaluate_every,
+        evaluate_every=options.evaluate_every,
         steps=expected,
         checkpoint_every=every["checkpoint_every"],
         fit=fit,

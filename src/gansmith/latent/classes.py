@@ -1,4 +1,4 @@
-"""Classes: vectors that make one, told to a conditional generator or searched for, and how strongly one is seen."""
+"""Classes: vectors whose images are of a class, and how strongly an encoder sees each class in images."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,40 +14,40 @@ from gansmith.latent.vectors import Images, Vectors, seeded
 
 
 def encoder_of(generator: Generator) -> Encoder:
-    """The encoder to look at a generator's images with: its data's, as far as one is shipped, else the control."""
+    """The encoder for a generator's images: the shipped one of its data if there is one, else the control."""
     recipe = generator.recipe
     shape = (recipe.channels, recipe.size, recipe.size)
     return for_data(str(generator.about.get("data", "")), shape, tuple(generator.classes))
 
 
 def of_class(generator: Generator, label: str | int, count: int, *, seed: int = 0) -> Vectors:
-    """``count`` vectors of a seed that make a class.
+    """``count`` vectors of a seed whose images are of a class.
 
-    A conditional generator is told which; of any other, those are taken in which its data's encoder sees the class
-    (:func:`gansmith.latent.finding.find`), which may be fewer.
+    A conditional generator makes it on request; of any other, vectors are taken in whose images its data's encoder sees
+    the class (:func:`gansmith.latent.finding.find`), which may be fewer.
 
     Raises UserError in one line for an unknown class, or one that cannot be found.
     """
     if generator.recipe.classes:
-        found = seeded(generator, range(count), seed=seed)
-        return Vectors(found.latents, found.names, np.full(count, generator.label(label), np.int64))
+        first = seeded(generator, range(count), seed=seed)
+        return Vectors(first.latents, first.names, np.full(count, generator.label(label), np.int64))
     from gansmith.latent.finding import find
 
     return find(generator, label, count, seed=seed).vectors
 
 
 def check(generator: Generator, names: Sequence[str]) -> None:
-    """Raises UserError in one line for a class that :func:`of_class` cannot know, before it looks for any."""
-    known = () if generator.recipe.classes else encoder_of(generator).classes
+    """Raises UserError in one line for a class that :func:`of_class` does not know, before it searches for any."""
+    classes = () if generator.recipe.classes else encoder_of(generator).classes
     for name in names:
         if generator.recipe.classes:
             generator.label(name)
-        elif known:
-            class_of(name, known)
+        elif classes:
+            class_of(name, classes)
 
 
-def told(generator: Generator, given: Vectors, names: Sequence[str]) -> Vectors:
-    """A conditional generator's vectors with classes: one vector for all, or one each.
+def labelled(generator: Generator, given: Vectors, names: Sequence[str]) -> Vectors:
+    """A conditional generator's vectors with classes: one vector for all of them, or one for each.
 
     Raises UserError in one line for an unknown class, or numbers that do not match.
     """
@@ -61,7 +61,7 @@ def told(generator: Generator, given: Vectors, names: Sequence[str]) -> Vectors:
 
 
 def scores(generator: Generator) -> dict[str, Callable[[Images], NDArray[np.float64]]]:
-    """For each class, how strongly the encoder of the generator's data sees it in images: the logit less the others'.
+    """For each class, how strongly the encoder of the generator's data sees it in images: its logit less the mean.
 
     Raises UserError in one line where no encoder knows classes.
     """
@@ -71,7 +71,7 @@ def scores(generator: Generator) -> dict[str, Callable[[Images], NDArray[np.floa
     latest: list[tuple[Images, NDArray[np.float64]]] = []
 
     def of_class(index: int, images: Images) -> NDArray[np.float64]:
-        if not latest or latest[-1][0] is not images:  # all classes are asked about the same images
+        if not latest or latest[-1][0] is not images:  # all classes are scored on the same images
             logits = encoder.encode(images).logits
             assert logits is not None
             latest[:] = [(images, logits - logits.mean(axis=1, keepdims=True))]

@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gansmith import render
 from gansmith.errors import UserError
+from gansmith.evaluation.pixels import Stored
 from gansmith.files import writing
-from gansmith.latent.nearest_training import Neighbours, Real
+from gansmith.latent.nearest_training import Neighbours
 from gansmith.latent.truncation import Trade, Truncated
 from gansmith.render import MOUNT, TEXT
 
@@ -151,7 +152,7 @@ def trade(found: Truncated, measured: Trade | None) -> render.Image:
     return beneath(above, trade_curve(points, (measured.floor.precision, measured.floor.recall), width=above.width))
 
 
-def nearest(found: Neighbours, real: Real) -> render.Image:
+def nearest(found: Neighbours, real: Stored) -> render.Image:
     """A row for each sample: the sample, the training images nearest in pixels, and those nearest in features."""
     spaces = [each for each in (found.pixels, found.features) if each is not None]
     names = ["sample", "nearest by pixels", "nearest by features"][: len(spaces) + 1]

@@ -1,39 +1,23 @@
 """The training images nearest to a sample, by pixels and by an encoder's features: does the generator copy?"""
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.errors import UserError
+from gansmith.evaluation import pixels
+from gansmith.evaluation.pixels import Stored
 from gansmith.generator import Generator
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Labels, Points, Vectors
-from gansmith.metrics import prdc as pairs
-from gansmith.progress import Progress, Ticker
+from gansmith.metrics import prdc
+from gansmith.progress import Progress
 
-BLOCK = 1024
 MAX_COUNT = 50
 
 Matrix = NDArray[np.float64]
-
-
-class Real(Protocol):
-    """Training images by index, such as a :class:`gansmith.data.Dataset`."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def take(self, indices: NDArray[np.int64]) -> Images:
-        """The images at ``indices``, uint8 (n, C, H, W)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +29,7 @@ class Close:
     distances: Matrix
     """(N, K). Of pixels: root mean square, in grey levels; of features: Euclidean."""
     usual: Matrix
-    """(N,): from the nearest training image to the nearest other one: a copy is far nearer than this."""
+    """(N,): from the nearest training image to its own nearest other one. A copy is far nearer than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +47,7 @@ class Neighbours:
 def neighbours(
     generator: Generator,
     points: Points,
-    real: Real,
+    real: Stored,
     *,
     count: int = 5,
     encode: Callable[[Images], Matrix] | None = None,
@@ -104,45 +88,18 @@ def check(count: int, images: int = MAX_COUNT + 1) -> None:
         raise UserError(f"`count` {count}: give 1 to {min(MAX_COUNT, images - 1)} neighbours")
 
 
-def _by_pixels(made: Images, real: Real, count: int, progress: Progress | None) -> Close:
-    squares, indices = _pixels(made, real, count, progress, None)
-    first = indices[:, 0]
-    usual, _ = _pixels(real.take(first), real, 1, progress, first)
-    pixels = made[0].size
-    return Close(indices, np.sqrt(squares / pixels), np.sqrt(usual[:, 0] / pixels))
+def _by_pixels(made: Images, real: Stored, count: int, progress: Progress | None) -> Close:
+    found = pixels.nearest(made, real, k=count, progress=progress)
+    first = found.indices[:, 0]
+    usual = pixels.nearest(real.take(first), real, k=1, own=first, progress=progress)
+    values = made[0].size
+    return Close(found.indices, np.sqrt(found.squares / values), np.sqrt(usual.squares[:, 0] / values))
 
 
 def _by_features(made: Matrix, features: Matrix, count: int) -> Close:
-    found = pairs.nearest(made, features, k=count)
+    found = prdc.nearest(made, features, k=count)
     first = found.indices[:, 0]
-    usual = pairs.nearest(features[first], features, k=2)  # itself, or a copy of it, is one of the two
+    usual = prdc.nearest(features[first], features, k=2)  # itself, or a copy of it, is one of the two
     itself = usual.indices == first[:, None]
     other = np.where(itself[:, 0], usual.squares[:, 1], usual.squares[:, 0])
     return Close(found.indices, np.sqrt(found.squares), np.sqrt(other))
-
-
-def _pixels(
-    queries: Images, real: Real, count: int, progress: Progress | None, own: NDArray[np.int64] | None
-) -> tuple[Matrix, Labels]:
-    """Squared distances and indices (N, count), exact: sums of whole numbers below 2^53, a block at a time.
-
-    ``own`` are the training images that the queries are, never their own neighbours.
-    """
-    flat = queries.reshape(len(queries), -1).astype(np.float64)
-    lengths = (flat**2).sum(axis=1)[:, None]
-    best: list[list[tuple[float, int]]] = [[] for _ in queries]
-    tick = Ticker(progress, "comparing training images", len(real))
-    for start in range(0, len(real), BLOCK):
-        where = np.arange(start, min(start + BLOCK, len(real)))
-        block = real.take(where).reshape(len(where), -1).astype(np.float64)
-        apart = lengths - 2 * flat @ block.T + (block**2).sum(axis=1)
-        if own is not None:
-            apart[own[:, None] == where] = np.inf
-        for row, (distances, kept) in enumerate(zip(apart, best, strict=True)):
-            near = np.argsort(distances, kind="stable")[:count]
-            best[row] = heapq.nsmallest(count, [*kept, *((float(distances[i]), int(where[i])) for i in near)])
-        tick(int(where[-1]) + 1)
-    return (
-        np.array([[distance for distance, _ in row] for row in best]),
-        np.array([[index for _, index in row] for row in best], np.int64),
-    )

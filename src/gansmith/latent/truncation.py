@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from gansmith.data import Dataset, Fit
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError
 from gansmith.evaluation import reference
+from gansmith.evaluation.real import RealImages
 from gansmith.generator import Generator, labels
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Points, Vectors, steady
@@ -87,7 +87,7 @@ def trade(
         progress: told how many images are done.
     """
     check(psis)
-    still, found, done = steady(generator), list[Support](), 0
+    still, supports, done = steady(generator), list[Support](), 0
     tick = Ticker(progress, "measuring images", count * len(psis))
     z = generator.latents(count, seed=seed).numpy()
     classes = labels(generator.recipe.classes, count=count).numpy() if generator.recipe.classes else None
@@ -99,8 +99,8 @@ def trade(
             features.append(np.asarray(encode(still.images(torch.from_numpy(part.latents), part.labels)), np.float64))
             done += len(part)
             tick(done)
-        found.append(support(real, np.concatenate(features)))
-    return tuple(found)
+        supports.append(support(real, np.concatenate(features)))
+    return tuple(supports)
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,13 @@ class Trade:
 
     supports: tuple[Support, ...]
     floor: Support
-    """Of real images against other real ones, as many: what a perfect generator would get."""
+    """Of as many real images against other real ones: what a perfect generator would score."""
     protocol: str
 
 
 def measured(
     generator: Generator,
-    dataset: Dataset,
-    fit: Fit,
+    images: RealImages,
     encoder: Encoder,
     psis: tuple[float, ...],
     *,
@@ -124,13 +123,16 @@ def measured(
     seed: int,
     progress: Progress | None = None,
 ) -> Trade:
-    """Precision and recall at each strength, against the test split where there is one, with the floor."""
-    split = reference.divide(dataset, reference.heldout(dataset, fit=fit, progress=progress), samples)
+    """Precision and recall at each strength, against the test split where there is one, with the floor.
+
+    ``images`` are those that the generator imitates.
+    """
+    split = reference.divide(images.train, images.held_out, samples)
     real, other = (Cloud.of(reference.encode(part, encoder).features) for part in (split.real, split.others[0]))
-    found = trade(
+    supports = trade(
         generator,
         real,
-        lambda images: encoder.encode(images).features,
+        lambda made: encoder.encode(made).features,
         psis,
         count=split.count,
         seed=seed,
@@ -138,6 +140,6 @@ def measured(
     )
     protocol = (
         f"Precision and recall (k = {RECALL_K}, <=) on {encoder.full_name}: {split.count:,} generated images of seed "
-        f"{seed} against {len(split.real):,} of {split.told}"
+        f"{seed} against {len(split.real):,} of {split.description}"
     )
-    return Trade(found, support(real, other), protocol)
+    return Trade(supports, support(real, other), protocol)
