@@ -117,7 +117,7 @@ class Result:
     @property
     def first(self) -> str:
         """The finding that the run is ill with first; "healthy" without one."""
-        return next((finding.name for finding in self.said if finding.ill), "healthy")
+        return next((finding.name for finding in self.said if finding.is_problem), "healthy")
 
     @property
     def right(self) -> bool:

@@ -61,7 +61,7 @@ def course(case: Case, seed: int, out: Path) -> list[tuple[str, str]]:
     remedy = ""
     for _ in range(1 + TRIES):
         found = examine(train(case, seed, out), sheets=False)
-        ill = next((finding for finding in found.findings if finding.ill), None)
+        ill = next((finding for finding in found.findings if finding.is_problem), None)
         said.append((remedy, ill.name if ill else found.verdict))
         if ill is None or "--seed" in ill.remedy:
             break

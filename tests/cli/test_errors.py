@@ -28,7 +28,7 @@ WAYS = {
     "runs": ("runs", "gansmith.runs.Run.metrics"),
     "evaluate": ("evaluate last --samples 64 --seeds 1", "gansmith.encoders.encoder.Encoder.encode"),
     "compare": ("compare last last --samples 64 --seeds 1", "gansmith.encoders.encoder.Encoder.encode"),
-    "doctor": ("doctor last", "gansmith.doctor.examination.looks"),
+    "doctor": ("doctor last", "gansmith.doctor.examination.tabulate"),
     "quiz": ("quiz last --sheet x.png", "gansmith.render.sheet"),
     "morph": ("morph last -o x.png", "gansmith.render.sheet"),
     "mix": ("mix last 1-2 -o x.png", "gansmith.render.sheet"),

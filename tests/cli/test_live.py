@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gansmith.cli.live import Panel
-from gansmith.training.events import Progress, Saved, Snapshot
+from gansmith.training.events import Measured, Progress, Saved, Snapshot
 
 METRICS = {
     "discriminator_loss": 0.6931,
@@ -277,3 +277,20 @@ def test_help_needs_no_torch_for_the_terminal() -> None:
     heavy = ("torch", "numpy", "PIL", "matplotlib")
     code = f"import sys, gansmith.cli.live; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_panel_shows_what_is_told_until_it_is_over() -> None:
+    for live, file in ((False, io.StringIO()), (True, Terminal())):
+        with Panel(total_steps=10, batch_size=1, live=live, file=file) as panel:
+            panel.tell("a", "doctor: something")
+            panel(Measured(1, 1, "signals", {"gap": 1.0}))
+            panel(Saved(1, Path("x")))
+            assert "doctor: something" in file.getvalue()
+            panel.tell("a", "doctor: no longer", over=True)
+            file.truncate(0)
+            panel(Saved(2, Path("x")))
+            assert "doctor" not in file.getvalue()
+    silent = io.StringIO()
+    with Panel(total_steps=10, batch_size=1, quiet=True, file=silent) as panel:
+        panel.tell("a", "doctor: something")
+    assert not silent.getvalue()

@@ -107,4 +107,4 @@ def test_a_run_with_damaged_logs_is_resumed_finished_and_examined(
         assert said.count(f"gansmith: warning: {run.path / 'metrics.jsonl'}: damaged lines are left out: 2") == 1
         assert (run.path / "losses.png").stat().st_size > 0
         found = examine(run)
-    assert [int(step) for step in found.looks.steps] == [5, *range(15, 61, 5)]
+    assert [int(step) for step in found.table.steps] == [5, *range(15, 61, 5)]

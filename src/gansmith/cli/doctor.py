@@ -25,7 +25,7 @@ def doctor(run: Run, /, *, strict: Switch = False, json: Json = False) -> int:
     found = examine(run)
     picture = draw(found)
     show(summary(found, picture), told(found, picture), json=json)
-    return 3 if strict and found.ill else 0
+    return 3 if strict and found.problems else 0
 
 
 def summary(found: Any, picture: Path | None) -> dict[str, Any]:
@@ -35,20 +35,20 @@ def summary(found: Any, picture: Path | None) -> dict[str, Any]:
         "state": found.run.state,
         "verdict": found.verdict,
         "findings": [finding.to_dict() for finding in found.findings],
-        "looked_at": found.told,
-        "not_looked_at": list(found.not_looked_at),
+        "looked_at": found.examined,
+        "not_looked_at": list(found.not_examined),
         "picture": picture,
     }
 
 
 def told(found: Any, picture: Path | None) -> str:
     """An examination in words."""
-    names = [finding.name for finding in found.findings if finding.ill]
+    names = [finding.name for finding in found.findings if finding.is_problem]
     lines = [f"{found.run.path}: {found.verdict}" + (f" ({', '.join(names)})" if names else "")]
-    if not found.judged:
+    if not found.enough:
         lines.append(f"{INDENT}too short to say: nothing counts before step {found.facts.warm_up:,.0f}, then 3 looks")
-    lines.append(f"{INDENT}looked at      {found.told}")
-    lines += [f"{INDENT}not looked at  {what}" for what in found.not_looked_at]
+    lines.append(f"{INDENT}looked at      {found.examined}")
+    lines += [f"{INDENT}not looked at  {what}" for what in found.not_examined]
     for finding in found.findings:
         lines += [
             f"\n{finding.severity}: {finding.name}, {finding.when}",

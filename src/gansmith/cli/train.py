@@ -153,7 +153,7 @@ def _resumed(run: str, refused: Sequence[str], **keywords: Any) -> Any:
 def _watched(experiment: Any, *, quiet: bool, aside: bool) -> Any:
     """Trains, saying first what is about to happen, and showing how it goes."""
     from gansmith.cli.live import Panel
-    from gansmith.doctor import Watch
+    from gansmith.doctor import Monitor
     from gansmith.experiment.execute import execute
 
     panel = Panel(
@@ -164,16 +164,16 @@ def _watched(experiment: Any, *, quiet: bool, aside: bool) -> Any:
         quiet=quiet,
         file=sys.stderr if aside else sys.stdout,
     )
-    watch = Watch(lambda finding: panel.tell(finding.name, finding.line(), over=finding.until is not None))
+    monitor = Monitor(lambda finding: panel.tell(finding.name, finding.line(), over=finding.until is not None))
     with ExitStack() as stack:
 
         def started(run: Any) -> None:
             if not quiet:
                 say(_opening(experiment, run), aside=aside)
-            watch.begin(run)
+            monitor.begin(run)
             stack.enter_context(panel)
 
-        return execute(experiment, observers=[panel, watch], started=started)
+        return execute(experiment, observers=[panel, monitor], started=started)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The doctor: a run's numbers -> what is wrong with it, on what evidence, why, and one remedy. It proposes only."""
 
 from gansmith.doctor.findings import Facts, Finding
-from gansmith.doctor.monitor import Watch
+from gansmith.doctor.monitor import Monitor
 from gansmith.doctor.rules import RULES, findings
-from gansmith.doctor.table import Looks, looks
+from gansmith.doctor.table import SignalTable, tabulate
 
-__all__ = ["RULES", "Facts", "Finding", "Looks", "Watch", "findings", "looks"]
+__all__ = ["RULES", "Facts", "Finding", "Monitor", "SignalTable", "findings", "tabulate"]

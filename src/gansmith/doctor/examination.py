@@ -1,4 +1,4 @@
-"""Examining a run's folder: its rows, or where it has no signals its sheets, to findings and what was looked at."""
+"""Examining a run's folder: its logs, or without signals its sheets, to findings and a verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,12 @@ import torch
 from PIL import Image
 
 from gansmith.doctor import signals
-from gansmith.doctor.findings import Facts, Finding
+from gansmith.doctor.findings import IN_A_ROW, Facts, Finding
 from gansmith.doctor.rules import findings
-from gansmith.doctor.table import Looks, looks
+from gansmith.doctor.table import SignalTable, tabulate
 from gansmith.errors import UserError
 from gansmith.evaluation import real
 from gansmith.runs import Run, find, rows
-
-LEAST = 3  # looks after warming up, below which nothing can be found
 
 
 @dataclass(frozen=True)
@@ -26,69 +24,69 @@ class Examination:
 
     run: Run
     facts: Facts
-    looks: Looks
+    table: SignalTable
     findings: Sequence[Finding]
-    told: str
-    """What was looked at."""
-    not_looked_at: Sequence[str]
-    """What could not be judged, and why."""
+    examined: str
+    """What was read, in words."""
+    not_examined: Sequence[str]
+    """What could not be examined, and why."""
 
     @property
-    def ill(self) -> bool:
-        """Whether something is seriously wrong now."""
-        return any(finding.ill for finding in self.findings)
+    def problems(self) -> list[Finding]:
+        """The findings that are serious and not over."""
+        return [finding for finding in self.findings if finding.is_problem]
 
     @property
-    def judged(self) -> bool:
-        """Whether there was enough to look at."""
-        return self.facts.diverged or int((self.looks.steps > self.facts.warm_up).sum()) >= LEAST
+    def enough(self) -> bool:
+        """Whether there were rows enough to find a problem."""
+        return self.facts.diverged or int((self.table.steps > self.facts.warm_up).sum()) >= IN_A_ROW
+
+    @property
+    def verdict(self) -> str:
+        """ "ill", "healthy" or "not known"."""
+        return "ill" if self.problems else "healthy" if self.enough else "not known"
 
     def __repr__(self) -> str:
         names = ", ".join(finding.name for finding in self.findings if finding.until is None)
         return f"Examination({self.run.name}: {self.verdict}{f', {names}' if names else ''})"
 
-    @property
-    def verdict(self) -> str:
-        """ "ill", "healthy" or "not known"."""
-        return "ill" if self.ill else "healthy" if self.judged else "not known"
-
 
 def examine(where: str | Path | Run, *, out: str | Path = "runs", sheets: bool = True) -> Examination:
-    """Looks through a run's folder, whatever its state, and says what is wrong with it.
+    """Examines a run's folder, whatever its state, and says what is wrong with it.
 
     Args:
         where: the run, its folder, its name, or "last".
         out: where names are looked up.
-        sheets: where there are no signals, look at the sheets of samples, for which the data are loaded.
+        sheets: without signals, measure the sheets of samples, for which the data are loaded.
 
     Raises UserError, in one line, when there is no such run or its folder is damaged.
     """
     run = where if isinstance(where, Run) else find(where, out=out)
-    rows_of = {name: list(rows(run.path / f"{name}.jsonl")) for name in ("metrics", "signals", "quality")}
-    signs = rows_of["signals"]
-    from_sheets = not signs and sheets and not run.recipe.classes
+    metrics, recorded, quality = (list(rows(run.path / f"{name}.jsonl")) for name in ("metrics", "signals", "quality"))
+    from_sheets: list[dict[str, Any]] = []
     missing, without = [], ""
-    if from_sheets:
+    if not recorded and sheets and not run.recipe.classes:
         try:
-            signs = of_sheets(run)
+            from_sheets = of_sheets(run)
         except UserError as error:  # there is more to examine
             without = f", for {str(error).partition(';')[0]}"
-    facts = facts_of(run, max([int(row["step"]) for row in rows_of["metrics"][-1:] + signs[-1:]], default=0))
-    table = looks(rows_of["metrics"], signs, rows_of["quality"])
-    if not rows_of["signals"]:
+    measurements = recorded or from_sheets
+    table = tabulate(metrics, measurements, quality)
+    facts = facts_of(run, max([int(row["step"]) for row in metrics[-1:] + measurements[-1:]], default=0))
+    if not recorded:
         missing.append("the discriminator's answers and all gradients: the run has no signals")
-    if not signs:
+    if not measurements:
         missing.append(f"the images{without}")
-    elif not table.has("logit_holdout") and rows_of["signals"]:
+    elif recorded and not table.has("logit_holdout"):
         missing.append("whether the discriminator memorises: the data have no test split")
-    if signs and not table.has("entropy"):
+    if measurements and not table.has("entropy"):
         missing.append("classes: the data have no labels, or too many")
     if facts.recipe.classes and not table.has("label_accuracy"):
         missing.append("labels")
-    what = "sheets of samples" if from_sheets and signs else "looks"
+    what = "sheets of samples" if from_sheets else "rows of signals" if recorded else "windows of metrics"
     span = f" from step {int(table.steps[0]):,} to {int(table.steps[-1]):,}" if len(table) else ""
-    told = f"{len(table):,} {what}{span}, {len(rows_of['metrics']):,} rows of metrics"
-    return Examination(run, facts, table, findings(table, facts), told, missing)
+    examined = f"{len(table):,} {what}{span}, {len(metrics):,} rows of metrics"
+    return Examination(run, facts, table, findings(table, facts), examined, missing)
 
 
 def facts_of(run: Run, last_step: int = 0) -> Facts:
@@ -116,9 +114,8 @@ def of_sheets(run: Run) -> list[dict[str, Any]]:
     for step, path in run.sheets():
         images = _cells(path, run.data.shape)
         if step and images is not None:
-            seen = signals.seen(torch.from_numpy(images).float() / 255, bank)
-            kept = {name: value for name, value in seen.items() if name not in {"least_share", "closer_to_train"}}
-            found.append({"step": step, **kept})
+            values = signals.of_images(torch.from_numpy(images).float() / 255, bank)
+            found.append({"step": step, **values, "least_share": None, "closer_to_train": None})
     return found
 
 

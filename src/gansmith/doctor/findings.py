@@ -1,35 +1,57 @@
-"""Findings: what is wrong with a run, by the numbers; pure functions of a table of looks."""
+"""Findings: what a run, its rules and what they find are; and when what shows in a table counts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.doctor.table import Looks
+from gansmith.doctor.table import SignalTable
 from gansmith.recipe import Recipe
 
 Mask = NDArray[np.bool_]
-Severity = Literal["ill", "warning"]
+Severity = Literal["problem", "warning"]
 
-IN_A_ROW = 3  # looks that show something before it is called a finding, and that do not before it is called over
+IN_A_ROW = 3  # rows that show a failure before it is found, and that do not before it is over
 WARM_UP_IMAGES = 64_000
 WARM_UP_SHARE = 0.2  # of the planned steps, where that is less
+
+PHRASES: Mapping[str, str] = {
+    "sensitivity": "for a change of noise images change by {:.2g} of the distance of real ones",
+    "distance": "generated images lie {:.2g} x as far apart as real ones",
+    "gap": "their gap to real images is {:.2g}",
+    "fd": "Frechet distance {:.3g}",
+    "generator_gradient": "the generator's gradient is {:.2g}",
+    "discriminator_gradient": "the discriminator's gradient is {:.2g}",
+    "discriminator_accuracy": "the discriminator is right in {:.0%}",
+    "generator_accuracy": "{:.0%} of generated images pass for real",
+    "discriminator_loss": "D loss {:.3g}",
+    "generator_loss": "G loss {:.3g}",
+    "total_variation": "neighbouring pixels differ {:.2g} x as much as in real images",
+    "high_frequency": "fine detail has {:.2g} x its share of the power",
+    "checkerboard": "a pattern of every second pixel is {:.2g} x as strong as in real images",
+    "closer_to_train": "{:.0%} of generated images lie nearer to a training image than to any test image",
+    "logit_train": "its answer is {:.2g} to training images",
+    "logit_holdout": "{:.2g} to test images",
+    "logit_fake": "{:.2g} to generated ones",
+    "label_accuracy": "generated images are of the requested class {:.0%} as often as real ones look it",
+}
+"""How a sentence of evidence says a signal's value."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What else is known of a run.
+    """What rules need to know of a run beside its table.
 
     Args:
-        recipe: it trains.
-        steps: it is planned for; None where time ends it.
+        recipe: the one it trains.
+        steps: its planned length; None where time ends it.
         diverged: whether it ended because a number was no longer finite.
-        last_step: the last one known.
+        last_step: the last one in its logs.
         pixel_std: of the data, black being 0 and white 1; None if not known.
         labelled: whether the data have labels.
-        seed: it was started with.
+        seed: of the run.
     """
 
     recipe: Recipe
@@ -42,14 +64,14 @@ class Facts:
 
     @property
     def warm_up(self) -> float:
-        """Steps before which no look counts: untrained players show anything."""
+        """Steps before which nothing counts: untrained networks show any failure."""
         steps = WARM_UP_IMAGES / self.recipe.batch_size
         return min(steps, WARM_UP_SHARE * self.steps) if self.steps else steps
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or was."""
+    """A failure that a run shows, or showed."""
 
     name: str
     severity: Severity
@@ -59,18 +81,18 @@ class Finding:
     remedy: str
     """Flags of `gansmith train` that change what probably causes it."""
     step: int
-    """The look from which on it showed."""
+    """The first step of the stretch that shows it."""
     until: int | None = None
-    """The last look that showed it, if it is over."""
+    """The last step that showed it, if it is over."""
     watched: Mapping[str, float | None] = field(default_factory=dict)
     """The signals it rests on, with the value beyond which they count."""
     follows: tuple[str, ...] = ()
     """Other failures that show too and probably follow from this one."""
 
     @property
-    def ill(self) -> bool:
-        """Whether the run is ill with this now."""
-        return self.severity == "ill" and self.until is None
+    def is_problem(self) -> bool:
+        """Whether it is serious and not over."""
+        return self.severity == "problem" and self.until is None
 
     @property
     def when(self) -> str:
@@ -80,79 +102,90 @@ class Finding:
         return f"from step {self.step:,} to {self.until:,}, over"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """As a JSON object."""
         return asdict(self)
 
     def line(self) -> str:
-        """In one line, for a log."""
+        """One line for a log."""
         if self.until is not None:
             return f"doctor: no longer {self.name}, last seen at step {self.until:,}"
         return f"doctor: {self.severity}, {self.name} since step {self.step:,}: {self.evidence}; try {self.remedy}"
 
 
-@dataclass(frozen=True)
 class Rule:
-    """How one failure shows.
+    """One failure: what it means, how it shows, its evidence, its likely cause and the remedy to try.
 
-    Args:
-        name: of the failure.
-        what: it means for the run, in plain words.
-        cause: the likely one.
-        hits: which looks show it, (looks,) bool.
-        evidence: of a look, in words with numbers.
-        remedy: the flags to try, given a look that shows it.
-        watched: signals it rests on, with the threshold to draw.
-        ill: which looks show it so strongly that the run is ill; None for those that `hits`, all-False for a warning.
-        patience: steps that it has to last, beside three looks.
-        explains: failures that show while this one makes a run ill, and are not findings of their own then.
+    A subclass is a failure. Its docstring says in words what :meth:`shows` says in code.
     """
 
-    name: str
-    what: str
-    cause: str
-    hits: Callable[[Looks, Facts], Mask]
-    evidence: Callable[[Looks, int], str]
-    remedy: Callable[[Facts, Looks, int], str]
-    watched: Mapping[str, float | None]
-    ill: Callable[[Looks, Facts], Mask] | None = None
-    patience: int = 0
-    explains: tuple[str, ...] = ()
+    name: ClassVar[str]
+    what: ClassVar[str]
+    """What it means for the run, in plain words."""
+    cause: ClassVar[str]
+    """The likely one."""
+    watched: ClassVar[Mapping[str, float | None]]
+    """The signals it rests on, with the threshold to draw."""
+    evidence_from: ClassVar[tuple[str, ...]] = ()
+    """The signals that its evidence gives, in this order."""
+    explains: ClassVar[tuple[str, ...]] = ()
+    """Failures that follow from it: while it is a problem, they are no findings of their own."""
+    patience: ClassVar[int] = 0
+    """Steps that it has to last, beside three rows."""
+
+    def shows(self, table: SignalTable, facts: Facts) -> Mask:
+        """Which rows show it: (rows,) bool."""
+        raise NotImplementedError
+
+    def severe(self, table: SignalTable, facts: Facts) -> Mask:
+        """Which of the rows that show it make it a problem, not a warning: (rows,) bool."""
+        return np.ones(len(table), dtype=bool)
+
+    def evidence(self, table: SignalTable, row: int) -> str:
+        """What a row shows, in words with numbers."""
+        return measured(table, row, *self.evidence_from)
+
+    def remedy(self, facts: Facts, table: SignalTable, row: int) -> str:
+        """The flags of `gansmith train` to try, given the first row that shows it."""
+        raise NotImplementedError
 
 
-def diagnose(looks: Looks, facts: Facts, rules: Sequence[Rule]) -> list[Finding]:
-    """What the rules find: what makes the run ill first, then warnings, then what is over; else in the rules' order."""
-    with np.errstate(invalid="ignore", divide="ignore"):  # what was not measured is NaN, and no hit
-        found = [finding for rule in rules if (finding := _apply(rule, looks, facts)) is not None]
+def measured(table: SignalTable, row: int, *names: str) -> str:
+    """The values of signals in a row, in words; those that were not measured are left out."""
+    return ", ".join(PHRASES[name].format(table[name][row]) for name in names if np.isfinite(table[name][row]))
+
+
+def diagnose(table: SignalTable, facts: Facts, rules: Sequence[Rule]) -> list[Finding]:
+    """What the rules find: problems first, then warnings, then what is over; within these in the rules' order."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # what was not measured is NaN, and shows nothing
+        found = [finding for rule in rules if (finding := _apply(rule, table, facts)) is not None]
     for rule in rules:
-        if not any(finding.ill and finding.name == rule.name for finding in found):
+        if not any(finding.is_problem and finding.name == rule.name for finding in found):
             continue
         explained = [each for each in found if each.name in rule.explains and each.until is None]
         names = tuple(each.name for each in explained)
         found = [replace(f, follows=names) if f.name == rule.name else f for f in found if f not in explained]
-    return sorted(found, key=lambda finding: (finding.until is not None, finding.severity != "ill"))
+    return sorted(found, key=lambda finding: (finding.until is not None, finding.severity != "problem"))
 
 
-def _apply(rule: Rule, looks: Looks, facts: Facts) -> Finding | None:
-    if not len(looks):
+def _apply(rule: Rule, table: SignalTable, facts: Facts) -> Finding | None:
+    if not len(table):
         return None
-    warm = looks.steps > facts.warm_up
-    hits = rule.hits(looks, facts) & warm
-    span = last_span(hits, looks.steps, rule.patience)
+    hits = rule.shows(table, facts) & (table.steps > facts.warm_up)
+    span = last_span(hits, table.steps, rule.patience)
     if span is None:
         return None
     first, last = span
-    strong = hits if rule.ill is None else rule.ill(looks, facts) & hits
-    over = last < len(looks) - IN_A_ROW
-    is_ill = bool(strong[first : last + 1][hits[first : last + 1]][-IN_A_ROW:].all())
+    is_over = last < len(table) - IN_A_ROW
+    severe = rule.severe(table, facts)[first : last + 1][hits[first : last + 1]]
     return Finding(
         name=rule.name,
-        severity="ill" if is_ill and not over else "warning",
+        severity="problem" if severe[-IN_A_ROW:].all() and not is_over else "warning",
         what=rule.what,
-        evidence=rule.evidence(looks, last),
+        evidence=rule.evidence(table, last),
         cause=rule.cause,
-        remedy=rule.remedy(facts, looks, first),
-        step=int(looks.steps[first]),
-        until=int(looks.steps[last]) if over else None,
+        remedy=rule.remedy(facts, table, first),
+        step=int(table.steps[first]),
+        until=int(table.steps[last]) if is_over else None,
         watched=rule.watched,
     )
 

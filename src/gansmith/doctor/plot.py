@@ -47,7 +47,7 @@ def _watched(examination: Examination) -> dict[str, float | None]:
             wanted.setdefault(name, threshold)
     for name in ALWAYS:
         wanted.setdefault(name, None)
-    return dict([(name, limit) for name, limit in wanted.items() if examination.looks.has(name)][:PLOTS])
+    return dict([(name, limit) for name, limit in wanted.items() if examination.table.has(name)][:PLOTS])
 
 
 def _drawn(examination: Examination, watched: dict[str, float | None]) -> bytes:
@@ -70,22 +70,22 @@ def _drawn(examination: Examination, watched: dict[str, float | None]) -> bytes:
         axes.set_axis_off()
         axes.set_anchor("N")
     now = [finding for finding in examination.findings if finding.until is None]
-    names = ", ".join(finding.name + ("" if finding.ill else " (warning)") for finding in now)
+    names = ", ".join(finding.name + ("" if finding.is_problem else " (warning)") for finding in now)
     title = f"{examination.verdict}: {names}" if names else examination.verdict
     figure.text(0.06 / width, 1 - 0.06 / height, title, fontsize=10, fontweight="bold", va="top", parse_math=False)
     return render.figure_png(figure)
 
 
 def _plot(axes: "Axes", examination: Examination, name: str, threshold: float | None) -> None:
-    looks = examination.looks
-    values = looks[name]
+    table = examination.table
+    values = table[name]
     known = np.isfinite(values)
     for finding in examination.findings:
         if name in finding.watched:
-            end = looks.steps[-1] if finding.until is None else finding.until
+            end = table.steps[-1] if finding.until is None else finding.until
             axes.axvspan(finding.step, float(max(end, finding.step)), color=HIT, linewidth=0, zorder=0)
     marker = "." if known.sum() < 30 else ""
-    axes.plot(looks.steps[known], values[known], color=LINE, linewidth=1.1, marker=marker, markersize=5)
+    axes.plot(table.steps[known], values[known], color=LINE, linewidth=1.1, marker=marker, markersize=5)
     if threshold is not None:
         axes.axhline(threshold, color=THRESHOLD, linestyle=(0, (5, 4)), linewidth=1)
     if known.any() and values[known].max() > 100 * (1 + float(np.median(np.abs(values[known])))):

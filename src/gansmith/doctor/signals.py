@@ -1,12 +1,12 @@
-"""Signals: numbers that tell how two players are doing, taken now and then while they train.
+"""Signals: numbers that tell how two networks are doing, taken now and then while they train.
 
-Looked at: the same 256 noise vectors each time, the first 64 those of the sheets (on labels, with all classes in
-turns), 256 training images and, where the data have a test split, 256 test images, the holdout. Without one, real
-images are training images, and nothing is said about memorising. All is computed in inference mode (with the batch's
-statistics where the recipe samples so), draws nothing, and leaves the players as they were.
+They are taken on the same 256 noise vectors each time, the first 64 those of the sheets (with labels, all classes in
+turn), 256 training images and, where the data have a test split, 256 test images, the holdout. Without one, real
+images are training images, and whether the discriminator memorises stays open. Everything is computed in inference mode
+(with the batch's statistics where the recipe samples so), draws nothing random, and leaves the networks as they were.
 
-Images are seen through random features (:mod:`gansmith.doctor.random_features`), fitted on the run's own data, of
-whatever kind; real images are seen through the same ones, and only ratios to them count.
+Images are compared by random features (:mod:`gansmith.doctor.random_features`), fitted to the run's own data of
+whatever kind; real images are compared by the same ones, and only ratios to them count.
 """
 
 import functools
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansmith import data, generator, hardware, recipes
-from gansmith.doctor.random_features import Eye, fit_eye, unit
+from gansmith.doctor import random_features
+from gansmith.doctor.random_features import RandomFeatures, unit
 from gansmith.errors import UserError
 from gansmith.evaluation.real import RealImages
 from gansmith.generator import generate
@@ -39,7 +40,7 @@ MEANINGS: Mapping[str, str] = {
     "least_share": "share of the rarest class among generated images, over its share among real ones",
     "top_class": "index of the class seen most often",
     "top_share": "its share",
-    "label_accuracy": "share of generated images that are of the class asked for, over that of real ones",
+    "label_accuracy": "share of generated images that are of the requested class, over that of real ones",
     "logit_train": "the discriminator's mean answer to training images",
     "logit_holdout": "the discriminator's mean answer to test images",
     "logit_fake": "the discriminator's mean answer to generated images",
@@ -66,55 +67,59 @@ MEANINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Bank:
-    """What every look uses: noise, real images, and what is known of them."""
+    """What every measurement of a run uses: noise, real images, and what they score."""
 
     recipe: Recipe
     noise: Tensor  # (256, Z)
     train: Tensor  # (N, C, S, S) in [0, 1]
     holdout: Tensor | None
-    eye: Eye
-    real: Mapping[str, float]  # the reference values that ratios are taken to
+    features: RandomFeatures
+    real: Mapping[str, float]  # the values of real images that ratios are taken to
     real_features: Tensor
     train_features: Tensor
-    asked: Tensor | None  # (256,) the classes asked for, in turns, where the recipe is conditional
-    known: Tensor | None  # (N,) the classes of all that the discriminator is shown, then
+    labels: Tensor | None  # (256,) the classes requested of the generator, in turn, where the recipe is conditional
+    shown_labels: Tensor | None  # (M,) the classes of all images that the discriminator is shown, then
     shares: Tensor | None  # (K,) of the classes of real images
-    readable: float  # share of real images whose class the eye reads right
-    telling: bool  # whether `train` is enough of the training set for its neighbours to mean something
+    readable: float  # share of real images whose class is read right
+    neighbours_tell: bool  # whether `train` is enough of the training set for its neighbours to mean something
 
 
 def bank(
     recipe: Recipe, dataset: data.Dataset, holdout: data.Dataset | None, *, seed: int, device: torch.device
 ) -> Bank:
-    """Noise and real images for looking at a run of this recipe, data and seed."""
-    eye = fit_eye(dataset, device)
+    """Noise and real images for measuring a run of this recipe, data and seed."""
+    features = random_features.fit(dataset, device)
     count = min(BANK, len(dataset), len(holdout) if holdout is not None else BANK)
     train, train_labels = _some(dataset, count, device)
     held, held_labels = (None, None) if holdout is None else _some(holdout, count, device)
-    real, labels = (train, train_labels) if held is None else (held, held_labels)
-    asked = torch.arange(BANK, device=device) % recipe.classes if recipe.classes else None
-    shown = [part for part in (train_labels, held_labels, asked) if part is not None]
-    features = eye.features(real)
-    classes, readable, shares = eye.classes(features), 0.0, None
-    if classes is not None and labels is not None:
-        readable = float((classes == labels).float().mean())
+    real, real_labels = (train, train_labels) if held is None else (held, held_labels)
+    labels = torch.arange(BANK, device=device) % recipe.classes if recipe.classes else None
+    shown = [part for part in (train_labels, held_labels, labels) if part is not None]
+    real_features = features(real)
+    classes, readable, shares = features.classes(real_features), 0.0, None
+    if classes is not None and real_labels is not None:
+        readable = float((classes == real_labels).float().mean())
         shares = torch.bincount(classes, minlength=len(dataset.classes)).float() / len(classes)
-    pixels = _pairwise(real.flatten(1))
-    reference = {**picture(real), "distance": _pairwise(features), "pixels": pixels, "entropy": _entropy(shares)}
+    reference = {
+        **picture(real),
+        "distance": _pairwise(real_features),
+        "pixels": _pairwise(real.flatten(1)),
+        "entropy": _entropy(shares),
+    }
     return Bank(
         recipe=recipe,
         noise=generator.latents(recipe.noise, seed=seed, count=BANK).to(device),
         train=train,
         holdout=held,
-        eye=eye,
+        features=features,
         real=reference,
-        real_features=features,
-        train_features=eye.features(train),
-        asked=asked,
-        known=None if asked is None else torch.cat(shown),
+        real_features=real_features,
+        train_features=features(train),
+        labels=labels,
+        shown_labels=None if labels is None else torch.cat(shown),
         shares=shares,
         readable=readable,
-        telling=len(train) * 10 >= len(dataset),
+        neighbours_tell=len(train) * 10 >= len(dataset),
     )
 
 
@@ -136,16 +141,16 @@ def probe(
     precision: str,
     device: torch.device,
 ) -> Probe:
-    """The probe that training takes: a row of signals every so many steps. Its bank is made at the first look."""
+    """The probe that training takes: a row of signals every so many steps. Its bank is made for the first row."""
 
     @functools.cache
-    def kept() -> Bank:
+    def own_bank() -> Bank:
         return bank(recipe, dataset, holdout, seed=seed, device=device)
 
-    def look(state: TrainState, output: StepOutput) -> dict[str, float]:
-        return measure(state, kept(), precision=precision)
+    def take(state: TrainState, output: StepOutput) -> dict[str, float]:
+        return measure(state, own_bank(), precision=precision)
 
-    return Probe("signals", every, look)
+    return Probe("signals", every, take)
 
 
 @torch.no_grad()
@@ -156,30 +161,30 @@ def measure(state: TrainState, bank: Bank, *, precision: str = "fp32") -> dict[s
     values = {**_gradients("generator", state.generator), **_gradients("discriminator", state.discriminator)}
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         with _inference(state.generator, bank.recipe), _dead_units(state.generator) as dead:
-            output = generate(state.generator, bank.noise, bank.asked).float()
+            output = generate(state.generator, bank.noise, bank.labels).float()
         values["generator_dead"] = dead()
         real = [bank.train] if bank.holdout is None else [bank.train, bank.holdout]
         shown = torch.cat([*((images * (white - black) + black) for images in real), output])
         shown = shown.contiguous(memory_format=torch.channels_last)
         with _inference(state.discriminator, None), _dead_units(state.discriminator) as dead:
-            logits = discriminate(state.discriminator, shown, bank.known)[0].float().flatten()
+            logits = discriminate(state.discriminator, shown, bank.shown_labels)[0].float().flatten()
         values["discriminator_dead"] = dead()
     values |= _answers(logits, len(bank.train), bank.holdout is not None)
-    values |= seen(((output - black) / (white - black)).clamp(0, 1), bank)
+    values |= of_images(((output - black) / (white - black)).clamp(0, 1), bank)
     return {name: float(f"{value:.6g}") for name, value in values.items() if abs(value) < float("inf")}
 
 
 @torch.no_grad()
-def seen(fake: Tensor, bank: Bank) -> dict[str, float]:
-    """The signals that need images alone.
+def of_images(fake: Tensor, bank: Bank) -> dict[str, float]:
+    """The signals that generated images alone give.
 
     Args:
         fake: images (N, C, S, S) in [0, 1], made from the first N of the bank's noise.
-        bank: of the run.
+        bank: the run's.
     """
-    real, eye = bank.real, bank.eye
+    real = bank.real
     now = picture(fake)
-    features = eye.features(fake)
+    features = bank.features(fake)
     between = float(torch.cdist(features, bank.real_features).mean())
     own = _pairwise(features)
     moved = (fake.roll(bank.recipe.classes or 1, dims=0) - fake).flatten(1).norm(dim=1)
@@ -195,10 +200,10 @@ def seen(fake: Tensor, bank: Bank) -> dict[str, float]:
         "high_frequency": now["high_frequency"] / max(real["high_frequency"], 1e-6),
         "checkerboard": now["checkerboard"] / max(real["checkerboard"], 1e-6),
     }
-    classes = eye.classes(features)
+    classes = bank.features.classes(features)
     if classes is not None and bank.shares is not None:
         values |= _classes(classes, bank)
-    if bank.holdout is not None and bank.telling:
+    if bank.holdout is not None and bank.neighbours_tell:
         to_train, to_holdout = (
             torch.cdist(features, other).amin(dim=1) for other in (bank.train_features, bank.real_features)
         )
@@ -208,7 +213,7 @@ def seen(fake: Tensor, bank: Bank) -> dict[str, float]:
 
 
 def picture(images: Tensor) -> dict[str, float]:
-    """What images (N, C, S, S) in [0, 1] look like, whatever they show: spread, limits, roughness, spectrum."""
+    """Statistics of the pixels of images (N, C, S, S) in [0, 1]: spread, limits, roughness, spectrum."""
     across, down = images.diff(dim=3).abs().mean(), images.diff(dim=2).abs().mean()
     spectrum = torch.fft.rfft2(images - images.mean(dim=(2, 3), keepdim=True)).abs().square().mean(dim=(0, 1))
     size = images.shape[-1]
@@ -227,19 +232,19 @@ def picture(images: Tensor) -> dict[str, float]:
 
 
 def interval(recipe: Recipe, *, device: str, precision: str) -> int:
-    """Steps between two looks, so that looking takes under 2 % of the time.
+    """Steps between two rows, so that measuring them takes under 2 % of the time.
 
     A function of recipe and machine kind alone, not of a clock, for the same run must have the same rows.
     """
     seconds = hardware.nominal_seconds(recipes.step_gflop(recipe), device=device, precision=precision)
-    look, step = (0.010, 0.0015) if device.startswith("cuda") else (0.014, 0.0)  # a GPU launches kernels first
+    row, step = (0.010, 0.0015) if device.startswith("cuda") else (0.014, 0.0)  # a GPU launches kernels first
     passes = 3 / 8 * BANK / recipe.batch_size  # forward through both, against 4 and 8 passes' worth in a step
-    ratio = (look + seconds * passes) / (step + seconds)
+    ratio = (row + seconds * passes) / (step + seconds)
     return next((every for every in INTERVALS if ratio / every <= 0.017), INTERVALS[-1])
 
 
 def _answers(logits: Tensor, count: int, held: bool) -> dict[str, float]:
-    """What the discriminator's answers to training, holdout and generated images say."""
+    """The signals of the discriminator's logits for training, holdout and generated images."""
     real = logits[: count * (2 if held else 1)]
     fake = logits[len(real) :]
     unseen = real[-count:]
@@ -263,8 +268,8 @@ def _classes(classes: Tensor, bank: Bank) -> dict[str, float]:
         "top_class": float(shares.argmax()),
         "top_share": float(shares.max()),
     }
-    if bank.asked is not None and bank.readable > 0:
-        values["label_accuracy"] = float((classes == bank.asked).float().mean()) / bank.readable
+    if bank.labels is not None and bank.readable > 0:
+        values["label_accuracy"] = float((classes == bank.labels).float().mean()) / bank.readable
     return values
 
 
@@ -279,7 +284,7 @@ def _gradients(player: str, network: nn.Module) -> dict[str, float]:
 
 @contextmanager
 def _inference(network: nn.Module, recipe: Recipe | None) -> Iterator[None]:
-    """The network as it samples, or judges; afterwards each layer is in the mode and has the averages it had."""
+    """Holds a network in inference mode, a generator with the batch statistics that its recipe samples with."""
     modes = [(layer, layer.training) for layer in network.modules()]
     network.eval()
     norms = [layer for layer, _ in modes if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
@@ -301,7 +306,7 @@ def _inference(network: nn.Module, recipe: Recipe | None) -> Iterator[None]:
 
 @contextmanager
 def _dead_units(network: nn.Module) -> Iterator[Callable[[], float]]:
-    """Counts the units of rectifying layers that give nothing above zero, for any image and place, meanwhile."""
+    """Meanwhile counts the units of rectifying layers that are never above zero: their share of all, when called."""
     off: list[tuple[int, int]] = []
 
     def note(layer: nn.Module, arguments: object, output: Tensor) -> None:

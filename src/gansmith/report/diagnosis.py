@@ -29,14 +29,14 @@ def read(run: Run) -> Diagnosis | None:
         found = examine(run, sheets=False)
     except UserError:
         return None
-    if not found.judged and not found.findings:
+    if not found.enough and not found.findings:
         return None
     now = ", ".join(finding.name for finding in found.findings if finding.until is None)
-    if found.ill:
+    if found.problems:
         verdict = f"Problems found: {now}."
-    elif found.judged:
+    elif found.enough:
         verdict = f"No serious problems; warnings: {now}." if now else "No problems found."
     else:
         verdict = "Too early to say."
     picture = embed(run.path / "doctor.png", "Plots of the signals that were examined")
-    return Diagnosis(verdict, found.findings, found.told, found.not_looked_at, picture)
+    return Diagnosis(verdict, found.findings, found.examined, found.not_examined, picture)
