@@ -55,17 +55,13 @@ def train(
 ) -> bool:
     """Trains until ``settings.steps``, the end of the ``seconds``, or ``stop()``, and ends with a checkpoint.
 
-    Returns whether the end was reached; False after ``stop()``. Raises DivergenceError when a loss, a metric or a
-    weight is no longer finite.
+    Returns False after ``stop()``, else True. Raises DivergenceError when a loss, a metric or a weight is not finite.
     """
     device = next(state.generator.parameters()).device
     advance = stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
     snapshot = _snapshots(state, recipe, settings.seed)
-    start = time.monotonic()
-
-    def is_over() -> bool:
-        by_steps = settings.steps is not None and state.step >= settings.steps
-        return by_steps or (seconds is not None and time.monotonic() - start >= seconds)
+    last_step = math.inf if settings.steps is None else settings.steps
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
 
     def notify(event: Event) -> None:
         for observer in observers:
@@ -74,7 +70,7 @@ def train(
     if state.step == 0:
         notify(snapshot())  # the untrained generator
     saved = state.step or None  # step 0 has no checkpoint yet
-    ended = is_over()
+    ended = state.step >= last_step or time.monotonic() >= deadline
     while not ended and not stop():
         # ---- single training step ------------------------------------------------------------
         seed_all(stream(settings.seed, state.step), device)
@@ -82,7 +78,7 @@ def train(
         output = advance(real, labels)  # one update of the discriminator, one of the generator
         # --------------------------------------------------------------------------------------
         now, seen = state.step, state.step * recipe.batch_size
-        ended = is_over()
+        ended = state.step >= last_step or time.monotonic() >= deadline
 
         # losses and accuracies
         check_finite(output, now)
