@@ -1,4 +1,4 @@
-"""Runs made to fail in known ways, and healthy ones: what is done to each, and what the doctor should call it."""
+"""Runs made to fail in known ways, and runs left alone: what is done to each, and what the doctor should say of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from gansmith.training.step import TrainState
 
+NO_PROBLEM = ("not known", "too early to say", "learning", "healthy", "near real")
 PUBLISHED_CLIP = 16.118  # -ln(1e-7): where Keras clips the cross-entropy of a sigmoid
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A training, and the findings that name what is wrong with it: none for a healthy one."""
+    """A training, and what may be said of it: the findings that name its failure, or verdicts without a problem."""
 
     name: str
     how: str
@@ -25,6 +26,12 @@ class Case:
     source: str = "mnist"
     change: Callable[[TrainState], None] | None = None
     quick: bool = False
+    evaluate_every: int = 0
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is made to fail."""
+        return not self.right <= {*NO_PROBLEM}
 
 
 class Altered(nn.Module):
@@ -70,7 +77,7 @@ class Salty(nn.Module):
         return torch.maximum(images, (z @ self.salt > 11.5).float().view_as(images))
 
 
-class Deaf(nn.Module):
+class OwnLabels(nn.Module):
     """A conditional generator that makes up its label from the noise."""
 
     def __init__(self, inner: nn.Module) -> None:
@@ -183,9 +190,9 @@ def around(optimizer: torch.optim.Optimizer, before: Callable[[int, dict[str, An
     optimizer.step = step  # type: ignore[method-assign,assignment]
 
 
-def deaf(state: TrainState) -> None:
-    """The generator hears another label than it is told."""
-    replaced(state, Deaf(state.generator))
+def other_labels(state: TrainState) -> None:
+    """The generator makes another class than the one requested."""
+    replaced(state, OwnLabels(state.generator))
 
 
 def replaced(state: TrainState, generator: nn.Module) -> None:
@@ -201,24 +208,24 @@ HALF = {"generator.width": 0.5, "discriminator.width": 0.5, "batch_size": 64}
 SMALL_DCGAN = {"generator.width": 0.25, "discriminator.width": 0.25, "batch_size": 64}
 
 
-def healthy(name: str, how: str, recipe: str, steps: int, **more: Any) -> Case:
-    """A run that should get well."""
-    return Case(f"healthy: {name}", how, frozenset(), recipe, steps, **more)
+def well(name: str, how: str, recipe: str, steps: int, *, right: str = "", **more: Any) -> Case:
+    """A run that should show no problem; `right`: the one verdict that is due, else any without one."""
+    return Case(f"healthy: {name}", how, frozenset([right] if right else NO_PROBLEM[1:]), recipe, steps, **more)
 
 
-def ill(name: str, how: str, right: str, recipe: str, steps: int, **more: Any) -> Case:
+def failing(name: str, how: str, right: str, recipe: str, steps: int, **more: Any) -> Case:
     """A run made to fail; `right`: the findings that name it, with a bar between them."""
     return Case(name, how, frozenset(right.split(" | ")), recipe, steps, **more)
 
 
 CASES = (
-    healthy("mlp", "as published", "mlp", 12_000),
-    healthy("mlp-bn", "as published", "mlp-bn", 1500),
-    healthy("mlp-bn, half as wide", "widths 0.5, batches of 64", "mlp-bn", 2000, overrides=HALF, quick=True),
-    healthy("Fashion-MNIST", "the same", "mlp-bn", 2000, overrides=HALF, source="fashion-mnist"),
-    healthy("dcgan-upsample", "widths 0.25, batches of 64", "dcgan-upsample", 250, overrides=SMALL_DCGAN),
-    healthy("dcgan-transpose", "widths 0.25, batches of 64", "dcgan-transpose", 250, overrides=SMALL_DCGAN),
-    ill(
+    well("mlp", "as published", "mlp", 12_000),
+    well("mlp-bn", "as published", "mlp-bn", 1500),
+    well("mlp-bn, half as wide", "widths 0.5, batches of 64", "mlp-bn", 2000, overrides=HALF, quick=True),
+    well("Fashion-MNIST", "the same", "mlp-bn", 2000, overrides=HALF, source="fashion-mnist"),
+    well("dcgan-upsample", "widths 0.25, batches of 64", "dcgan-upsample", 250, overrides=SMALL_DCGAN),
+    well("dcgan-transpose", "widths 0.25, batches of 64", "dcgan-transpose", 250, overrides=SMALL_DCGAN),
+    failing(
         "rates 50 : 1",
         "--generator-optimizer.lr 2e-5 --real-label 1",
         "discriminator overpowers",
@@ -227,7 +234,7 @@ CASES = (
         overrides={"generator_optimizer.lr": 2e-5, "real_label": 1.0},
         quick=True,
     ),
-    ill(
+    failing(
         "dead, as published",
         "a clipped sigmoid at its limit",
         "dead discriminator",
@@ -237,7 +244,7 @@ CASES = (
         change=dead_from_the_start,
         quick=True,
     ),
-    ill(
+    failing(
         "dead units",
         "--discriminator.slope 0, first biases at -1000",
         "dead discriminator",
@@ -247,8 +254,8 @@ CASES = (
         change=dead_rectifiers,
         quick=True,
     ),
-    ill("noise zeroed", "z x 0", "noise ignored", "mlp", 1500, change=no_noise, quick=True),
-    ill(
+    failing("noise zeroed", "z x 0", "noise ignored", "mlp", 1500, change=no_noise, quick=True),
+    failing(
         "constant generator",
         "one learned picture",
         "noise ignored | total collapse",
@@ -258,8 +265,8 @@ CASES = (
         change=constant,
         quick=True,
     ),
-    ill("one picture", "deconv as published", "total collapse | noise ignored", "deconv", 1000),
-    ill(
+    failing("one picture", "deconv as published", "total collapse | noise ignored", "deconv", 1000),
+    failing(
         "mostly ones",
         "70 % of the training images are ones, 10 % of the test images",
         "partial collapse",
@@ -268,7 +275,7 @@ CASES = (
         overrides=HALF,
         source="ones",
     ),
-    ill(
+    failing(
         "100 images",
         "100 training images",
         "generator copies | discriminator memorises",
@@ -277,7 +284,7 @@ CASES = (
         overrides={**HALF, "batch_size": 32},
         source="few",
     ),
-    ill(
+    failing(
         "uneven overlap",
         "every second row and column at 0.6, unseen by a discriminator of 4 x 4 averages",
         "checkerboard",
@@ -286,7 +293,7 @@ CASES = (
         overrides=HALF,
         change=uneven,
     ),
-    ill(
+    failing(
         "rates of 1",
         "both --...-optimizer.lr 1",
         "exploding | not finite",
@@ -295,8 +302,8 @@ CASES = (
         overrides={"generator_optimizer.lr": 1.0, "discriminator_optimizer.lr": 1.0},
         quick=True,
     ),
-    ill("infinity", "a weight set to infinity at step 600", "not finite", "mlp", 1000, change=infinite, quick=True),
-    ill(
+    failing("infinity", "a weight set to infinity at step 600", "not finite", "mlp", 1000, change=infinite, quick=True),
+    failing(
         "saturated at the start",
         "output biases at 40",
         "blank or saturated",
@@ -306,7 +313,7 @@ CASES = (
         change=saturated,
         quick=True,
     ),
-    ill(
+    failing(
         "salt",
         "white pixels that a discriminator of 14 x 14 averages cannot see",
         "noise-like images | discriminator too weak",
@@ -315,7 +322,7 @@ CASES = (
         overrides=HALF,
         change=salted,
     ),
-    ill(
+    failing(
         "slow discriminator",
         "--discriminator-optimizer.lr 1e-7",
         "discriminator too weak",
@@ -324,7 +331,7 @@ CASES = (
         overrides={**HALF, "discriminator_optimizer.lr": 1e-7},
         quick=True,
     ),
-    ill(
+    failing(
         "no slope",
         "answers x 100, clipped at 8",
         "vanishing gradient | discriminator overpowers | dead discriminator",
@@ -333,16 +340,16 @@ CASES = (
         change=saturating,
         quick=True,
     ),
-    ill(
+    failing(
         "labels swapped",
-        "--conditional, but the generator hears another label",
+        "--conditional, but the generator makes another class",
         "labels ignored",
         "mlp-bn",
         1200,
         overrides={**HALF, "conditional": "projection"},
-        change=deaf,
+        change=other_labels,
     ),
-    ill(
+    failing(
         "hurried",
         "both rates x 30 from step 1,000",
         "late collapse",
@@ -351,7 +358,7 @@ CASES = (
         overrides=HALF,
         change=hurried,
     ),
-    ill(
+    failing(
         "wasting",
         "the generator's weights shrink by 1 % a step from step 1,000",
         "late collapse",
@@ -360,5 +367,35 @@ CASES = (
         overrides=HALF,
         change=wasting,
     ),
-    ill("by turns", "each player learns for 100 steps in turn", "oscillation", "mlp", 5000, change=by_turns),
+    failing("by turns", "each player learns for 100 steps in turn", "oscillation", "mlp", 5000, change=by_turns),
+    well("colour-mnist", "widths 0.5, batches of 64", "mlp-bn", 2000, overrides=HALF, source="colour-mnist"),
+    Case(
+        "own colour folder",
+        "356 colour pictures of 32 x 32 in a folder, 600 steps: still confetti",
+        frozenset({"learning"}),
+        "mlp-bn",
+        600,
+        source="folder",
+        evaluate_every=300,
+    ),
+    failing(
+        "colour: noise zeroed",
+        "z x 0, on colour-mnist",
+        "noise ignored",
+        "mlp-bn",
+        800,
+        overrides=HALF,
+        source="colour-mnist",
+        change=no_noise,
+    ),
+    failing(
+        "own colour folder: dead, as published",
+        "a clipped sigmoid at its limit, on the folder",
+        "dead discriminator",
+        "mlp-bn",
+        600,
+        overrides={**HALF, "real_label": 1.0},
+        source="folder",
+        change=dead_from_the_start,
+    ),
 )

@@ -1,4 +1,4 @@
-"""Whether remedies help: runs that fail are trained again with the flags that the doctor says to try, up to thrice.
+"""Whether remedies help: runs that fail are trained again with the flags the doctor proposes, up to three times.
 
     python -m benchmarks.remedies          # about 6 minutes of one core
 
@@ -28,7 +28,7 @@ TRIES = 3
 
 def treatable(case: Case) -> bool:
     """Whether what makes it fail can be taken away by a flag."""
-    return bool(case.right) and (case.change is None or "late collapse" in case.right)
+    return case.fails and (case.change is None or "late collapse" in case.right)
 
 
 def flags(remedy: str) -> dict[str, list[Any]]:
@@ -44,11 +44,11 @@ def flags(remedy: str) -> dict[str, list[Any]]:
 
 def treated(case: Case, remedy: str) -> Case:
     """The case with a remedy's flags on top of what it has."""
-    asked = flags(remedy)
-    changes: dict[str, Any] = {name: asked.pop(name)[0] for name in ("recipe", "steps") if name in asked}
+    given = flags(remedy)
+    changes: dict[str, Any] = {name: given.pop(name)[0] for name in ("recipe", "steps") if name in given}
     overrides: Mapping[str, Any] = {
         **case.overrides,
-        **{name: values[0] if len(values) == 1 else tuple(values) or True for name, values in asked.items()},
+        **{name: values[0] if len(values) == 1 else tuple(values) or True for name, values in given.items()},
     }
     if changes.get("recipe", "").startswith("dcgan"):
         overrides, changes = {**overrides, **SMALL_DCGAN}, {**changes, "steps": 250}
@@ -56,16 +56,16 @@ def treated(case: Case, remedy: str) -> Case:
 
 
 def course(case: Case, seed: int, out: Path) -> list[tuple[str, str]]:
-    """What the doctor said first, and of each treatment until it said no more: (the remedy that was tried, said)."""
+    """The doctor's answer to the case, and to it with each remedy until none is left: (remedy, answer)."""
     said: list[tuple[str, str]] = []
     remedy = ""
     for _ in range(1 + TRIES):
         found = examine(train(case, seed, out), sheets=False)
-        ill = next((finding for finding in found.findings if finding.is_problem), None)
-        said.append((remedy, ill.name if ill else found.verdict))
-        if ill is None or "--seed" in ill.remedy:
+        problem = next(iter(found.problems), None)
+        said.append((remedy, problem.name if problem else found.verdict))
+        if problem is None or "--seed" in problem.remedy:
             break
-        remedy = ill.remedy
+        remedy = problem.remedy
         case = treated(case, remedy)
     return said
 
@@ -95,8 +95,8 @@ def main() -> None:
                 courses[case.name] = course(case, given.seed, out)
                 print(f"{case.name}: {'; '.join(f'{a} -> {b}' if a else b for a, b in courses[case.name])}", flush=True)
     tries = [f"try {number}" for number in range(1, TRIES + 1)]
-    print("\n" + markdown(["run", "ill with", *tries], rows(courses)))
-    well = sum(told[-1][1] == "healthy" for told in courses.values())
+    print("\n" + markdown(["run", "problem", *tries], rows(courses)))
+    well = sum(said[-1][1] in {"healthy", "near real"} for said in courses.values())
     print(f"\n{well} of {len(courses)} got well; seed {given.seed}")
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gansmith import data, doctor, recipes, render, runs
 from gansmith.cli import main
 from gansmith.doctor import Finding, random_features, signals
 from gansmith.doctor.examination import _cells, examine
+from gansmith.evaluation import online
 from gansmith.experiment import execute, prepare
 from gansmith.runs import checkpoint
 from gansmith.training import loop
@@ -142,13 +144,15 @@ def test_a_run_without_noise_is_named_while_it_trains_and_afterwards(
     assert "--noise.scale 1" in printed
     assert main(["doctor", str(path), "--json", "--strict"]) == 3
     told = json.loads(capsys.readouterr().out)
-    assert (told["verdict"], told["findings"][0]["name"]) == ("ill", "noise ignored")
+    assert (told["reason"], told["quality"]) == ("noise ignored", None)
+    assert (told["verdict"], told["findings"][0]["name"]) == ("problems found", "noise ignored")
     assert told["findings"][0]["remedy"] == "--noise.scale 1"
     assert "total collapse" in told["findings"][0]["follows"]
     assert Path(told["picture"]).stat().st_size > 10_000
     assert main(["doctor", str(path)]) == 0
     words = capsys.readouterr().out
     assert "try       --noise.scale 1" in words
+    assert f"{path}: problems found (noise ignored)" in words
     page = (path / "report.html").read_text()
     assert "problem: noise ignored, since step 36" in page
     assert "Plots of the signals" in page
@@ -168,10 +172,32 @@ def test_an_older_run_is_examined_by_its_sheets(noiseless_run: tuple[Path, str],
     assert found.findings[0].name == "blank or saturated"  # as far as the pixels' spread in metrics.jsonl tells
 
 
+def test_the_verdict_stands_beside_the_measured_quality(
+    noiseless_run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runs.Run(Path(shutil.copytree(noiseless_run[0], tmp_path / "run")))
+    signals_rows = [{**row, "step": 12 * number} for number, row in enumerate(healthy()[1][:10], 1)]
+    (run.path / "signals.jsonl").write_text("".join(json.dumps(row) + "\n" for row in signals_rows))
+    protocol = online.Protocol("FD-mnist@b0dc9d", 2000, "mnist test", 10_000, "", floor=0.25, spread=0.01)
+    (run.path / "quality.json").write_text(json.dumps(asdict(protocol)))
+    (run.path / "quality.jsonl").write_text('{"step": 60, "fd": 40.0}\n{"step": 120, "fd": 20.0}\n')
+    assert main(["doctor", str(run.path), "--json", "--strict"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["verdict"] == "learning"
+    assert (said["quality"]["distance"], said["quality"]["step"], said["quality"]["times"]) == (20, 120, 80)
+    assert main(["doctor", str(run.path)]) == 0
+    words = capsys.readouterr().out
+    assert f"{run.path}: learning (images are still far from real ones: FD-mnist@b0dc9d 20 at step 120, 80 x" in words
+    (run.path / "quality.jsonl").write_text('{"step": 120, "fd": 1.0}\n')
+    assert examine(run).verdict == "near real"
+    (run.path / "quality.json").write_text("{}")
+    assert (examine(run).verdict, examine(run).quality) == ("healthy", None)
+
+
 def test_a_short_run_is_too_early_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = execute.execute(job(tmp_path, steps=5))
     assert main(["doctor", str(run.path), "--strict"]) == 0
-    assert "not known" in capsys.readouterr().out
+    assert "too early to say" in capsys.readouterr().out
 
 
 def test_pictures_show_what_they_are_made_of() -> None:

@@ -34,6 +34,8 @@ def summary(found: Any, picture: Path | None) -> dict[str, Any]:
         "run": found.run.path,
         "state": found.run.state,
         "verdict": found.verdict,
+        "reason": found.conclusion.reason,
+        "quality": None if found.quality is None else {**vars(found.quality), "times": found.quality.times},
         "findings": [finding.to_dict() for finding in found.findings],
         "looked_at": found.examined,
         "not_looked_at": list(found.not_examined),
@@ -43,10 +45,9 @@ def summary(found: Any, picture: Path | None) -> dict[str, Any]:
 
 def told(found: Any, picture: Path | None) -> str:
     """An examination in words."""
-    names = [finding.name for finding in found.findings if finding.is_problem]
-    lines = [f"{found.run.path}: {found.verdict}" + (f" ({', '.join(names)})" if names else "")]
-    if not found.enough:
-        lines.append(f"{INDENT}too short to say: nothing counts before step {found.facts.warm_up:,.0f}, then 3 looks")
+    lines = [f"{found.run.path}: {found.verdict} ({found.conclusion.reason})"]
+    if found.quality is not None and found.quality.words not in found.conclusion.reason:
+        lines.append(f"{INDENT}quality        {found.quality.words}")
     lines.append(f"{INDENT}looked at      {found.examined}")
     lines += [f"{INDENT}not looked at  {what}" for what in found.not_examined]
     for finding in found.findings:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from PIL import Image
 
 from gansmith.doctor import signals
-from gansmith.doctor.findings import IN_A_ROW, Facts, Finding
+from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.rules import findings
 from gansmith.doctor.table import SignalTable, tabulate
+from gansmith.doctor.verdict import Quality, Verdict, Word, conclude, newest_quality
 from gansmith.errors import UserError
 from gansmith.evaluation import real
 from gansmith.runs import Run, find, rows
@@ -30,21 +32,23 @@ class Examination:
     """What was read, in words."""
     not_examined: Sequence[str]
     """What could not be examined, and why."""
+    quality: Quality | None
+    """The newest distance from real images; None where none was measured."""
 
     @property
     def problems(self) -> list[Finding]:
         """The findings that are serious and not over."""
         return [finding for finding in self.findings if finding.is_problem]
 
-    @property
-    def enough(self) -> bool:
-        """Whether there were rows enough to find a problem."""
-        return self.facts.diverged or int((self.table.steps > self.facts.warm_up).sum()) >= IN_A_ROW
+    @cached_property
+    def conclusion(self) -> Verdict:
+        """The verdict, and the sentence it rests on."""
+        return conclude(self.table, self.facts, self.findings, self.quality)
 
     @property
-    def verdict(self) -> str:
-        """ "ill", "healthy" or "not known"."""
-        return "ill" if self.problems else "healthy" if self.enough else "not known"
+    def verdict(self) -> Word:
+        """ "problems found", "too early to say", "learning", "healthy", "near real", or "not known" without images."""
+        return self.conclusion.word
 
     def __repr__(self) -> str:
         names = ", ".join(finding.name for finding in self.findings if finding.until is None)
@@ -86,7 +90,7 @@ def examine(where: str | Path | Run, *, out: str | Path = "runs", sheets: bool =
     what = "sheets of samples" if from_sheets else "rows of signals" if recorded else "windows of metrics"
     span = f" from step {int(table.steps[0]):,} to {int(table.steps[-1]):,}" if len(table) else ""
     examined = f"{len(table):,} {what}{span}, {len(metrics):,} rows of metrics"
-    return Examination(run, facts, table, findings(table, facts), examined, missing)
+    return Examination(run, facts, table, findings(table, facts), examined, missing, newest_quality(run))
 
 
 def facts_of(run: Run, last_step: int = 0) -> Facts:

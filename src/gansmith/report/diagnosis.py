@@ -29,14 +29,13 @@ def read(run: Run) -> Diagnosis | None:
         found = examine(run, sheets=False)
     except UserError:
         return None
-    if not found.enough and not found.findings:
+    if found.verdict in {"too early to say", "not known"} and not found.findings:
         return None
     now = ", ".join(finding.name for finding in found.findings if finding.until is None)
     if found.problems:
         verdict = f"Problems found: {now}."
-    elif found.enough:
-        verdict = f"No serious problems; warnings: {now}." if now else "No problems found."
     else:
-        verdict = "Too early to say."
+        warnings = f"; warnings: {now}" if now else ""
+        verdict = f"{found.verdict.capitalize()}: {found.conclusion.reason}{warnings}."
     picture = embed(run.path / "doctor.png", "Plots of the signals that were examined")
     return Diagnosis(verdict, found.findings, found.examined, found.not_examined, picture)
