@@ -10,6 +10,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -115,10 +116,8 @@ def stepper(
             reason = (str(error).splitlines() or [""])[0]
             warnings.warn(f"CUDA graph capture failed; running eagerly ({reason})", stacklevel=1)
 
-    def advance(real: Tensor, labels: Tensor | None) -> StepOutput:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return step(state, recipe, real, labels)
-
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    advance: Callable[[Tensor, Tensor | None], StepOutput] = autocast(partial(step, state, recipe))
     return advance
 
 
