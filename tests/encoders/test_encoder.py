@@ -184,9 +184,9 @@ def trained() -> tuple[encoder.Encoder, np.ndarray]:
     digits = data.load("mnist")
     assert digits.labels is not None
     images, labels = digits.take(np.arange(400)), digits.labels[:400]
-    course = replace(train.course_for("mine", judge=True, count=300), widths=(8, 16, 16), images=2500)
+    settings = replace(train.settings_for("mine", judge=True, count=300), widths=(8, 16, 16), images=2500)
     result = train.train(
-        images[:300], labels[:300], images[300:], labels[300:], name="mine", classes=digits.classes, course=course
+        images[:300], labels[:300], images[300:], labels[300:], name="mine", classes=digits.classes, settings=settings
     )
     return result, images[300:]
 
@@ -195,11 +195,13 @@ def test_training_is_repeatable_and_leaves_the_random_state(trained: Any, tmp_pa
     digits = data.load("mnist")
     assert digits.labels is not None
     images, labels = digits.take(np.arange(60)), digits.labels[:60]
-    course = train.Course(widths=(4, 8), images=240)
+    settings = train.Settings(widths=(4, 8), images=240)
     state = torch.get_rng_state()
 
     def digest(seed: int) -> str:
-        made = train.train(images, labels, images, labels, name="a", classes=digits.classes, course=course, seed=seed)
+        made = train.train(
+            images, labels, images, labels, name="a", classes=digits.classes, settings=settings, seed=seed
+        )
         return made.digest
 
     assert digest(1) == digest(1) != digest(2)

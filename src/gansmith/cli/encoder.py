@@ -1,15 +1,12 @@
 """`gansmith encoder`: train an encoder on labelled images of one's own, and show what is known of one."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from gansmith.cli.options import Fit, Json, Out, Source, Switch
 from gansmith.cli.output import finite, pairs, progress, progress_with_rate, show, table
 from gansmith.errors import UserError
 from gansmith.text import amount
-
-MOST_IMAGES = 200_000  # as many are kept in memory; of more, a random choice
 
 
 def train(
@@ -41,29 +38,30 @@ def train(
     from dataclasses import replace
 
     from gansmith import hardware
-    from gansmith.data import load
     from gansmith.encoders import train as training
     from gansmith.encoders.file import check_name, check_target
+    from gansmith.evaluation import real
 
     check_target(out)
     if name is not None:
         check_name(name)
     if images is not None and not 1 <= images <= 10**9:
         raise UserError(f"--images {images}: give a number from 1 to 1,000,000,000")
-    found = load(data, size=size, fit=fit, seed=seed, progress=progress)
+    given = real.of_data(data, size=size, fit=fit, seed=seed, progress=progress)
+    found = given.train
     training.check(found.labels, found.classes, data)
-    known, asked = _split(found, lambda: load(data, split="test", size=size, fit=fit, seed=seed), seed)
+    known, asked = training.split(found, given.test, seed)
     title = name or (f"{found.name}-judge" if judge else found.name)
-    course = training.course_for(found.name, judge=judge, count=len(known[1]))
+    settings = training.settings_for(found.name, judge=judge, count=len(known[1]))
     if images is not None:
-        course = replace(course, images=images)
+        settings = replace(settings, images=images)
     began = time.monotonic()
     encoder = training.train(
         *known,
         *asked,
         name=title,
         classes=found.classes,
-        course=course,
+        settings=settings,
         seed=seed,
         fingerprint=found.fingerprint,
         bf16=hardware.bf16_support("cpu")[0],
@@ -72,33 +70,6 @@ def train(
     path = encoder.save(out)
     facts = {"path": path, **_facts(encoder), "seconds": finite(time.monotonic() - began)}
     show(facts, pairs(_rows(encoder)), f"written to  {path}", json=json)
-
-
-def _split(found: Any, test: Callable[[], Any], seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """(images, labels) to learn from and to be tested on."""
-    from gansmith import data
-    from gansmith.encoders import train as training
-
-    if data.test_count(found.source):
-        held = test()
-        if held.labels is None:
-            raise UserError(f"{found.name}: its test split has no labels; give labels for both splits, or for one")
-        return _arrays(found, None, seed), _arrays(held, None, seed)
-    chosen = training.held_out(found.labels, seed)
-    return _arrays(found, ~chosen, seed), _arrays(found, chosen, seed)
-
-
-def _arrays(dataset: Any, chosen: Any, seed: int) -> tuple[Any, Any]:
-    """Images, as large as an encoder takes them, and labels of a data set, or of those chosen."""
-    import numpy as np
-
-    from gansmith.encoders.network import fitted
-
-    rows = np.arange(len(dataset)) if chosen is None else np.flatnonzero(chosen)
-    if len(rows) > MOST_IMAGES:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_IMAGES, replace=False))
-    parts = [fitted(dataset.take(rows[start : start + 1000])) for start in range(0, len(rows), 1000)]
-    return np.concatenate(parts), dataset.labels[rows]
 
 
 def show_encoder(

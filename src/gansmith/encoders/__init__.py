@@ -1,1 +1,1 @@
-"""Encoders: networks whose features images are measured by; shipped, untrained, or of one's own."""
+"""Encoders: networks whose features images are measured by; shipped, untrained, or trained by the user."""

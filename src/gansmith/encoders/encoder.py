@@ -1,10 +1,10 @@
-"""Encoders: images -> features and logits, the same whatever the batch, with a digest that names them in every figure.
+"""Encoders: images -> features and logits, whatever the batch they come in, with a digest that is part of their name.
 
-Three kinds: the shipped ones for MNIST and Fashion-MNIST, each with an independently trained second classifier as a
-judge; one that a user trained; and the control, which no one trained.
+There are three kinds: the shipped ones for MNIST and Fashion-MNIST, each with a judge, which is a second classifier
+that was trained independently; those that users train; and the control, whose weights are random.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from gansmith.encoders.network import (
     randomised,
 )
 from gansmith.errors import UserError
+from gansmith.progress import Progress
 
 __all__ = ["CHUNK", "Encoded", "Encoder", "builtin", "control", "for_data", "judge", "load", "names"]
 
@@ -35,35 +36,35 @@ SHIPPED = Path(__file__).parent / "weights"
 _NAMES = ("mnist", "fashion-mnist")
 _CONTROL_KEY = 0xC0117201
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True)
 class Encoded:
-    """What an encoder makes of N images: features float64 (N, D), and logits float64 (N, K) if it has classes."""
+    """N images as an encoder sees them."""
 
     features: NDArray[np.float64]
+    """(N, D)."""
     logits: NDArray[np.float64] | None
+    """(N, K); None if the encoder has no classes."""
 
     def __len__(self) -> int:
         return len(self.features)
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """The likeliest class of each image (N,), if there are classes."""
+        """The likeliest class of each image (N,); None if there are no classes."""
         return None if self.logits is None else self.logits.argmax(1)
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """A network in inference mode, and what is known of it."""
+    """A network in inference mode, with its card."""
 
     card: Card
     network: Network
 
     @property
     def name(self) -> str:
-        """What it was trained for, such as "mnist"; "control" if no one trained it."""
+        """What it was trained for, such as "mnist"; "control" for the untrained one."""
         return self.card.name
 
     @property
@@ -73,7 +74,7 @@ class Encoder:
 
     @property
     def full_name(self) -> str:
-        """As it stands in a metric's name: "mnist@1a2b3c"."""
+        """Name and digest, as in a metric's name: "mnist@1a2b3c"."""
         return f"{self.name}@{self.digest}"
 
     @property
@@ -93,22 +94,22 @@ class Encoder:
 
     @property
     def test_accuracy(self) -> float | None:
-        """Share of test images, none of which it was trained on, whose class it named right; None if untrained."""
+        """Accuracy on test images, none of which it was trained on; None if untrained."""
         return None if self.card.test is None else self.card.test.correct / self.card.test.images
 
     @property
     def trained_on(self) -> str | None:
-        """Fingerprint of its training data; None if no one trained it."""
+        """Fingerprint of its training data; None if untrained."""
         return self.card.trained_on
 
     @torch.no_grad()
     def encode(self, images: np.ndarray, *, progress: Progress | None = None) -> Encoded:
         """Features and logits of images uint8 (N, C, H, W), C 1 or 3, any height and width; N may be 0.
 
-        Computed in float32 and handed out as float64. An image's features depend on that image alone: not on its
-        neighbours, nor on how many are asked for at once. Images of another shape than the encoder's are converted
-        as :func:`gansmith.encoders.network.converted` says. ``progress(what, done, total)`` hears after each
-        chunk. UserError for anything that is no such array.
+        Computed in float32 and returned as float64. An image's features depend on that image alone, not on the others
+        of the call. Images of another shape than the encoder's are converted as
+        :func:`gansmith.encoders.network.converted` says. ``progress(what, done, total)`` is called after each chunk.
+        Raises UserError for anything that is no such array.
         """
         images = _checked(images)
         count, architecture = len(images), self.card.architecture
@@ -120,10 +121,10 @@ class Encoder:
             size = len(part)
             if size < CHUNK:
                 part = torch.cat([part, part[-1:].expand(CHUNK - size, -1, -1, -1)])
-            found, scores = self.network(part.contiguous(memory_format=torch.channels_last).to(device))
-            features[start : start + size] = found[:size].double().cpu().numpy()
+            some_features, some_logits = self.network(part.contiguous(memory_format=torch.channels_last).to(device))
+            features[start : start + size] = some_features[:size].double().cpu().numpy()
             if logits is not None:
-                logits[start : start + size] = scores[:size].double().cpu().numpy()
+                logits[start : start + size] = some_logits[:size].double().cpu().numpy()
             if progress is not None:
                 progress(f"encoding with {self.full_name}", min(start + CHUNK, count), count)
         return Encoded(features, logits)
@@ -135,8 +136,8 @@ class Encoder:
 
 def _checked(images: np.ndarray) -> np.ndarray:
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
-        found = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise UserError(f"images to encode are {found}; give a uint8 array (N, 1 or 3, H, W)")
+        given = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise UserError(f"images to encode are {given}; give a uint8 array (N, 1 or 3, H, W)")
     if images.shape[1] not in (1, 3) or min(images.shape[2:]) < 1:
         raise UserError(f"images to encode have shape {images.shape}; give (N, 1 or 3, H, W)")
     return images
@@ -153,7 +154,7 @@ def builtin(name: str) -> Encoder:
 
 
 def judge(name: str) -> Encoder:
-    """A second classifier of the same data, trained independently of :func:`builtin`. UserError for another name."""
+    """The second classifier of "mnist" or "fashion-mnist", trained independently. UserError for another name."""
     return _shipped(name, "-judge")
 
 
@@ -170,9 +171,10 @@ def _shipped(name: str, suffix: str) -> Encoder:
 
 
 def control(shape: Sequence[int]) -> Encoder:
-    """A convolutional network with random weights, always the same for images of a shape (C, H, W); it has no logits.
+    """The control: a convolutional network with random weights, always the same for images of a shape (C, H, W).
 
-    What only a trained encoder sees and this one does not is suspect. UserError for a shape that images do not have.
+    It has no classes. A difference that only a trained encoder sees is suspect. Raises UserError for a shape that no
+    images have.
     """
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape[1:]) < MIN_SIDE:
         raise UserError(f"shape {tuple(shape)}: give (1 or 3, H, W) with sides of {MIN_SIDE} or more")
@@ -200,10 +202,10 @@ def _control(shape: tuple[int, int, int]) -> Encoder:
 
 
 def for_data(name: str, shape: Sequence[int], classes: Sequence[str]) -> Encoder:
-    """The encoder to measure images of a data set with: the shipped one if it was trained for them, else the control.
+    """The encoder for images of a data set: the shipped one if it was trained on such images, else the control.
 
-    The shipped one is taken for its own data set's name, and for grey data of the same classes whose name says that it
-    derives from it ("mnist-small"). colour-mnist and stacked-mnist, which no shipped encoder has seen, get the control.
+    A shipped one is taken for the data set of its name, and for grey data of the same classes whose name begins so
+    ("mnist-small"). No shipped encoder has seen images of colour-mnist and stacked-mnist: those get the control.
     """
     for known in _NAMES:
         if name == known or (name.startswith(f"{known}-") and shape[0] == 1):

@@ -1,4 +1,4 @@
-"""An encoder as one safetensors file: weights in half precision, a card in the header, and nothing that is run."""
+"""An encoder as one safetensors file: weights in half precision, a card in the header, and no code."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Test(BaseModel):
-    """How many of the test images were named right."""
+    """How many of the test images were classified right."""
 
     model_config = _STRICT
     images: Annotated[int, Field(ge=1)]
@@ -34,12 +34,12 @@ class Test(BaseModel):
     @model_validator(mode="after")
     def _no_more_than_all(self) -> "Test":
         if self.correct > self.images:
-            raise UserError("more right answers than questions")
+            raise UserError("more right answers than images")
         return self
 
 
 class Card(BaseModel):
-    """What is known of an encoder beside its weights."""
+    """Everything about an encoder but its weights."""
 
     model_config = _STRICT
     format: Literal[1] = 1
@@ -52,12 +52,12 @@ class Card(BaseModel):
     training: dict[str, str | int | float | bool] = {}
     """Settings and seed that it was trained with."""
     digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-    """SHA-256 over the architecture and the weights as they are stored."""
+    """SHA-256 over the architecture and the stored weights."""
 
     @model_validator(mode="after")
     def _a_name_for_each_class(self) -> "Card":
         if len(self.classes) != self.architecture.classes:
-            raise UserError("its classes are not as many as its logits")
+            raise UserError("it has not as many classes as logits")
         return self
 
     def with_digest(self, network: Network) -> "Card":
@@ -66,7 +66,7 @@ class Card(BaseModel):
 
 
 def stored(network: Network) -> dict[str, torch.Tensor]:
-    """A network's weights as a file holds them: float16. Raises UserError if one is not finite in float16."""
+    """A network's weights in float16, as files hold them. Raises UserError if one is not finite then."""
     result = {name: tensor.detach().cpu().half().contiguous() for name, tensor in network.state_dict().items()}
     for name, tensor in result.items():
         if not bool(torch.isfinite(tensor).all()):

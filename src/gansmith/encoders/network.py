@@ -1,7 +1,7 @@
-"""The networks that encoders are: a few convolutions, a feature vector, and logits where there are classes.
+"""The networks of encoders: a few convolutions, a feature vector, and logits where there are classes.
 
-A :class:`Network` with batch norm is what is trained; :func:`folded` gives the same function without it, which is what
-is stored and used.
+A :class:`Network` is trained with batch norm; :func:`folded` gives the same function without it, which is stored and
+used.
 """
 
 from typing import Annotated, Any, Literal
@@ -18,11 +18,11 @@ MIN_SIDE, MAX_SIDE = 8, 64
 """Pixels; larger images are shrunk to the greatest before they are encoded."""
 MOST_CLASSES = 10_000
 GRID = 3
-"""The last maps are brought to GRID x GRID places, so that features know where things are."""
+"""The last maps are pooled to GRID x GRID places, so that features hold where things are."""
 
 
 class Architecture(BaseModel):
-    """All that decides the shape of an encoder's network."""
+    """Everything that decides the shape of an encoder's network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -31,12 +31,12 @@ class Architecture(BaseModel):
     width: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
     widths: Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1, max_length=6, strict=False)]
     kernel: Literal[3, 5] = 3
-    """Of the first convolution; the others have 3."""
+    """Size of the first convolution's kernel; the others have 3."""
     pools: Annotated[int, Field(ge=0, le=4)]
-    """The first so many convolutions are each followed by pooling to half the height and width."""
+    """How many convolutions, from the first, are followed by pooling to half the height and width."""
     dimensions: Annotated[int, Field(ge=8, le=256)]
     classes: Annotated[int, Field(ge=0, le=MOST_CLASSES)]
-    """0: no logits."""
+    """0 for no logits."""
     black: Annotated[float, Field(ge=-100, le=100)]
     """What pixel value 0 becomes before the first convolution."""
     white: Annotated[float, Field(ge=-100, le=100)]
@@ -57,7 +57,7 @@ class Architecture(BaseModel):
 
 
 def own_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The (C, H, W) that an encoder for images of this shape takes: the same, with sides of at most 64."""
+    """The input shape of an encoder for images (C, H, W): the same, with sides of at most 64."""
     channels, height, width = shape
     return channels, min(height, MAX_SIDE), min(width, MAX_SIDE)
 
@@ -110,7 +110,7 @@ class Network(nn.Module):
 
 
 def blank(architecture: Architecture) -> Network:
-    """A network without batch norm whose weights are to be filled in; draws no random numbers."""
+    """A network without batch norm whose weights are not set yet; draws no random numbers."""
     with torch.device("meta"):
         network = Network(architecture, norm=False)
     return channels_last(network.to_empty(device="cpu").eval())
@@ -118,9 +118,9 @@ def blank(architecture: Architecture) -> Network:
 
 @torch.no_grad()
 def folded(network: Network) -> Network:
-    """The same function in inference mode with each batch norm folded into the weights before it.
+    """The same function in inference mode, with each batch norm folded into the weights before it.
 
-    That a maximum is taken in between is no matter: the norm's factor is positive.
+    Max pooling between the two is no obstacle, because the norm's factor is positive.
     """
     result = blank(network.architecture)
     for before, norm, after in zip(network.convolutions, network.norms, result.convolutions, strict=True):
@@ -145,9 +145,9 @@ def channels_last(network: Network) -> Network:
 
 @torch.no_grad()
 def randomised(network: Network, key: int) -> None:
-    """Fills in weights that no one trained: uniform with variance 2 / fan-in (He et al. 2015), biases zero.
+    """Sets random weights: uniform with variance 2 / fan-in (He et al. 2015); biases are zero.
 
-    They come from the raw bits of a counter (Philox), so they are the same with every version of every library.
+    They come from the raw bits of a counter (Philox), so that they are the same with every version of every library.
     """
     bits = np.random.Philox(key=key)
     for name, parameter in sorted(network.named_parameters()):
@@ -179,7 +179,7 @@ def converted(images: np.ndarray, shape: tuple[int, int, int]) -> Tensor:
 
 
 def fitted(images: np.ndarray) -> np.ndarray:
-    """Images uint8 (N, C, H, W) as large as an encoder takes them, rounded: uint8, sides of at most 64."""
+    """Images uint8 (N, C, H, W) shrunk to sides of at most 64, the largest that an encoder takes: uint8."""
     shape = own_shape((images.shape[1], images.shape[2], images.shape[3]))
     if shape == images.shape[1:]:
         return images

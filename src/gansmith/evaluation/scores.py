@@ -58,11 +58,6 @@ class Sides:
         return support(self.reference.cloud, self.generated.features)
 
     @cached_property
-    def class_shares(self) -> Array:
-        """How often the encoder sees each class, (K,)."""
-        return class_shares(predicted(self.logits), self.logits.shape[1])
-
-    @cached_property
     def copies(self) -> Memorisation:
         """How near some of the images lie to all training images."""
         real = self.reference.real.features[:COPIES_OF]
@@ -191,7 +186,7 @@ METRICS = (
     ),
     Metric(
         "class_entropy", "class entropy", "how evenly the classes occur", "higher",
-        lambda s: entropy(s.class_shares), (CLASSES,), "low",
+        lambda s: entropy(class_shares(predicted(s.logits), s.logits.shape[1])), (CLASSES,), "low",
     ),
     Metric(
         "ndb", "bins that differ, of 100", "kinds of images that occur too often or too rarely", "lower",
