@@ -17,7 +17,7 @@ import gansmith as gs
 from gansmith import files, generator, hardware, runs
 from gansmith.cli import main
 from gansmith.encoders.encoder import Encoder
-from gansmith.evaluation import cache, comparison, floors, inputs, online, pipeline, pixels, wording
+from gansmith.evaluation import cache, comparison, floors, inputs, online, pipeline, wording
 from gansmith.evaluation.report import Figure, Protocol, Report, Subject
 from gansmith.experiment import execute, prepare
 from gansmith.report.page import write_report
@@ -270,16 +270,6 @@ def test_modes_of_stacked_digits() -> None:
     red = stacked.take(np.arange(300)).copy()
     red[:, 1:] = red[:1, 1:]  # the same green and blue in all: ten modes at most
     assert gs.evaluate(red, data="stacked-mnist", samples=300)["modes"].value <= 20
-
-
-def test_nearest_in_pixels_is_what_a_plain_search_finds() -> None:
-    train = gs.data.from_arrays(gs.data.load("mnist").take(np.arange(4000)))
-    images = train.take([5, 70, 3000])
-    near = pixels.nearest(images, train, k=3).indices
-    assert near[:, 0].tolist() == [5, 70, 3000]
-    flat = train.take(np.arange(4000)).reshape(4000, -1).astype(np.int64)
-    differences = np.square(flat - flat[70]).sum(axis=1)
-    assert near[1].tolist() == np.argsort(differences, kind="stable")[:3].tolist()
 
 
 # The command line

@@ -246,7 +246,7 @@ BROKEN[3, 1] = np.nan
         (lambda: support(normal(50), BROKEN), "1 of 20 generated samples have features that are NaN"),
         (lambda: support(normal(50), normal(50, 4)), "features of 6 and of 4 dimensions"),
         (lambda: support(np.ones((50, 6)), normal(50)), "all real samples have the same features"),
-        (lambda: support(Cloud.of(normal(50), k=3), normal(50)), "neighbours 1 to 3 were measured, asked for the 5-th"),
+        (lambda: support(Cloud.of(normal(50), k=3), normal(50)), "neighbours 1 to 3 were measured, not the 5-th"),
         (lambda: Cloud.of(normal(50), k=0), "k of 1 or more, got 0"),
         (lambda: expected_coverage(5, 5), "coverage needs 1 <= k < real"),
         (lambda: memorisation(normal(5), normal(1), normal(5)), "memorisation needs 2 training samples or more, got 1"),

@@ -60,7 +60,7 @@ def evaluate(
         which: "best" evaluates the checkpoint that measured best while training.
         out: the folder that names of runs are looked up in.
         device: where the generator computes.
-        progress: told how long work gets on.
+        progress: called with what is done of long work.
 
     Raises:
         UserError: one line: no such thing, unknown or changed data, fewer than 16 images, or images that cannot be

@@ -41,7 +41,7 @@ def nearest(
         stored: the images to search.
         k: how many.
         own: (N,) the stored images that the queries are, never their own neighbours.
-        progress: told how many stored images are compared.
+        progress: called with how many stored images are compared.
     """
     flat = queries.reshape(len(queries), -1).astype(np.float64)
     lengths = (flat**2).sum(axis=1)[:, None]

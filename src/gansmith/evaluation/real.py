@@ -1,4 +1,4 @@
-"""Which real images belong to a generator: the one answer, used wherever the two are held against each other."""
+"""Which real images belong to a generator: the one answer, used wherever the two are compared."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +57,7 @@ def find(
         where: what the generator was loaded from.
         generator: whose size and channels they have.
         source: other data instead, by name or path.
-        progress: told about long work with data.
+        progress: called during long work with data.
 
     Raises UserError in one line as :func:`of_run` and :func:`of_generator` do.
     """

@@ -65,7 +65,7 @@ def neighbours(
         encode: an encoder, images -> features (N, D).
         features: its features of all of ``real``, in order.
         seed: that image numbers belong to.
-        progress: told how many training images are compared.
+        progress: called with how many training images are compared.
 
     Raises UserError in one line: images of another shape, an absurd count, or points as they are refused.
     """

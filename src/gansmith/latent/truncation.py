@@ -84,7 +84,7 @@ def trade(
         psis: the strengths.
         count: how many images at each.
         seed: which.
-        progress: told how many images are done.
+        progress: called with how many images are done.
     """
     check(psis)
     still, supports, done = steady(generator), list[Support](), 0

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from gansmith.metrics.validate import Array, Labels, checked, parts
 
 CONFIDENCE = 0.8
-"""From which probability on a classifier counts as recognising an image."""
+"""Probability from which on a classifier counts as recognising an image."""
 
 
 def classifier_score(logits: ArrayLike) -> float:
@@ -86,7 +86,7 @@ class Recognised:
     """On how many images two classifiers agree.
 
     Attributes:
-        share: of images to which both give the same class with the asked confidence.
+        share: of images to which both give the same class with that confidence.
         chance: bare agreement that two independent classifiers with these class shares would reach: 1 if both call
             all images the same.
         agrees: bool (N,), image by image.

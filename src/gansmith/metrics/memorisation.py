@@ -37,7 +37,7 @@ class Memorisation:
     heldout_distance: Array
 
     def closest(self, count: int) -> Labels:
-        """The generated samples nearest to the training set, nearest first: the gallery to look at."""
+        """The generated samples nearest to the training set, nearest first, for a gallery."""
         return np.argsort(self.distance, kind="stable")[:count].astype(np.int64)
 
 
@@ -60,7 +60,7 @@ def memorisation(generated: ArrayLike, training: ArrayLike, heldout: ArrayLike, 
     """
     fakes = checked(generated, METRIC, "generated")
     train = checked(training, METRIC, "training", at_least=2)
-    others = checked(heldout, METRIC, "held-out", otherwise="hold some real images out, or look at the gallery alone")
+    others = checked(heldout, METRIC, "held-out", otherwise="hold some real images out, or use the gallery alone")
     for side in (fakes, others):
         same_width(METRIC, train, side)
     compared = min(len(train), len(others))

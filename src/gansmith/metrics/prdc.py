@@ -52,7 +52,7 @@ class Cloud:
     def radii2(self, k: int) -> Array:
         """Squared distances (N,) to the k-th neighbours. Raises ValueError where so many were not measured."""
         if not 1 <= k <= self.squares.shape[1]:
-            raise ValueError(f"neighbours 1 to {self.squares.shape[1]} were measured, asked for the {k}-th")
+            raise ValueError(f"neighbours 1 to {self.squares.shape[1]} were measured, not the {k}-th")
         return self.squares[:, k - 1]
 
 

@@ -17,7 +17,7 @@ class Modes:
     """What was generated of the 1,000 modes.
 
     Attributes:
-        modes: how many occur, 0 to 1,000.
+        modes: how many occur, from 0 to 1,000.
         kl: KL(generated ‖ reference) in nats.
         samples: of how many images; neither figure means anything without it.
     """
@@ -60,7 +60,7 @@ def combined(digits: ArrayLike) -> Labels:
 def modes_and_kl(labels: ArrayLike, *, reference: ArrayLike | None = None) -> Modes:
     """The modes that occur and how far their shares are from a reference (Metz et al. 2017; Lin et al. 2018).
 
-    Both depend on the number of samples: 26,000 is the custom, and :func:`floor` what it costs.
+    Both depend on the number of samples, usually 26,000; :func:`floor` says how much.
 
     Args:
         labels: digits (N, 3), or mode numbers (N,) from 0 to 999.
@@ -84,9 +84,9 @@ def floor(
     draws: int = 200,
     seed: int = 0,
 ) -> Floor:
-    """What a perfect sampler of `truth`, read by a perfect judge, scores against `reference` (Monte Carlo).
+    """What a perfect sampler of `truth`, read without error, scores against `reference` (Monte Carlo).
 
-    From uniform to uniform at 26,000 samples the KL is 0.0193, by and large (1000 − 1) / (2 · 26,000): what finite
+    From uniform to uniform at 26,000 samples the KL is 0.0193, about (1000 − 1) / (2 · 26,000): what finite
     samples cost alone. MNIST's digits are not equally frequent, so a perfect sampler of them is at 0.0236 against
     uniform; one of the 128,000 stacks of `stacked-mnist` at 0.0278, and at 0.0194 against the stacks themselves.
 

@@ -1,4 +1,4 @@
-"""What every metric asks of its input: finite features of one width, enough of them; and how to walk through them."""
+"""Checks of what metrics are given: enough finite features, of one width; and how to walk through many of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +42,7 @@ def checked(values: ArrayLike, metric: str, who: str, *, at_least: int = 1, othe
     if broken:
         raise ValueError(
             f"{metric}: {broken} of {len(array)} {who} samples have features that are NaN or infinite, which no metric "
-            "can use: look at their images, or leave them out and say how many"
+            "can use: inspect their images, or leave them out and say how many"
         )
     return array
 
