@@ -30,11 +30,13 @@ def sample(
         out: a sheet (.png, .webp, .jpg), arrays (.npz), or a new folder for a PNG each.
         precision: bf16 is faster where the hardware multiplies it, and changes pixels by some grey levels.
     """
+    from gansmith import hardware
     from gansmith.generator import check_target
     from gansmith.runs import load
 
     check_target(out, number)
     generator = load.load(run, device=device, which="best" if best else "newest")
+    hardware.check_precision(precision, generator.device.type)
     generator.precision = precision
     samples = generator.sample(number, seed=seed, label=None if label is None else label.split(","), progress=progress)
     path = samples.save(out)

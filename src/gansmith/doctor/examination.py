@@ -17,6 +17,7 @@ from gansmith.doctor.table import SignalTable, tabulate
 from gansmith.doctor.verdict import Quality, Verdict, Word, conclude, newest_quality
 from gansmith.errors import UserError
 from gansmith.evaluation import real
+from gansmith.nn.isolation import isolated
 from gansmith.runs import Run, find, rows
 
 
@@ -55,6 +56,7 @@ class Examination:
         return f"Examination({self.run.name}: {self.verdict}{f', {names}' if names else ''})"
 
 
+@isolated()
 def examine(where: str | Path | Run, *, out: str | Path = "runs", sheets: bool = True) -> Examination:
     """Examines a run's folder, whatever its state, and says what is wrong with it.
 

@@ -26,6 +26,7 @@ from gansmith.encoders.network import (
     pools_for,
 )
 from gansmith.errors import UserError
+from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
 
 BATCH = 250
@@ -135,6 +136,8 @@ def check(labels: NDArray[np.int64] | None, classes: Sequence[str], name: str) -
         )
 
 
+@isolated()
+@only_training()
 def train(
     images: np.ndarray,
     labels: NDArray[np.int64],

@@ -19,6 +19,7 @@ from gansmith.evaluation.scores import score
 from gansmith.generator import Generator
 from gansmith.metrics import stacked_mnist
 from gansmith.metrics.validate import Labels
+from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress
 from gansmith.runs import Run
 
@@ -70,6 +71,7 @@ def evaluate(
     return measure(what, data=data, samples=samples, seed=seed, seeds=seeds, encoder=encoder, progress=progress).report
 
 
+@isolated()
 def measure(
     what: Made | Path | np.ndarray,
     *,
