@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks.speed.group import PEERS, Process, interpreter
 from gansmith import data, recipes
+from gansmith.hardware import bf16_support
 from gansmith.recipe import Recipe
 from gansmith.recipes import count
 
@@ -72,7 +73,7 @@ def measure(plan: Plan, say: Callable[[str], None]) -> Told:
         images = Path(folder) / "images.npy"
         stored = data.load("mnist")
         np.save(images, stored.take(np.arange(len(stored))))
-        ceiling: Told = {"fp32": [], "bf16": []}
+        ceiling: Told = {}
         told = {name: _recipe(name, plan, images, ceiling, say) for name in plan.recipes}
     best = {kind: max(rates) for kind, rates in ceiling.items()}
     for row in told.values():
@@ -85,7 +86,9 @@ def measure(plan: Plan, say: Callable[[str], None]) -> Told:
 
 def _recipe(name: str, plan: Plan, images: Path, ceiling: Told, say: Callable[[str], None]) -> Told:
     recipe = recipes.get(name).override(dict(plan.overrides))
-    chosen = [peer for peer in PEERS if peer.name in plan.peers and interpreter(peer.module)]
+    possible = [peer for peer in PEERS if peer.precision != "bf16" or bf16_support("cpu")[0]]
+    chosen = [peer for peer in possible if peer.name in plan.peers and interpreter(peer.module)]
+    say(f"{name:16}timing {', '.join(peer.name for peer in chosen)} ...")
     with ExitStack() as stack:
         crew = [stack.enter_context(Process(peer, plan.cores)) for peer in chosen[:1]]
         peers = {chosen[0].name: crew[0].begin(recipe, images)}
@@ -136,9 +139,9 @@ def _turns(
             turn = process.ask("steps", count=counts[process])
             times[process.peer.name].append({key: turn[key] / counts[process] for key in ("seconds", "cpu")})
         for kind, rate in judge.ask("products", sides=plan.sides).items():
-            ceiling[kind].append(rate)
+            ceiling.setdefault(kind, []).append(rate)
     ways = {process.peer.name: (process, False) for process in crew}
-    if crew[0].peer.name == "ours":
+    if crew[0].peer.name == "ours" and bf16_support("cpu")[0]:
         ways[COARSE] = (crew[0], True)
     made: dict[str, list[float]] = {name: [] for name in ways}
     for index in range(4):

@@ -40,12 +40,13 @@ def markdown(results: Told) -> str:
     """All tables."""
     about, ceiling = results["machine"], results["ceiling_gflop_per_second"]
     tools = ", ".join(f"{name} {about[name]}" for name in ("torch", "keras", "tensorflow-cpu") if about[name])
+    coarse = f"{ceiling['bf16']:.0f} of bf16" if "bf16" in ceiling else "no bf16 here"
     lines = [
         f"{about['processor']}, {about['cores']} core{'s' * (about['cores'] > 1)} ({about['bf16']}), {tools}; "
         f"{results['when']}, {results['minutes']:g} minutes. "
         f"Other processes took {results['share_of_other_processes']:.0%} of its cores. "
         f"Ceiling, measured between the rounds: {ceiling['fp32']:.0f} GFLOP/s of fp32 products, "
-        f"{ceiling['bf16']:.0f} of bf16. Times are medians, in brackets least and most; `3.0x` is how many times "
+        f"{coarse}. Times are medians, in brackets least and most; `3.0x` is how many times "
         "longer a peer takes, round by round."
         + (" The machine was busy: ratios mean more than times." if results["share_of_other_processes"] > BUSY else ""),
         "",
