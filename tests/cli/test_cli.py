@@ -17,7 +17,7 @@ from PIL import Image
 from rich.console import Console
 
 from gansmith.cli import main
-from gansmith.cli.app import VERBS, app
+from gansmith.cli.app import VERBS, build
 from gansmith.recipe import Recipe, fields, overrides_from_toml
 from gansmith.recipes import get, names
 
@@ -168,7 +168,7 @@ def test_help_loads_nothing_heavy_and_names_every_verb() -> None:
 
 def test_train_help_lists_the_common_flags_before_every_recipe_field() -> None:
     console = Console(width=200, file=io.StringIO())
-    app.help_print(["train"], console=console)
+    build().help_print(["train"], console=console)
     text = console.file.getvalue()
     for name, _ in fields():
         assert f"--{name.replace('_', '-')} " in text or name in {"name", "classes"}
@@ -358,3 +358,9 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 def test_a_verb_says_of_itself_all_that_its_docstring_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Without points it goes along the constant vectors" in printed(capsys, "morph", "--help")
     assert "Without points" not in printed(capsys, "--help")
+
+
+def test_one_command_leaves_no_trace_in_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+    before = printed(capsys, "--help")
+    printed(capsys, "morph", "--help")
+    assert printed(capsys, "--help") == before

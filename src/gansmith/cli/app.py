@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Group, UnknownOptionError, UnusedCliTok
 from gansmith.cli import output
 from gansmith.errors import UserError
 
-__all__ = ["VERBS", "app", "main"]
+__all__ = ["VERBS", "build", "main"]
 
 TRAIN, LOOK, MEASURE, EXPLORE, SHARE, MORE = (
     Group(name, sort_key=index) for index, name in enumerate(("Train", "Look", "Measure", "Explore", "Share", "More"))
@@ -62,7 +62,7 @@ def _version() -> str:
     return __version__
 
 
-def _build() -> App:
+def build() -> App:
     """The app with every verb of the table; a verb's module is imported when it is called."""
     top = App(
         name="gansmith",
@@ -82,9 +82,6 @@ def _build() -> App:
     return top
 
 
-app = _build()
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 when interrupted.
 
@@ -92,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     output.prepare()
     warnings.showwarning = _warn  # type: ignore[assignment]
+    app = build()
     try:
         for part in app.parse_commands(argv)[1]:
             if isinstance(part.default_command, FunctionType):
