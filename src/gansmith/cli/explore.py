@@ -91,7 +91,9 @@ def _path_points(
             generator, base, direction_finding.direction(direction, generator), np.array([-reach, reach])
         )
     if labels is not None:
-        names = [name.strip() for name in labels.split(",")]
+        from gansmith.data.types import class_names
+
+        names = class_names(labels, generator.classes)
         if not generator.recipe.classes:
             if seeds is not None:
                 raise UserError("--labels with --seeds: only a generator that was trained on labels takes both")

@@ -31,6 +31,7 @@ def sample(
         precision: bf16 is faster where the hardware multiplies it, and changes pixels by some grey levels.
     """
     from gansmith import hardware
+    from gansmith.data.types import class_names
     from gansmith.generator import check_target
     from gansmith.runs import load
 
@@ -38,7 +39,8 @@ def sample(
     generator = load.load(run, device=device, which="best" if best else "newest")
     hardware.check_precision(precision, generator.device.type)
     generator.precision = precision
-    samples = generator.sample(number, seed=seed, label=None if label is None else label.split(","), progress=progress)
+    labels = None if label is None else class_names(label, generator.classes)
+    samples = generator.sample(number, seed=seed, label=labels, progress=progress)
     path = samples.save(out)
     show(
         {"path": path, "count": number, "seed": seed, "label": label, "recipe": generator.recipe.name},

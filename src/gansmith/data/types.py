@@ -1,4 +1,4 @@
-"""The small values that the data room's files share: splits, fits, problems with files, and progress."""
+"""The small values that the data room's files share: splits, fits, problems with files, and how classes are named."""
 
 import difflib
 import re
@@ -40,42 +40,74 @@ class Problem:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "file", printable(self.file))
+        object.__setattr__(self, "what", printable(self.what))
 
     def __str__(self) -> str:
         return f"{self.file}: {self.what}"
 
 
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key by which "2" comes before "10"."""
+    return tuple(
+        (0, int(part), part) if part.isdecimal() and len(part) < 1000 else (1, 0, part)
+        for part in re.split(r"(\d+)", name)
+        if part
+    )
+
+
 def class_of(name: str | int, classes: Sequence[str]) -> int:
-    """The label of a class that is given by name, or by position where no class is named by a number.
+    """The label of the class that a name or number means; UserError in one line if there is none.
 
-    A number and its text mean the same. An exact name wins; else case, outer spaces and the Unicode form do not count,
-    nor do leading zeros. Raises UserError in one line when no class, or more than one, is meant.
+    The exact name wins, then one that differs in Unicode form, spaces or case only. A number, as int or as text, means
+    the class whose name has that value; where no class name is a number (or each is its own position), the position.
     """
-    if str(name) in classes:
-        return list(classes).index(str(name))
-    typed, known = _typed(str(name)), [_typed(each) for each in classes]
-    number, numbers = _number(typed), [_number(each) for each in known]
-    same = [label for label, each in enumerate(known) if each == typed]
-    if number is not None and not same:
-        named = any(each is not None for each in numbers)
-        same = [label for label, each in enumerate(numbers if named else range(len(classes))) if each == number]
-    if len(same) == 1:
-        return same[0]
-    near = difflib.get_close_matches(typed, known, n=2, cutoff=0.5)
-    listed = ", ".join(classes[:12]) + (f", ... ({len(classes)} in all)" if len(classes) > 12 else "")
-    meant = " or ".join(classes[label] for label in same or map(known.index, near))
-    hint = f"did you mean {meant}?" if meant else f"there are {listed}"
-    raise UserError(f"no class is called {str(name).strip()!r}; {hint}")
+    text = str(name)
+    if text in classes:
+        return list(classes).index(text)
+    for form in (_spaced, _folded):
+        forms = [form(each) for each in classes]
+        if forms.count(form(text)) == 1:
+            return forms.index(form(text))
+    number = _number(text)
+    if number is not None:
+        values = [_number(each) for each in classes]
+        if values.count(number) == 1:
+            return values.index(number)
+        if 0 <= number < len(values) and all(value in (None, place) for place, value in enumerate(values)):
+            return number
+    folded = [_folded(each) for each in classes]
+    near = difflib.get_close_matches(_folded(text), folded, n=2, cutoff=0.5)
+    shown = [printable(each) for each in classes]
+    known = ", ".join(shown[:12]) + (f", ... ({len(shown)} in all)" if len(shown) > 12 else "")
+    hint = f"did you mean {' or '.join(shown[folded.index(each)] for each in near)}?" if near else f"there are {known}"
+    raise UserError(f"no class is called '{printable(text)}'; {hint}")
 
 
-def _typed(name: str) -> str:
-    """A name as it is compared: however it was typed."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+def class_names(text: str, classes: Sequence[str]) -> list[str]:
+    """The names in a list with commas. A class whose own name has commas is one name: `tabby, cat` of `tabby, cat`."""
+    known = {_folded(each) for each in classes}
+    parts = text.split(",")
+    names = []
+    while parts:
+        longest = (end for end in range(len(parts), 1, -1) if _folded(",".join(parts[:end])) in known)
+        end = next(longest, 1)
+        names.append(",".join(parts[:end]).strip())
+        del parts[:end]
+    return names
+
+
+def _spaced(name: str) -> str:
+    """A name in Unicode's composed form, without outer spaces; runs of spaces, and those about commas, made alike."""
+    return re.sub(r"\s*,\s*", ", ", " ".join(unicodedata.normalize("NFC", name).split()))
+
+
+def _folded(name: str) -> str:
+    """As :func:`_spaced`, in the compatible form and without case."""
+    return unicodedata.normalize("NFKC", _spaced(name)).casefold()
 
 
 def _number(text: str) -> int | None:
-    """The whole number that a text is, if it is one."""
-    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
+    return int(text) if re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text) else None
 
 
 def check_request(split: str, size: Any, fit: str, seed: Any) -> tuple[int | None, int]:
