@@ -5,10 +5,12 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,16 @@ from gansmith.errors import UserError
 if TYPE_CHECKING:
     import torch
 
+MADE_BY = "gansmith"
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x011\0\x02\0\0\0\x09\0\0\0\x1a\0\0\0\0gansmith\0\0"
+"""What pictures are written with, `save(path, exif=EXIF)`: their software, by which data sets know what is no data."""
+
 
 def cache_dir() -> Path:
     """Where decoded and downloaded data sets are kept; may be deleted at any time.
 
-    $GANSMITH_CACHE, else $XDG_CACHE_HOME/gansmith, else ~/.cache/gansmith.
+    $GANSMITH_CACHE, else $XDG_CACHE_HOME/gansmith, else ~/.cache/gansmith; without a home, a folder for temporary files
+    that nobody else can write to.
     """
     if own := os.environ.get("GANSMITH_CACHE"):
         return Path(own).expanduser().absolute()
@@ -30,7 +37,20 @@ def cache_dir() -> Path:
     try:
         return Path.home() / ".cache" / "gansmith"
     except RuntimeError:
-        return Path(tempfile.gettempdir()) / "gansmith"
+        return _temporary_cache()
+
+
+@cache
+def _temporary_cache() -> Path:
+    """A folder of this user for temporary files; a new one if somebody else made it, or may write there."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"gansmith-{user}"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        about = folder.lstat()
+        if stat.S_ISDIR(about.st_mode) and about.st_uid == user and not about.st_mode & 0o077:
+            return folder
+    return Path(tempfile.mkdtemp(prefix="gansmith-"))
 
 
 STALE = 24 * 3600

@@ -87,7 +87,24 @@ def test_renamed_and_moved_files_are_noticed(two_classes: Path) -> None:
 
 
 @pytest.mark.parametrize("full_check", [True, False])
-@pytest.mark.parametrize("harm", ["flip", "cut", "grow", "no meta", "bad meta", "labels", "histogram", "empty"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        *(
+            "flip",
+            "cut",
+            "grow",
+            "no meta",
+            "bad meta",
+            "labels",
+            "histogram",
+            "empty",
+            "labels header",
+            "labels claim",
+        ),
+        *("labels gone", "labels pickled", "deep meta", "meta number", "meta class", "meta null", "meta is a folder"),
+    ],
+)
 def test_a_damaged_entry_is_rebuilt(
     two_classes: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch, harm: str, full_check: bool
 ) -> None:
@@ -115,6 +132,27 @@ def test_a_damaged_entry_is_rebuilt(
     elif harm == "histogram":
         about = json.loads(meta.read_text())
         meta.write_text(json.dumps(about | {"histogram": [*about["histogram"][:-1], 7]}))
+    elif harm == "labels header":  # NumPy meets these bytes with a TokenError
+        content = labels.read_bytes()
+        labels.write_bytes(content[:20] + bytes([content[20] ^ 0x10]) + content[21:])
+    elif harm == "labels claim":  # and these with a MemoryError
+        content = labels.read_bytes()
+        labels.write_bytes(content.replace(b"(20,)", b"(99999999999999,)")[:128] + content[128:])
+    elif harm == "labels gone":
+        labels.unlink()
+    elif harm == "labels pickled":
+        np.save(labels, np.array([None] * 20), allow_pickle=True)
+    elif harm == "deep meta":
+        meta.write_text('{"shape":' + "[" * 100_000)
+    elif harm == "meta number":
+        meta.write_text(meta.read_text().replace('"found": 20', '"found": 70'))
+    elif harm == "meta class":
+        meta.write_text(json.dumps(json.loads(meta.read_text()) | {"modes": [1], "sizes": 3}))
+    elif harm == "meta null":
+        meta.write_text("null")
+    elif harm == "meta is a folder":
+        meta.unlink()
+        meta.mkdir()
     else:
         shutil.rmtree(entry)
         entry.mkdir()
@@ -122,9 +160,35 @@ def test_a_damaged_entry_is_rebuilt(
     assert np.array_equal(again.take(range(20)), pixels)
     assert again.labels is not None
     assert again.labels.tolist() == [0] * 8 + [1] * 12
+    assert data.inspect(two_classes).found == 20
     forbid_decoding(monkeypatch)
     data.load(two_classes)
     assert len(entries(fresh_cache)) == 1
+
+
+@pytest.mark.parametrize("full_check", [True, False])
+@pytest.mark.parametrize("swap", ["copy", "rename", "meta too"])
+def test_an_entry_of_other_data_is_not_taken(
+    tmp_path: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch, swap: str, full_check: bool
+) -> None:
+    """An entry says which source it is of; only one who forges that too can put other images in its place."""
+    if not full_check:
+        monkeypatch.setattr(cache, "FULL_CHECK_BYTES", 0)
+    for seed in (1, 2):
+        np.savez(tmp_path / f"{seed}.npz", images=noise(seed, 20, 8, 8))
+    data.load(tmp_path / "1.npz")
+    (first,) = entries(fresh_cache)
+    data.load(tmp_path / "2.npz")
+    (second,) = (entry for entry in entries(fresh_cache) if entry != first)
+    known = (first / "meta.json").read_bytes()
+    shutil.rmtree(first)
+    if swap == "rename":
+        second.rename(first)
+    else:
+        shutil.copytree(second, first)
+    if swap == "meta too":
+        (first / "meta.json").write_bytes(known)
+    assert np.array_equal(data.load(tmp_path / "1.npz").take(range(20))[:, 0], noise(1, 20, 8, 8))
 
 
 def test_a_builder_that_fails_leaves_nothing(
@@ -273,6 +337,7 @@ def test_progress_is_told_after_two_seconds(
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no posix_fadvise")
 def test_coming_batches_are_read_ahead(two_classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = data.Batches(data.load(two_classes), 6, 0)
+    datasets._mapped.clear()
     monkeypatch.setattr(datasets, "PREFETCH_FROM_BYTES", 0)
     ahead = data.Batches(data.load(two_classes), 6, 0)
     asked: list[tuple[int, int]] = []

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gansmith import data
-from gansmith.data import folders
+from gansmith.data import folders, zips
 
 Make = Callable[..., Path]
 
@@ -102,9 +102,9 @@ def test_size_is_asked_for_when_images_differ(make_folder: Make) -> None:
     mixed = make_folder("differ", {**files, "x.png": noise(50, 33, 21)})
     message = refusal(mixed)
     assert "20x20, 21x33" in message
-    assert "--size" in message
+    assert "`size`" in message
     assert data.load(mixed, size=24).shape == (1, 24, 24)
-    assert "--size" in refusal(make_folder("oblong", {f"{i}.png": noise(i, 20, 30) for i in range(9)}))
+    assert "`size`" in refusal(make_folder("oblong", {f"{i}.png": noise(i, 20, 30) for i in range(9)}))
 
 
 def test_bad_files_are_named_and_skipped(make_folder: Make) -> None:
@@ -247,10 +247,10 @@ def test_zip_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert bomb.stat().st_size < 50_000
     assert "decompression bomb" in refusal(bomb)
     many = write_zip(tmp_path / "many.zip", {f"{i}.png": b"x" for i in range(50)})
-    monkeypatch.setattr(folders, "MAX_MEMBERS", 49)
+    monkeypatch.setattr(zips, "MAX_MEMBERS", 49)
     assert "50 members" in refusal(many)
-    monkeypatch.setattr(folders, "MAX_MEMBERS", 50)
-    monkeypatch.setattr(folders, "MAX_TOTAL_BYTES", 49)
+    monkeypatch.setattr(zips, "MAX_MEMBERS", 50)
+    monkeypatch.setattr(zips, "MAX_TOTAL_BYTES", 49)
     assert "claim to unpack" in refusal(many)
 
 
@@ -260,7 +260,7 @@ def test_zip_member_over_the_limit_is_skipped(
     zipped = zip_of(two_classes, tmp_path / "packed")
     with zipfile.ZipFile(zipped, "a") as archive:
         archive.writestr("cat/huge.png", noise(0, 1 << 19).tobytes())
-    monkeypatch.setattr(folders, "MAX_FILE_BYTES", 1 << 18)
+    monkeypatch.setattr(zips, "MAX_FILE_BYTES", 1 << 18)
     (problem,) = data.load(zipped).problems
     assert (problem.file, problem.kind) == ("cat/huge.png", "too large")
 
@@ -300,8 +300,8 @@ def test_damaged_and_encrypted_zips(two_classes: Path, tmp_path: Path) -> None:
 )
 def test_every_image_is_used_or_a_problem(names: list[str]) -> None:
     arrangement = folders.arrange(names)
-    members = [member.name for part in arrangement.splits.values() for member in part]
-    problems = [problem.file for part in arrangement.problems.values() for problem in part]
+    members = [member.name for part in arrangement.splits.values() for member in part.members]
+    problems = [problem.file for part in arrangement.splits.values() for problem in part.problems]
     assert sorted(members + problems) == sorted(name for name in names if Path(name).suffix)
-    labels = {member.label for part in arrangement.splits.values() for member in part}
-    assert labels <= (set(range(len(arrangement.classes))) or {-1})
+    for part in arrangement.splits.values():
+        assert {member.label for member in part.members} <= (set(range(len(part.classes))) or {-1})

@@ -1,5 +1,6 @@
 """Arrays of images in any common layout -> blocks of uint8 (n, C, H, W), read a block at a time."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,6 +26,22 @@ class Arrays:
     """Reads all images in order: uint8 (n, C, H, W), C 1 or 3. Raises UserError."""
     labels: Callable[[], Labels | None]
     """Reads the labels (N,), if there are any. Raises UserError."""
+    bits: int = 8
+    """Of a value as it is stored: 16 if 0 to 65,535 become 0 to 255."""
+
+
+def unfolded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of images that are stored as rows: (N, 784) -> (N, 28, 28), (N, 3072) -> (N, 3, 32, 32).
+
+    Any other shape as it is.
+    """
+    if len(shape) != 2 or shape[0] == shape[1]:  # as many rows as columns are rather one picture
+        return shape
+    for channels in (1, 3):
+        side = math.isqrt(shape[1] // channels)
+        if side >= MIN_SIDE and channels * side * side == shape[1]:
+            return (shape[0], side, side) if channels == 1 else (shape[0], 3, side, side)
+    return shape
 
 
 def image_layout(shape: tuple[int, ...], where: str) -> Layout:
@@ -98,52 +115,3 @@ def _eight_bits(block: NDArray[Any], where: str) -> Pixels:
             )
         return np.rint(block.astype(np.float64) * 255).astype(np.uint8)
     raise UserError(f"{where}: pixels of type {kind}; save them as uint8")
-
-
-def index_labels(
-    raw: NDArray[Any], others: NDArray[Any] | None, count: int, where: str
-) -> tuple[Labels | None, tuple[str, ...]]:
-    """Labels of any common kind -> indices (N,) and the classes' names in order.
-
-    `raw`: integers or strings (N,) or (N, 1), or one-hot (N, K). `others`: the other split's, so that both splits
-    number the classes alike. (None, ()) if an image may have several labels. UserError if they do not match.
-    """
-    if raw.ndim == 0 or len(raw) != count:
-        have = "one value" if raw.ndim == 0 else f"{len(raw):,} labels"
-        raise UserError(f"{where}: {have} for {count:,} images; there must be one label for each image")
-    values = _clean(raw, where)
-    if values is None:
-        return None, ()
-    pool = values
-    if others is not None and others.ndim:
-        more = _clean(others, where)
-        if more is not None and more.dtype.kind == values.dtype.kind:
-            pool = np.concatenate([values, more])
-    known = np.unique(pool)
-    names = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in known.tolist())
-    return np.searchsorted(known, values).astype(np.int64), names
-
-
-def _clean(raw: NDArray[Any], where: str) -> NDArray[Any] | None:
-    """Labels as int64, text or bytes (N,); None if images have several labels each."""
-    values = _one_column(raw)
-    if values is None or values.dtype.kind in "US":
-        return values
-    if values.dtype.kind == "f" and not bool(np.all(np.isfinite(values) & (values == np.floor(values)))):
-        raise UserError(f"{where}: labels that are not whole numbers; save them as integers")
-    if values.dtype.kind not in "iubf":
-        raise UserError(f"{where}: labels of type {raw.dtype}; save them as integers or strings")
-    return values.astype(np.int64)
-
-
-def _one_column(raw: NDArray[Any]) -> NDArray[Any] | None:
-    """(N,) from (N,), (N, 1) or one-hot (N, K); None if rows hold several labels."""
-    if raw.ndim == 1:
-        return raw
-    flat = raw.reshape(len(raw), -1)
-    if flat.shape[1] == 1:
-        return flat[:, 0]
-    if raw.ndim == 2 and raw.dtype.kind in "iubf" and bool(np.all((flat == 0) | (flat == 1))):
-        hot: NDArray[Any] = np.argmax(flat, axis=1)
-        return hot if bool(np.all(flat.sum(axis=1) == 1)) else None
-    return None

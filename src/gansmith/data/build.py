@@ -7,7 +7,7 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,12 +22,15 @@ from gansmith.data.types import Fit, Labels, Pixels, Problem, Split
 from gansmith.errors import UserError
 from gansmith.files import cache_dir
 from gansmith.progress import Progress, Ticker
-from gansmith.text import one_line, printable
+from gansmith.text import amount, one_line, printable
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _MAX_THREADS = 8
 _FILES_PER_TASK = 16
+_TASK_BYTES = 4 << 20
+_WAITING_BYTES = 256 << 20
+"""What decoded images that wait to be written may take."""
 _WORTH_A_THREAD = 256 * 256
 """Pixels of an image below which handing it to a thread costs more than resizing it."""
 
@@ -50,6 +53,8 @@ class Source:
     digest: str | None = None
     """The content's hash where it is known beforehand: no part needs reading."""
     notes: tuple[str, ...] = ()
+    reading: str = ""
+    """What decides pixels or labels beside the files' names and bytes; empty where nothing does."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -63,41 +68,51 @@ class SizeNeededError(UserError):
     def __init__(self, origin: str, sizes: Iterable[tuple[int, int]]) -> None:
         named = ", ".join(f"{width}x{height}" for width, height in dict.fromkeys(sizes))
         super().__init__(
-            f"{origin}: images are not all squares of one size (found {named}); choose one, such as --size 64"
+            f"{origin}: images are not all squares of one size (found {named}); choose one, such as `size` 64"
         )
 
 
 def entry_of(source: Source, size: int | None, fit: Fit, progress: Progress | None) -> cache.Entry:
     """The cache entry of a source at a size, from the cache if it is there and whole. Raises UserError."""
-    asked = json.dumps([source.kind, source.split, size, fit])
-    quick = cache.quick_key(source.parts, asked)
+    how = [source.kind, source.split, size, fit] + ([source.reading] if source.reading else [])
+    request = json.dumps(how)
+    quick = cache.quick_key(source.parts, request)
     key = None if source.digest else cache.recall(quick)
-    if key is not None and (entry := cache.open_entry(cache.entry_folder(key))) is not None:
+    if key is not None and (entry := cache.open_entry(cache.entry_folder(key), key)) is not None:
         return entry
-    digest = source.digest or _content_digest(source, progress)
-    key = hashlib.sha256(f"{cache.FORMAT} {asked} {digest}".encode()).hexdigest()[:40]
+    marks: dict[str, str] = {}
+    digest = source.digest or _content_digest(source, progress, marks)
+    key = hashlib.sha256(f"{cache.FORMAT} {request} {digest}".encode()).hexdigest()[:40]
 
     def check_unchanged() -> None:
-        if quick != cache.quick_key(source.parts, asked):
+        if quick != cache.quick_key(source.parts, request):
             raise UserError(f"{source.origin}: changed while it was read; try again when nothing writes there")
 
-    opened = cache.open_entry(cache.entry_folder(key))
-    entry = opened or _build(source, size, fit, progress, key, check_unchanged)
+    opened = cache.open_entry(cache.entry_folder(key), key)
+    entry = opened or _build(source, size, fit, progress, key, marks, check_unchanged)
     if not source.digest:
         cache.remember(quick, key)
     return entry
 
 
-def _content_digest(source: Source, progress: Progress | None) -> str:
-    """SHA-256 over names and bytes of all parts; a part that cannot be read counts by its name."""
+def _content_digest(source: Source, progress: Progress | None, marks: dict[str, str]) -> str:
+    """SHA-256 over names and bytes of all parts; a part that cannot be read counts by its name.
+
+    Fills `marks` with a checksum of each file, by its name.
+    """
     total = hashlib.sha256()
     ticker = Ticker(progress, f"reading {source.name}", len(source.parts))
     with ThreadPoolExecutor(_threads()) as pool:
-        for done, ((name, _), digest) in enumerate(
+        for done, ((name, path), digest) in enumerate(
             zip(source.parts, _in_order(pool, _file_digest, (path for _, path in source.parts)), strict=True)
         ):
             total.update(f"{name}\0{digest}\n".encode("utf-8", "surrogateescape"))
+            marks[printable(name or path.name)] = digest[:20]
             ticker(done + 1)
+    if isinstance(source.content, Files) and source.content.marks is not None:
+        known = source.content.marks
+        marks.clear()
+        marks |= {printable(member.name): known[member.name] for member in source.content.members}
     return total.hexdigest()
 
 
@@ -113,13 +128,18 @@ def _threads() -> int:
     return max(1, min(_MAX_THREADS, os.cpu_count() or 1))
 
 
-def _in_order(pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """pool.map, but with only a few items under way at a time, so that memory stays bounded."""
+def _in_order(
+    pool: ThreadPoolExecutor,
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    at_once: Callable[[], int] = lambda: 4 * _threads(),
+) -> Iterator[_Result]:
+    """pool.map, but with at most so many items under way at a time, so that memory stays bounded."""
     waiting: deque[Future[_Result]] = deque()
     try:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) >= 4 * _threads():
+            while len(waiting) >= at_once():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -134,6 +154,7 @@ def _build(
     fit: Fit,
     progress: Progress | None,
     key: str,
+    marks: dict[str, str],
     check_unchanged: Callable[[], None],
 ) -> cache.Entry:
     """Decode a source into a new entry. `check_unchanged` raises if the files are no longer those that were hashed."""
@@ -151,7 +172,7 @@ def _build(
                 else:
                     survey.resize_arrays(source.content, pool, progress)
             check_unchanged()
-            survey.finish()
+            survey.finish(key, marks)
         finally:
             writer.close()
         entry = cache.adopt(folder, in_cache, key)
@@ -165,6 +186,24 @@ def _build(
     return entry
 
 
+@dataclass(frozen=True)
+class _First:
+    """What is remembered of an image: its file, and the size and mode it had there."""
+
+    member: Member
+    width: int
+    height: int
+    mode: str
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A picture and the hash of its file's bytes."""
+
+    picture: Picture
+    content: bytes
+
+
 class _Survey:
     """One pass over a source: what is usable goes to the writer, all else is remembered."""
 
@@ -175,41 +214,99 @@ class _Survey:
         self._problems: list[Problem] = []
         self._labels: list[int] | Labels = []
         self._coloured = self._copies = self._found = 0
+        self._several: list[str] = []
         self._native: tuple[int, int] | None = None
+        self._by_content: dict[bytes, _First] = {}
+        """Images by the hash of their files; threads look here, and only the main thread writes."""
+        self._by_pixels: dict[bytes, _First] = {}
 
     def decode_files(self, files: Files, pool: ThreadPoolExecutor, progress: Progress | None) -> None:
         """Decode image files; keep the first of each set of equal images."""
         self._found = len(files.members)
         ticker = Ticker(progress, f"decoding {self._source.name}", len(files.members))
-        first_with: dict[bytes, Member] = {}
         labels: list[int] = []
 
-        def work(members: Sequence[Member]) -> list[Picture | Problem]:
-            return [_read_picture(files, member, self._size, self._fit) for member in members]
+        def tasks() -> Iterator[Sequence[Member]]:
+            start = 0
+            while some := files.members[start : start + self._files_per_task]:
+                yield some
+                start += len(some)
+
+        def work(members: Sequence[Member]) -> list[tuple[Member, _Decoded | _First | Problem]]:
+            return [(member, self._read(files, member)) for member in members]
 
         done = 0
-        tasks = _chunks(files.members, _FILES_PER_TASK)
-        for members, results in zip(tasks, _in_order(pool, work, tasks), strict=True):
-            for member, result in zip(members, results, strict=True):
-                if isinstance(result, Problem):
-                    self._problems.append(result)
-                    continue
-                self._sizes[result.width, result.height] += 1
-                self._modes[result.mode] += 1
-                mark = hashlib.blake2b(result.pixels.data, digest_size=16, key=str(result.pixels.shape).encode())
-                original = first_with.setdefault(mark.digest(), member)
-                if original is not member:
-                    self._copies += 1
-                    where = printable(original.name) + (", of another class" if original.label != member.label else "")
-                    self._problems.append(Problem(member.name, "duplicate", f"has the same pixels as {where}"))
-                    continue
-                self._check_native(result.width, result.height)
-                self._coloured += len(result.pixels) == 3
-                self._writer.append(result.pixels[None])
-                labels.append(member.label)
-            done += len(members)
+        for results in _in_order(pool, work, tasks(), self._tasks_at_once):
+            labels += [member.label for member, result in results if self._take(member, result)]
+            done += len(results)
             ticker(done)
         self._labels = labels
+
+    @property
+    def _image_bytes(self) -> int:
+        """The largest result of a decoded file; 0 before the first image tells."""
+        width, height = (self._size, self._size) if self._size is not None else self._native or (0, 0)
+        return 3 * width * height
+
+    @property
+    def _files_per_task(self) -> int:
+        return max(1, min(_FILES_PER_TASK, _TASK_BYTES // self._image_bytes)) if self._image_bytes else 1
+
+    def _tasks_at_once(self) -> int:
+        """How many tasks may be under way or wait with their results: one before the first image was seen."""
+        room = _WAITING_BYTES // (self._files_per_task * self._image_bytes) if self._image_bytes else 1
+        return max(1, min(4 * _threads(), room))
+
+    def _read(self, files: Files, member: Member) -> "_Decoded | _First | Problem":
+        """One file, in a thread: its picture, the image that has the same bytes, or what is wrong with it."""
+        try:
+            content = files.read(member.name)
+            mark = hashlib.blake2b(content, digest_size=16).digest()
+            if known := self._by_content.get(mark):
+                return known
+            picture = decode(content, self._size, self._fit)
+        except UnusableError as trouble:
+            return Problem(member.name, trouble.kind, trouble.what)
+        except (
+            Exception
+        ) as error:  # the disk's OSError, or whatever a damaged zip member raises: BadZipFile, zlib, lzma
+            return Problem(member.name, "unreadable", f"cannot be read ({one_line(error)})")
+        if picture.made and not files.made_too:
+            return Problem(member.name, "misplaced", "is a picture that gansmith made, not data; move it elsewhere")
+        native = self._native
+        if self._size is None and native not in (None, (picture.width, picture.height)):
+            picture = replace(picture, pixels=np.zeros((1, 0, 0), np.uint8))  # it will be refused: do not keep it
+        return _Decoded(picture, mark)
+
+    def _take(self, member: Member, result: "_Decoded | _First | Problem") -> bool:
+        """Write an image if it is new, else remember what is wrong; whether it was written."""
+        if isinstance(result, Problem):
+            self._problems.append(result)
+            return False
+        if isinstance(result, _First):
+            original, facts = result, replace(result, member=member)
+        else:
+            picture = result.picture
+            facts = _First(member, picture.width, picture.height, picture.mode)
+            self._check_native(picture.width, picture.height)
+            pixels = picture.pixels
+            mark = hashlib.blake2b(pixels.data, digest_size=16, key=str(pixels.shape).encode()).digest()
+            original = self._by_pixels.setdefault(mark, facts)
+            self._by_content.setdefault(result.content, original)
+            if picture.several:
+                self._several.append(printable(member.name))
+        self._sizes[facts.width, facts.height] += 1
+        self._modes[facts.mode] += 1
+        if original is not facts:
+            self._copies += 1
+            other = ", of another class" if original.member.label != member.label else ""
+            where = f"has the same pixels as {printable(original.member.name)}{other}"
+            self._problems.append(Problem(member.name, "duplicate", where))
+            return False
+        assert isinstance(result, _Decoded)
+        self._coloured += len(result.picture.pixels) == 3
+        self._writer.append(result.picture.pixels[None])
+        return True
 
     def resize_arrays(self, arrays: Arrays, pool: ThreadPoolExecutor, progress: Progress | None) -> None:
         """Resize the images of an array; all are kept, so that their numbers stay."""
@@ -226,7 +323,9 @@ class _Survey:
                 coloured = np.any(block != block[:, :1], axis=(1, 2, 3))
                 block = block if coloured.any() else np.ascontiguousarray(block[:, :1])
             self._coloured += int(coloured.sum())
-            self._modes["RGB" if block.shape[1] == 3 else "L"] += len(block)
+            self._modes[("RGB" if block.shape[1] == 3 else "L") + ("" if arrays.bits == 8 else f";{arrays.bits}")] += (
+                len(block)
+            )
             seen.update(hashlib.blake2b(image.data, digest_size=16).digest() for image in block)
             self._writer.append(self._fitted(block, pool))
             done += len(block)
@@ -255,28 +354,26 @@ class _Survey:
             raise SizeNeededError(self._source.origin, [self._native or (width, height), (width, height)])
         self._native = (width, height)
 
-    def finish(self) -> None:
+    def finish(self, key: str, marks: dict[str, str]) -> None:
         """Complete the entry."""
         labels = np.asarray(self._labels, np.int64) if len(self._labels) and self._source.classes else None
         sizes = tuple((width, height, count) for (width, height), count in self._sizes.most_common())
+        notes: tuple[str, ...] = ()
+        if self._several:
+            files = amount(len(self._several), "file")
+            notes = (f"of several pages or frames the first is used: {files}, such as {self._several[0]}",)
         self._writer.finish(
             labels,
+            key,
+            marks,
             found=self._found,
             coloured=self._coloured,
             copies=self._copies,
             sizes=sizes,
             modes=dict(self._modes.most_common()),
             problems=tuple(self._problems),
+            notes=notes,
         )
-
-
-def _read_picture(files: Files, member: Member, size: int | None, fit: Fit) -> Picture | Problem:
-    try:
-        return decode(files.read(member.name), size, fit)
-    except UnusableError as trouble:
-        return Problem(member.name, trouble.kind, trouble.what)
-    except Exception as error:  # the disk's OSError, or whatever a damaged zip member raises: BadZipFile, zlib, lzma
-        return Problem(member.name, "unreadable", f"cannot be read ({one_line(error)})")
 
 
 def _channels_last(image: Pixels) -> Pixels:

@@ -1,7 +1,8 @@
 """The cache of decoded data sets: images.npy (memory-mapped), labels.npy and meta.json in a folder named by content.
 
 An entry is built in a folder of its own and renamed into place, so two processes may build the same one at once and a
-killed one leaves no half entry. An entry is checked whenever it is opened and rebuilt when it does not hold.
+killed one leaves no half entry. An entry is checked whenever it is opened and rebuilt when it does not hold, or is that
+of another source. files.json lists the files it was made from, so that a change can be told later.
 """
 
 import hashlib
@@ -11,19 +12,20 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gansmith.data.dataset import MappedStore, MemoryStore, Store, fingerprint_end
-from gansmith.data.types import Labels, Pixels, Problem
+from gansmith.data.dataset import MemoryStore, Store, fingerprint_end, mapped
+from gansmith.data.types import Labels, Pixels, Problem, natural
 from gansmith.errors import UserError
-from gansmith.files import cache_dir, write_text
+from gansmith.files import cache_dir, write_bytes, write_text
 from gansmith.text import one_line
 
 FORMAT = 1
+FILES = "files.json"
 HEADER_BYTES = 128
 FULL_CHECK_BYTES = 64 << 20
 """Entries up to this size are hashed whole whenever they are opened (47 MB: 30 ms); of larger ones, 64 blocks are."""
@@ -45,7 +47,23 @@ class Meta:
     sizes: tuple[tuple[int, int, int], ...]
     modes: dict[str, int]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    """What was noticed while decoding."""
+    key: str
+    """The name of the folder that the entry belongs in."""
+    seal: str = ""
+    """SHA-256 over all other fields."""
     format: int = FORMAT
+
+    def sealed(self) -> str:
+        """What `seal` must be."""
+        fields = {name: value for name, value in vars(self).items() if name not in ("seal", "problems")}
+        problems = [vars(problem) for problem in self.problems]
+        return hashlib.sha256(json.dumps([fields, problems], sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """As text, sealed."""
+        return json.dumps(vars(self) | {"problems": [vars(each) for each in self.problems], "seal": self.sealed()})
 
 
 @dataclass(frozen=True)
@@ -111,32 +129,36 @@ class Writer:
         """Close the file, finished or not."""
         self._file.close()
 
-    def finish(self, labels: Labels | None, **known: Any) -> Meta:
-        """Complete the folder: the header, labels.npy and meta.json, all on the disk. `known`: Meta's other fields."""
+    def finish(self, labels: Labels | None, key: str, marks: dict[str, str], **known: Any) -> None:
+        """Complete the folder, all on the disk: the header, labels.npy, files.json and meta.json.
+
+        `key`: of the entry. `marks`: a checksum of each file that it was made from. `known`: Meta's other fields.
+        """
         shape = (self._count, *self._each)
         self._file.seek(0)
-        self._file.write(_npy_header(shape))
+        self._file.write(_npy_header(shape, "|u1"))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         folder = self._path.parent
         if labels is not None:
-            np.save(folder / "labels.npy", np.asarray(labels, np.int64), allow_pickle=False)
+            write_bytes(folder / "labels.npy", _npy_header(labels.shape, "<i8") + labels.astype("<i8").tobytes())
+        write_text(folder / FILES, json.dumps(marks))
         self._hash.update(fingerprint_end(labels, shape))
         meta = Meta(
             shape=shape,
             fingerprint=self._hash.hexdigest(),
             check=_sampled_hash(self._path, labels),
             histogram=tuple(self._histogram.tolist()),
+            key=key,
             **known,
         )
-        write_text(folder / "meta.json", json.dumps(asdict(meta)))
-        return meta
+        write_text(folder / "meta.json", meta.to_json())
 
 
-def _npy_header(shape: tuple[int, ...]) -> bytes:
-    """The header of a version 1.0 .npy file of uint8 in C order, 128 bytes long."""
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape!r}, }}"
+def _npy_header(shape: tuple[int, ...], descr: str) -> bytes:
+    """The header of a version 1.0 .npy file of that type in C order, 128 bytes long."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
     return (
         b"\x93NUMPY\x01\x00"
         + (HEADER_BYTES - 10).to_bytes(2, "little")
@@ -156,38 +178,53 @@ def _sampled_hash(images: Path, labels: Labels | None) -> str:
     return digest.hexdigest()
 
 
-def open_entry(folder: Path) -> Entry | None:
-    """The entry in a folder, or None if it is missing, altered or damaged in any way."""
+def open_entry(folder: Path, key: str) -> Entry | None:
+    """The entry of a key in a folder, or None if it is missing, altered, damaged in any way or of another key."""
     try:
-        raw = json.loads((folder / "meta.json").read_text("utf-8"))
-        meta = Meta(
-            **raw
-            | {
-                "shape": tuple(raw["shape"]),
-                "histogram": tuple(raw["histogram"]),
-                "sizes": tuple(tuple(size) for size in raw["sizes"]),
-                "problems": tuple(Problem(**problem) for problem in raw["problems"]),
-            }
-        )
-        labels: Labels | None = None
-        if (folder / "labels.npy").exists():
-            labels = np.load(folder / "labels.npy", allow_pickle=False)
-        images = folder / "images.npy"
-        if meta.format != FORMAT or images.stat().st_size != HEADER_BYTES + int(np.prod(meta.shape)):
-            return None
-        if meta.shape[0] == 0:
-            return Entry(MemoryStore(np.zeros(meta.shape, np.uint8)), None, meta, folder)
-        store = MappedStore(images, meta.shape, HEADER_BYTES)
-        if int(np.prod(meta.shape)) <= FULL_CHECK_BYTES:
-            digest = hashlib.sha256(store.flat().data)
-            digest.update(fingerprint_end(labels, meta.shape))
-            holds = digest.hexdigest() == meta.fingerprint
-        else:
-            holds = _sampled_hash(images, labels) == meta.check
-        holds = holds and sum(meta.histogram) == int(np.prod(meta.shape)) and len(meta.histogram) == 256
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return _open(folder, key)
+    except Exception:  # damaged bytes are met with exceptions of every kind, MemoryError and RecursionError among them
         return None
+
+
+def _open(folder: Path, key: str) -> Entry | None:
+    raw = json.loads((folder / "meta.json").read_text("utf-8"))
+    meta = Meta(
+        **raw
+        | {
+            "shape": tuple(raw["shape"]),
+            "histogram": tuple(raw["histogram"]),
+            "sizes": tuple(tuple(size) for size in raw["sizes"]),
+            "problems": tuple(Problem(**problem) for problem in raw["problems"]),
+            "notes": tuple(raw["notes"]),
+        }
+    )
+    if meta.format != FORMAT or meta.key != key or meta.seal != meta.sealed():
+        return None
+    labels = _read_labels(folder / "labels.npy", meta.shape[0])
+    images = folder / "images.npy"
+    size = int(np.prod(meta.shape))
+    if images.stat().st_size != HEADER_BYTES + size or sum(meta.histogram) != size or len(meta.histogram) != 256:
+        return None
+    if meta.shape[0] == 0:
+        return Entry(MemoryStore(np.zeros(meta.shape, np.uint8)), None, meta, folder)
+    store = mapped(images, meta.shape, HEADER_BYTES)
+    if size <= FULL_CHECK_BYTES:
+        digest = hashlib.sha256(store.flat().data)
+        digest.update(fingerprint_end(labels, meta.shape))
+        holds = digest.hexdigest() == meta.fingerprint
+    else:
+        holds = _sampled_hash(images, labels) == meta.check
     return Entry(store, labels, meta, folder) if holds else None
+
+
+def _read_labels(path: Path, count: int) -> Labels | None:
+    """The labels (count,) of an entry; None if it has none. ValueError for any other file."""
+    if not path.exists():
+        return None
+    header = _npy_header((count,), "<i8")
+    if path.stat().st_size != len(header) + 8 * count or not (raw := path.read_bytes()).startswith(header):
+        raise ValueError("not the labels of this entry")
+    return np.frombuffer(raw, "<i8", offset=len(header)).astype(np.int64)
 
 
 def entry_folder(key: str) -> Path:
@@ -219,7 +256,7 @@ def _sweep(home: Path) -> None:
 def adopt(folder: Path, in_cache: bool, key: str) -> Entry | None:
     """Move a finished folder to its place and open it; if another process was first, open its entry instead."""
     if not in_cache:
-        entry = open_entry(folder)
+        entry = open_entry(folder, key)
         if entry is not None and sys.platform != "win32":
             shutil.rmtree(folder, ignore_errors=True)  # the mapping stays
             return Entry(entry.store, entry.labels, entry.meta, None)
@@ -229,14 +266,14 @@ def adopt(folder: Path, in_cache: bool, key: str) -> Entry | None:
         try:
             folder.rename(place)
         except OSError:
-            other = open_entry(place)
+            other = open_entry(place, key)
             if other is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 return other
             discard(place)
         else:
             break
-    return open_entry(place) or open_entry(folder)
+    return open_entry(place, key) or open_entry(folder, key)
 
 
 def discard(place: Path) -> None:
@@ -248,6 +285,46 @@ def discard(place: Path) -> None:
         pass  # another process was first
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def changes(before: str, files: Path | None) -> str:
+    """Which files are new, gone or changed in an entry's folder since data had the fingerprint `before`; or nothing.
+
+    Known as long as the cache holds an entry of that fingerprint. In brackets, to follow "the data changed".
+    """
+    now = None if files is None else _marks(files)
+    entries = [path.parent for path in (cache_dir() / "data").glob("*/meta.json") if f'"{before}"' in _text(path)]
+    listed = [marks for entry in entries if (marks := _marks(entry))]
+    if not now or not listed:
+        return ""
+    then = max(listed, key=lambda marks: len(now.items() & marks.items()))
+    kinds = {
+        "new": [name for name in now if name not in then],
+        "gone": [name for name in then if name not in now],
+        "changed": [name for name in now if name in then and now[name] != then[name]],
+    }
+    parts = [
+        f"{len(found):,} {kind}: " + ", ".join(sorted(found, key=natural)[:3]) + (", ..." if len(found) > 3 else "")
+        for kind, found in kinds.items()
+        if found
+    ]
+    return f" ({'; '.join(parts) or 'the same files, read otherwise'})"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _marks(folder: Path) -> dict[str, str]:
+    """The files that an entry was made from, with their checksums; empty if that is not known."""
+    try:
+        marks = json.loads(_text(folder / FILES) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return {str(name): str(mark) for name, mark in marks.items()} if isinstance(marks, dict) else {}
 
 
 def quick_key(names: tuple[tuple[str, Path], ...], extra: str) -> str:

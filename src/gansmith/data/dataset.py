@@ -4,6 +4,7 @@ import hashlib
 import json
 import mmap
 import os
+import sys
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -68,18 +69,33 @@ class MappedStore(MemoryStore):
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int], offset: int) -> None:
         with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **_NO_DESCRIPTOR)
             self._reader = None
             if len(mapped) >= PREFETCH_FROM_BYTES and hasattr(os, "posix_fadvise"):
                 # without this, a page fault reads 128 kB around its page, nearly all of it for nothing
                 mapped.madvise(mmap.MADV_RANDOM)
                 self._reader = _ReadAhead(os.dup(file.fileno()), offset, int(np.prod(shape[1:])))
+        self.path = path
         super().__init__(np.frombuffer(mapped, np.uint8, offset=offset).reshape(shape))
 
     def prefetch(self, indices: NDArray[np.int64]) -> None:
         """Ask the system to read these images in the background, many at a time; only for large files."""
         if self._reader is not None:
             self._reader(indices)
+
+
+_NO_DESCRIPTOR: dict[str, bool] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+_mapped: "weakref.WeakValueDictionary[tuple[object, ...], MappedStore]" = weakref.WeakValueDictionary()
+
+
+def mapped(path: Path, shape: tuple[int, int, int, int], offset: int) -> MappedStore:
+    """The pixels of a file, mapped once however often it is opened: a mapping may hold a file descriptor."""
+    status = path.stat()
+    key = (path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size, shape, offset)
+    store = _mapped.get(key)
+    if store is None:
+        store = _mapped[key] = MappedStore(path, shape, offset)
+    return store
 
 
 class _ReadAhead:

@@ -1,14 +1,15 @@
 """One image file's bytes -> one square uint8 array: modes, transparency, orientation, cropping, antialiased resizing.
 
 Decisions: transparency is laid on white, as a browser shows it; the EXIF orientation is applied; 16 bits become 8 by
-v / 257; CMYK and palettes become RGB; of an animation the first frame counts; an image whose every pixel has R = G = B
-is grey, however it is stored. `fit="pad"` fills with the median colour of the image's own border.
+v / 257; CMYK and palettes become RGB; of several pages or frames the first counts; an image whose every pixel has
+R = G = B is grey, however it is stored. `fit="pad"` fills with the median colour of the image's own border.
 """
 
 import io
+import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from gansmith.data.types import MAX_IMAGE_PIXELS, MIN_SIDE, Fit, Kind, Pixels
+from gansmith.files import MADE_BY
 from gansmith.text import one_line
 
 SUFFIXES = frozenset(
@@ -24,10 +26,20 @@ SUFFIXES = frozenset(
         *(".pgm", ".ppm", ".pbm", ".pnm", ".avif", ".ico", ".tga"),
     )
 )
+UNREADABLE = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), "a HEIC photo"),
+    **dict.fromkeys((".jp2", ".j2k", ".jpx", ".jpf"), "a JPEG 2000 image"),
+    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"), "a camera's raw photo"),
+    **{".jxl": "a JPEG XL image", ".psd": "a Photoshop image", ".xcf": "a GIMP image", ".svg": "a vector drawing"},
+    **{".exr": "an OpenEXR image", ".hdr": "a Radiance image", ".dcm": "a DICOM image"},
+}
+"""Suffixes of images that are not read, and what such a file is."""
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "ICO", "TGA")
 """The only formats that are tried: all are plain pictures; none runs a program, as PostScript would."""
 MAX_FILE_BYTES = 256 << 20
 ORIENTATION_TAG = 0x0112
+SOFTWARE_TAG = 0x0131
+_BAND_PIXELS = 1 << 20
 _TURN = Image.Transpose
 _UPRIGHT = {  # EXIF 2.3, table 6: what undoes each orientation
     2: _TURN.FLIP_LEFT_RIGHT,
@@ -58,6 +70,44 @@ class Picture:
     width: int
     height: int
     mode: str
+    several: bool = False
+    """Whether the file holds more pages or frames."""
+    made: bool = False
+    """Whether gansmith wrote the file."""
+
+
+class Budget:
+    """Lets work begin while what is under way needs no more than so much together; larger work goes alone.
+
+    What needs less than a 64th of all does not wait: that many threads there never are.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._used, self._changed = most, 0, threading.Condition()
+
+    @contextmanager
+    def of(self, need: int) -> Iterator[None]:
+        """Waits until there is room for `need`, and takes it for the block."""
+        if need < self._most // 64:
+            yield
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + need <= self._most)
+            self._used += need
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= need
+                self._changed.notify_all()
+
+
+_PIXELS_AT_ONCE = Budget(MAX_IMAGE_PIXELS)
+
+
+def instead(suffix: str) -> str:
+    """What an image of an unreadable format is, and the remedy."""
+    return f"is {UNREADABLE[suffix]}, which cannot be read here; save it as JPEG or PNG (`magick mogrify -format png`)"
 
 
 def decode(content: bytes, size: int | None, fit: Fit) -> Picture:
@@ -74,6 +124,8 @@ def decode(content: bytes, size: int | None, fit: Fit) -> Picture:
     except UnusableError:
         raise
     except UnidentifiedImageError:
+        if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
+            raise UnusableError("unreadable", instead(".heic")) from None
         raise UnusableError("not an image", "is not an image in a format that can be read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnusableError("too large", "has so many pixels that it may be a decompression bomb") from None
@@ -85,7 +137,7 @@ def decode(content: bytes, size: int | None, fit: Fit) -> Picture:
 
 
 def _decode(content: bytes, size: int | None, fit: Fit) -> Picture:
-    with Image.open(io.BytesIO(content), formats=_formats()) as image:
+    with Image.open(io.BytesIO(content), formats=formats()) as image:
         width, height, mode = image.width, image.height, image.mode
         if width * height > MAX_IMAGE_PIXELS:
             raise UnusableError(
@@ -96,18 +148,44 @@ def _decode(content: bytes, size: int | None, fit: Fit) -> Picture:
         if size is not None:  # lets JPEG decode at a fraction of its size, never below twice the size wanted
             scale = 2 * size / min(width, height)
             image.draft(None, (int(width * scale) + 1, int(height * scale) + 1))
-        image.load()
-        orientation = image.getexif().get(ORIENTATION_TAG, 1)
-        upright = _eight_bits(image)
-    if orientation in _UPRIGHT:
-        upright = upright.transpose(_UPRIGHT[orientation])
-    if orientation in (5, 6, 7, 8):
-        width, height = height, width
-    return Picture(squared(upright, size, fit), width, height, mode)
+        with _PIXELS_AT_ONCE.of(image.width * image.height):
+            image.load()
+            orientation = image.getexif().get(ORIENTATION_TAG, 1)
+            upright = _eight_bits(image)
+            if orientation in _UPRIGHT:
+                upright = upright.transpose(_UPRIGHT[orientation])
+            pixels = squared(upright, size, fit)
+        if orientation in (5, 6, 7, 8):
+            width, height = height, width
+        return Picture(pixels, width, height, mode, _several(image), _made(image))
+
+
+def is_made(content: bytes) -> bool:
+    """Whether these are the bytes of a picture that gansmith wrote."""
+    if MADE_BY.encode() not in content:
+        return False
+    with (
+        suppress(Exception),
+        Image.open(io.BytesIO(content), formats=formats()) as image,
+    ):  # hostile bytes raise anything
+        return _made(image)
+    return False
+
+
+def _made(image: Image.Image) -> bool:
+    return image.getexif().get(SOFTWARE_TAG) == MADE_BY or image.info.get("comment") == MADE_BY.encode()
+
+
+def _several(image: Image.Image) -> bool:
+    """Whether there is a second page or frame; a camera's preview (MPO) is none."""
+    with suppress(Exception):  # a damaged second page spoils no first
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    return False
 
 
 @cache
-def _formats() -> tuple[str, ...]:
+def formats() -> tuple[str, ...]:
+    """Those of FORMATS that this Pillow can read."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -117,18 +195,36 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode not in _GREY_MODES | _COLOUR_MODES:
         raise UnusableError("wrong mode", f"has pixels of mode {image.mode}; save it as 8-bit or 16-bit grey or RGB")
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if int(values.min()) < 0 or int(values.max()) > 65535:
-            raise UnusableError("wrong mode", "has 32-bit pixels beyond 0..65535; save it as 8-bit or 16-bit")
-        result = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        straight = image.convert("LA") if image.mode == "La" else image
-        rgba = straight.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        result = Image.alpha_composite(white, rgba).convert("RGB")
-    else:
-        result = image.convert("L" if image.mode in _GREY_MODES else "RGB")
+        return _in_bands(image, "L", _from_sixteen_bits)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return _in_bands(image, "RGB", _on_white)
+    return image.convert("L" if image.mode in _GREY_MODES else "RGB")
+
+
+def _in_bands(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The image converted some rows at a time, for conversions that need several times its memory."""
+    rows = max(1, _BAND_PIXELS // image.width)
+    if image.height <= rows:
+        return convert(image)
+    result = Image.new(mode, image.size)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(image.height, top + rows))
+        result.paste(convert(image.crop(box)), box)
     return result
+
+
+def _from_sixteen_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if int(values.min()) < 0 or int(values.max()) > 65535:
+        raise UnusableError("wrong mode", "has 32-bit pixels beyond 0..65535; save it as 8-bit or 16-bit")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    straight = image.convert("LA") if image.mode == "La" else image
+    rgba = straight.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, rgba).convert("RGB")
 
 
 def squared(image: Image.Image, size: int | None, fit: Fit) -> Pixels:

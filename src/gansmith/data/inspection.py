@@ -10,7 +10,7 @@ import numpy as np
 from gansmith.data import derived, sources
 from gansmith.data.build import SizeNeededError, Source, entry_of
 from gansmith.data.builtin import CREDITS
-from gansmith.data.cache import Entry
+from gansmith.data.cache import Entry, Meta
 from gansmith.data.dataset import Dataset
 from gansmith.data.folders import Files
 from gansmith.data.loading import dataset_of, load
@@ -18,6 +18,9 @@ from gansmith.data.types import MINIMUM_IMAGES, Fit, Problem, Split, check_reque
 from gansmith.progress import Progress
 from gansmith.text import amount
 
+DARK = 127
+"""Pixels of which none is brighter are worth a note, and pixels whose range is narrower than the next number."""
+NARROW = 64
 SIZE_TO_LOOK_AT = 64
 """Where images differ in size and no size is asked for, they are looked at in this one."""
 
@@ -29,7 +32,7 @@ class Inspection:
     name: str
     source: str
     kind: str
-    """"image folder", "zip of images", "NumPy archive", "IDX files", "built in" or "derived"."""
+    """"image folder", "zip of images", "NumPy archive", "IDX files", "built in", "derived" and the like."""
     split: Split
     credit: str | None
     """Who made it, and its licence, for the data sets that are built in."""
@@ -101,7 +104,7 @@ def inspect(
     Does not refuse what is too little to train on: it reports it. UserError if there is nothing to look at.
     """
     size, seed = check_request(split, size, fit, seed)
-    source = sources.spelled(source)
+    source = sources.named(source)
     if source in derived.NAMES:
         return _inspect_derived(load(source, split=split, size=size, fit=fit, seed=seed, progress=progress))
     found = sources.find(source, split, progress)
@@ -135,7 +138,7 @@ def inspect(
         pixel_mean=mean,
         pixel_std=std,
         fingerprint=meta.fingerprint if count else None,
-        notes=(*found.notes, *looked_at, *_observations(found, entry, size, fit, classes)),
+        notes=(*found.notes, *looked_at, *meta.notes, *_observations(found, entry, size, fit, classes)),
         problems=(*found.problems, *meta.problems),
         cache_path=entry.path,
         cache_bytes=int(np.prod(meta.shape)),
@@ -164,12 +167,28 @@ def _observations(
             notes.append(f"smaller than {size} pixels: {amount(small, 'image')}, enlarged")
     if meta.copies and not isinstance(found.content, Files):
         notes.append(f"exact copies of others: {amount(meta.copies, 'image')}, kept, as arrays are taken as they are")
-    if count and sum(meta.histogram[2:]) == 0:
-        notes.append("no pixel is brighter than 1 of 255: values meant as 0 to 1 must be saved as floats")
+    notes += _range(meta)
     empty = [name for name, number in classes if number == 0]
     if empty:
         notes.append(f"no usable image in this split: {amount(len(empty), 'class')}, such as {empty[0]}")
     return notes
+
+
+def _range(meta: Meta) -> list[str]:
+    """A note where the pixels use only a part of the range: then the values were meant otherwise, or all is dark."""
+    used = np.flatnonzero(meta.histogram)
+    if not used.size or (used[-1] > DARK and used[-1] - used[0] >= NARROW):
+        return []
+    low, high = int(used[0]), int(used[-1])
+    if high <= 1:
+        return [f"no pixel is brighter than {high} of 255: values meant as 0 to 1 must be saved as floats"]
+    deep = any(mode.endswith(";16") or mode.startswith("I") for mode in meta.modes)
+    found = f"from {low} to {high} of 255"
+    if deep:  # 16 bits became 8 by v / 257
+        bits = max(1, 257 * high - 128).bit_length()
+        found += f" (about {257 * low:,} to {257 * high:,} of 65,535, as {bits} bits in 16 are)"
+    kind = "dark" if high <= DARK else "of little contrast"
+    return [f"{kind}: the range of the pixels is {found}; if white is meant to be {high}, multiply and save them again"]
 
 
 def _inspect_derived(dataset: Dataset) -> Inspection:

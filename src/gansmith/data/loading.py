@@ -4,13 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gansmith.data import derived, sources
+from gansmith.data import cache, derived, sources
 from gansmith.data.build import Source, entry_of
 from gansmith.data.cache import Entry
-from gansmith.data.dataset import Dataset, statistics
+from gansmith.data.dataset import Dataset, MappedStore, statistics
+from gansmith.data.images import is_made
 from gansmith.data.types import MINIMUM_IMAGES, Fit, Split, check_request
 from gansmith.errors import UserError
 from gansmith.progress import Progress
+from gansmith.text import printable
 
 
 def load(
@@ -31,7 +33,7 @@ def load(
     named in `Dataset.problems`. UserError, in one line, if there is nothing usable or fewer than 8 images.
     """
     size, seed = check_request(split, size, fit, seed)
-    source = sources.spelled(source)
+    source = sources.named(source)
     if source in derived.NAMES:
         base = load("mnist", split=split, size=size, fit=fit, progress=progress)
         return derived.derive(str(source), base, seed)
@@ -64,9 +66,24 @@ def dataset_of(found: Source, entry: Entry) -> Dataset:
     )
 
 
+def changes(dataset: Dataset, fingerprint: str) -> str:
+    """Which files are new, gone or changed since it had this fingerprint: " (1 new: a.png)", or "" if unknown."""
+    store = dataset.store
+    return cache.changes(fingerprint, store.path.parent if isinstance(store, MappedStore) else None)
+
+
+def check_sheet(source: str | Path, path: Path) -> None:
+    """Raise UserError if a picture written to `path` would take the place of a file of this data set."""
+    if str(source) in sources.names() or not path.exists():
+        return
+    home, target = Path(sources.existing(source)), path.resolve()
+    if target == home or (home in target.parents and not is_made(target.read_bytes())):
+        raise UserError(f"`sheet` {printable(str(path))}: is a file of the data; name a new file")
+
+
 def test_count(source: str | Path) -> int | None:
     """How many test images a data set has, skipped ones included; None if it has no test split. Decodes nothing."""
-    source = sources.spelled(source)
+    source = sources.named(source)
     if source in derived.NAMES:
         return derived.STACKED_COUNTS["test"] if source == "stacked-mnist" else 10_000
     return sources.find(source, "train", None).test_count

@@ -1,19 +1,29 @@
-"""A name or a path -> the source it means: built in, image folder, zip, npz or IDX; errors say what could be meant."""
+"""A name or a path -> the source it means: built in, images, arrays, tables; errors say what could be meant."""
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from gansmith.data import builtin, derived, folders, idx, npz
+from gansmith.data import annotations, builtin, derived, folders, idx, npz, own, parquet, tables, zips
 from gansmith.data.build import Source
 from gansmith.data.folders import Files
-from gansmith.data.images import SUFFIXES
-from gansmith.data.types import Problem, Split
+from gansmith.data.images import SUFFIXES, UNREADABLE, instead
+from gansmith.data.npy import MAGIC
+from gansmith.data.types import Problem, Split, natural
 from gansmith.errors import UserError
 from gansmith.progress import Progress
-from gansmith.text import one_line, printable, slug
+from gansmith.text import amount, one_line, printable, slug
 
-KINDS_READ = "a folder of images, a .zip of one, an .npz archive or an IDX images file"
+KINDS_READ = "a folder of images, a .zip of one, an .npz or .npy file, a .csv of pixels, .parquet or an IDX images file"
+WAYS = (
+    (r"\.(tar|tgz|tar\.\w+|7z|rar|xz|bz2|zst)$", "unpack it and give the folder"),
+    (r"\.mat$", "in Python: numpy.savez('data.npz', images=..., labels=...) of what scipy.io.loadmat reads"),
+    (r"\.(h5|hdf5|hdf)$", "in Python: numpy.savez('data.npz', images=..., labels=...) of what h5py reads"),
+    (r"\.(pkl|pickle|pt|pth|joblib)$", "pickles run programs and are never read: save the arrays with numpy.savez"),
+    (r"\.(tfrecord|tfrecords|lmdb|mdb|arrow|avi|mp4|mov)$", "save its images as PNG files and give the folder"),
+)
+"""What is not read, by suffix, and how to get there."""
 
 
 def names() -> tuple[str, ...]:
@@ -21,51 +31,79 @@ def names() -> tuple[str, ...]:
     return (*builtin.NAMES, *derived.NAMES)
 
 
-def spelled(source: str | Path) -> str | Path:
-    """`source`, but for a Path that is nothing on the disk and spells a name: Path("mnist") is "mnist"."""
-    return str(source) if isinstance(source, Path) and str(source) in names() and not source.exists() else source
+def named(source: str | Path) -> str | Path:
+    """A source whose bare name, as text or as a path where no such file is, means a data set: that name."""
+    if not isinstance(source, str | Path):
+        raise UserError(f"data {source!r}: give a name ({', '.join(names())}) or a path")
+    if isinstance(source, Path) and str(source) in names() and not source.exists():
+        return str(source)
+    return source
 
 
 def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
     """One split of what a name (not a derived one's) or a path means. Decodes nothing. Raises UserError."""
+    source = named(source)
     if isinstance(source, str) and source in builtin.NAMES:
         return builtin.builtin_source(source, split, progress)
     if isinstance(source, str) and not source.strip():
         raise UserError(f"data {source!r}: is empty; give a name ({', '.join(names())}) or a path")
-    path = Path(source).expanduser()
-    try:
-        exists, folder = path.exists(), path.is_dir()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{printable(str(source)[:100])}: cannot be looked at ({one_line(error)}); check the path"
-        ) from None
-    if not exists:
-        raise UserError(_missing(printable(str(source)), path))
-    path = path.resolve()
-    if folder:
+    path = existing(source)
+    where = printable(str(path))
+    if path.is_dir():
         return _folder(path, split)
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start = file.read(6)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({one_line(error)}); check its permissions") from None
+        raise UserError(f"{where}: cannot be read ({one_line(error)}); check its permissions") from None
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return _npz(path, split)
-    if suffix == ".zip" or (start == b"PK\x03\x04" and suffix not in (".pt", ".pth", ".docx", ".xlsx")):
+        return npz.npz_source(path, split)
+    if suffix == ".zip" or (start[:4] == b"PK\x03\x04" and suffix not in (".pt", ".pth", ".docx", ".xlsx")):
         return _zip(path, split)
+    if suffix == ".npy" or start == MAGIC:
+        return npz.npy_source(path, split)
+    if suffix == ".parquet" or start[:4] == b"PAR1":
+        return parquet.parquet_source(path, [path], split)
     if suffix in SUFFIXES:
-        raise UserError(f"{path}: is a single image; give the folder it is in: {path.parent}")
+        raise UserError(f"{where}: is a single image; give the folder it is in: {printable(str(path.parent))}")
     if idx.is_idx(path):
-        return _idx(path, idx.find_by_file(path), split)
-    raise UserError(f"{path}: is nothing that can be read; give {KINDS_READ}")
+        return idx.idx_source(path, idx.find_by_file(path), split)
+    if re.search(r"\.(csv|tsv)(\.gz)?$", path.name.lower()):
+        return tables.table_source(path, split)
+    raise UserError(f"{where}: is nothing that can be read; {_way(path.name, start)}")
+
+
+def existing(source: str | Path) -> Path:
+    """The path of a source, resolved; one that was printed with escapes is found again. UserError if there is none."""
+    path, given = Path(source).expanduser(), printable(str(source))
+    for each in (path, Path(_unprintable(str(path)))):
+        try:
+            if each.exists():
+                return each.resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(f"{given[:100]}: cannot be looked at ({one_line(error)}); check the path") from None
+    raise UserError(_missing(given, path))
+
+
+def _unprintable(text: str) -> str:
+    """The name that :func:`gansmith.text.printable` made this of."""
+    escape = r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt])"
+    return re.sub(escape, lambda found: found[0].encode().decode("unicode_escape"), text)
+
+
+def _way(name: str, start: bytes = b"") -> str:
+    """How to get from a file that is not read to one that is."""
+    if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+        name = "some.pickle"
+    return next((way for pattern, way in WAYS if re.search(pattern, name.lower())), f"give {KINDS_READ}")
 
 
 def _missing(given: str, path: Path) -> str:
     """What to say about a source that is neither a name nor a path."""
     bare = Path(given).name
     near = difflib.get_close_matches(given.lower(), names(), n=1, cutoff=0.6)
-    looks_like_path = bare != given or path.suffix.lower() in (".zip", ".npz", ".gz")
+    looks_like_path = bare != given or path.suffix.lower() in (".zip", ".npz", ".npy", ".gz", ".csv", ".parquet")
     if near and not looks_like_path:
         return f"{given}: no data set has this name and no file or folder either; did you mean {near[0]}?"
     beside: list[str] = []
@@ -74,25 +112,32 @@ def _missing(given: str, path: Path) -> str:
     except OSError:
         beside = []
     close = difflib.get_close_matches(str(path), beside, n=1, cutoff=0.8)
-    meant = f"did you mean {close[0]}?" if close else f"give a path, or one of {', '.join(names())}"
+    meant = f"did you mean {printable(close[0])}?" if close else f"give a path, or one of {', '.join(names())}"
     return f"{given}: there is no such file or folder; {meant}"
 
 
-def _no_split(origin: Path, what: str) -> UserError:
-    return UserError(f"{origin}: has no test images; {what}")
-
-
 def _folder(path: Path, split: Split) -> Source:
-    if pairs := idx.find_in_folder(path):
-        return _idx(path, pairs, split)
+    pairs = idx.find_in_folder(path)
+    if pairs:
+        return idx.idx_source(path, pairs, split)
     listed, troubles = folders.list_folder(path)
+    if not any(Path(name).suffix.lower() in SUFFIXES for name in listed):
+        pairs = idx.find_anywhere(path, listed)
+        if pairs:
+            return idx.idx_source(path, pairs, split)
+        shards = [path / name for name in listed if name.lower().endswith(".parquet")]
+        if shards:
+            return parquet.parquet_source(path, shards, split)
     return _images(path, split, "image folder", listed, folders.read_from(path), tuple(troubles))
 
 
 def _zip(path: Path, split: Split) -> Source:
-    archive = folders.open_zip(path)
-    members = folders.list_zip(archive)
-    return _images(path, split, "zip of images", list(members), folders.read_from_zip(archive, members), ())
+    archive = zips.open_zip(path)
+    members, twice = zips.list_zip(archive)
+    text = "there are several members of this name; the last one is used"
+    troubles = tuple(Problem(name, "misplaced", text) for name in twice if Path(name).suffix.lower() in SUFFIXES)
+    marks = {name: f"{info.CRC:08x} {info.file_size}" for name, info in members.items()}
+    return _images(path, split, "zip of images", list(members), zips.read_from_zip(archive, members), troubles, marks)
 
 
 def _images(
@@ -100,71 +145,56 @@ def _images(
     split: Split,
     kind: str,
     listed: list[str],
-    read: Callable[[str], bytes],
+    read: Callable[..., bytes],
     troubles: tuple[Problem, ...],
+    marks: dict[str, str] | None = None,
 ) -> Source:
-    """A source of image files from their names; `troubles`: folders that could not be looked into."""
-    arrangement = folders.arrange(listed)
-    if not any(arrangement.splits.values()):
-        raise UserError(_no_images(path, kind, listed))
+    """A source of image files from their names; `troubles`: entries that cannot be used, whatever their split."""
+    kept, own_notes, made_too = own.without_own(listed, lambda name: read(name, own.HEAD_BYTES))
+    if own_notes and not kept:
+        raise UserError(
+            f"{printable(str(path))}: holds only what gansmith wrote; give a folder of images to learn from"
+        )
+    listing, listing_notes = annotations.find_listing(kept, read)
+    arrangement = folders.arrange(kept, listing)
+    if not any(part.members for part in arrangement.splits.values()):
+        raise UserError(f"{printable(str(path))}: {_no_images(kind, kept)}")
     if split not in arrangement.splits:
-        raise _no_split(path, "put them in a folder test beside a folder train")
-    members, test = arrangement.splits[split], arrangement.splits.get("test")
+        raise UserError(f"{printable(str(path))}: has no test images; put them in a folder test beside a folder train")
+    part, test = arrangement.splits[split], arrangement.splits.get("test")
     zipped = path.is_file()
     return Source(
         name=slug(path.stem if zipped else path.name),
-        origin=str(path),
+        origin=printable(str(path)),
         kind=kind,
         split=split,
-        classes=arrangement.classes,
-        content=Files(members, read, (*troubles, *arrangement.problems[split])),
-        test_count=None if test is None else len(test),
-        parts=(("", path),) if zipped else tuple((member.name, path / member.name) for member in members),
-        notes=arrangement.notes,
+        classes=part.classes,
+        content=Files(part.members, read, (*troubles, *part.problems), marks, made_too),
+        test_count=None if test is None else len(test.members),
+        parts=(("", path),) if zipped else tuple((member.name, path / member.name) for member in part.members),
+        notes=(*own_notes, *listing_notes, *arrangement.notes),
+        reading="" if part.plain else f"labels {[member.label for member in part.members]}",
     )
 
 
-def _no_images(path: Path, kind: str, listed: list[str]) -> str:
+def _no_images(kind: str, listed: list[str]) -> str:
+    """What to say of a folder or zip in which there are no images that can be read."""
     if not listed:
-        return f"{path}: is empty; give {KINDS_READ}"
-    for name in listed:
-        if name.lower().endswith((".npz", ".zip")):
-            return f"{path}: holds no images, but {name}; give that file itself"
+        return f"is empty; give {KINDS_READ}"
+    unreadable = [name for name in sorted(listed, key=natural) if Path(name).suffix.lower() in UNREADABLE]
+    if unreadable:
+        what = f"{printable(unreadable[0])} {instead(Path(unreadable[0]).suffix.lower())}"
+        return f"none of its {amount(len(unreadable), 'image')} can be read: {what}"
+    for name in sorted(listed, key=natural):
+        if re.search(r"\.(npz|npy|zip|parquet|(csv|tsv)(\.gz)?)$", name.lower()):
+            unpack = "unpack it, and give that file" if kind.startswith("zip") else "give that file itself"
+            return f"holds no images, but {printable(name)}; {unpack}"
+    for name in sorted(listed, key=natural):
+        if re.search(r"idx\d", name.lower()):
+            return f"holds no images, but IDX files such as {printable(name)}; " + (
+                "unpack it and give the folder" if kind.startswith("zip") else "give the file of training images"
+            )
+        if any(re.search(pattern, name.lower()) for pattern, _ in WAYS):
+            return f"holds no images, but {printable(name)}; {_way(name)}"
     seen = ", ".join(folders.suffixes_seen(listed))
-    return f"{path}: this {kind} holds {len(listed):,} files ({seen}) and no images; give {KINDS_READ}"
-
-
-def _npz(path: Path, split: Split) -> Source:
-    arrays, classes, notes, test_count = npz.read_npz(path, split)
-    return Source(
-        name=slug(path.stem),
-        origin=str(path),
-        kind="NumPy archive",
-        split=split,
-        classes=classes,
-        content=arrays,
-        test_count=test_count,
-        parts=(("", path),),
-        notes=notes,
-    )
-
-
-def _idx(origin: Path, pairs: dict[Split, idx.Pair], split: Split) -> Source:
-    if split not in pairs:
-        if split == "test":
-            raise _no_split(origin, "put t10k-images-idx3-ubyte beside the training images")
-        raise UserError(f"{origin}: has no training images; put train-images-idx3-ubyte beside the test images")
-    arrays, classes = idx.read_pairs(pairs, split)
-    files = [file for pair in pairs.values() for file in (pair.images, pair.labels) if file is not None]
-    test = pairs.get("test")
-    return Source(
-        name=slug(origin.name.split(".")[0]),
-        origin=str(origin),
-        kind="IDX files",
-        split=split,
-        classes=classes,
-        content=arrays,
-        test_count=None if test is None else idx.image_shape(test.images)[0],
-        parts=tuple((file.name, file) for file in files),
-        notes=() if pairs[split].labels else ("no labels file lies beside the images: there are no classes",),
-    )
+    return f"this {kind} holds {len(listed):,} files ({seen}) and no images; give {KINDS_READ}"
