@@ -43,6 +43,7 @@ def evaluate(
     """
     from gansmith import evaluation
     from gansmith.evaluation import inputs
+    from gansmith.files import EXIF
 
     _check(out, max_fd)
     what = inputs.resolve(source, which="best" if best else "newest", device=device)
@@ -56,7 +57,7 @@ def evaluate(
         _keep(run, measured)
         text.append(f"\ngallery: {run.path / 'nearest-real.png'}; results: {run.path / 'evaluation.json'}")
     if out is not None:
-        report.save(out) if out.suffix == ".json" else measured.gallery.save(out)
+        report.save(out) if out.suffix == ".json" else measured.gallery.save(out, exif=EXIF)
         text.append(f"written: {out}")
     passed = max_fd is None or ("fd" in report and report["fd"].value <= max_fd)
     show({**report.model_dump(mode="json"), "max_fd": max_fd, "passed": passed}, *text, json=json)

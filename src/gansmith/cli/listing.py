@@ -99,10 +99,12 @@ def data(
     import numpy as np
 
     from gansmith import data, render
-    from gansmith.files import writing
+    from gansmith.data.loading import check_sheet
+    from gansmith.files import EXIF, writing
 
     if sheet is not None:
         check_picture(sheet, "--sheet")
+        check_sheet(source, sheet)
     found = data.inspect(source, split=split, size=size, fit=fit, seed=seed, progress=progress)
     text, written = [data.describe(found)], "no sheet: too few images"
     if found.dataset is not None:
@@ -111,7 +113,7 @@ def data(
         text.append(Drawn("\n" + render.blocks(shown[:8], columns=4, colour=colours())))
         if sheet is not None:
             with writing(sheet) as fresh:
-                render.sheet(shown).save(fresh)
+                render.sheet(shown).save(fresh, exif=EXIF)
             written = f"sheet: {sheet}"
     if sheet is not None:
         text.append(f"\n{written}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gansmith import data, runs
 from gansmith.data import Dataset, Fit
+from gansmith.data.loading import changes
 from gansmith.errors import UserError
 from gansmith.generator import Generator
 from gansmith.progress import Progress
@@ -82,8 +83,10 @@ def of_run(run: Run, source: str | Path | None = None, *, progress: Progress | N
     about = run.data
     real = of_data(source or about.source, size=run.recipe.size, fit=about.fit, progress=progress)
     if source is None and real.train.fingerprint != about.fingerprint:
+        files = changes(real.train, about.fingerprint)
         raise UserError(
-            f"{about.source}: the data changed since {run.name} was trained; restore them, or name others with `data`"
+            f"{about.source}: the data changed since {run.name} was trained{files}; restore them, or name others with "
+            "`data`"
         )
     return _fitting(real, run.recipe, run.name)
 

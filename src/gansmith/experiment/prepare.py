@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from gansmith import cpu_speed, data, files, hardware, recipes, runs
-from gansmith.data import Fit
+from gansmith.data import Fit, loading
 from gansmith.doctor import signals
 from gansmith.errors import UserError
 from gansmith.evaluation import online
@@ -241,7 +241,10 @@ def prepare_resume(
     recipe = run.recipe if settings.steps is None else run.recipe.override(steps=settings.steps)
     dataset = data.load(source or about.source, size=recipe.size, fit=about.fit, progress=progress)
     if dataset.fingerprint != about.fingerprint:
-        raise UserError(f"{dataset.source}: the data changed since {run.name} began; restore them or start a new run")
+        which = loading.changes(dataset, about.fingerprint)
+        raise UserError(
+            f"{dataset.source}: the data changed since {run.name} began{which}; restore them or start a new run"
+        )
     choice = _choose(settings, recipe)
     return Experiment(
         recipe,

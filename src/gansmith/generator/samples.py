@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gansmith.errors import UserError
-from gansmith.files import writing
+from gansmith.files import EXIF, writing
 
 if TYPE_CHECKING:
     from gansmith import render
@@ -79,13 +79,13 @@ class Samples:
                 known |= {"generator": np.array(self.digest)} if self.digest else {}
                 np.savez_compressed(fresh, images=self.images, latents=self.latents, **known)
             elif path.suffix:
-                self.sheet().save(fresh)
+                self.sheet().save(fresh, exif=EXIF)
             else:
                 folders = self._folders(fresh)
                 for folder in {fresh, *folders}:
                     folder.mkdir(parents=True, exist_ok=True)
                 for index, (folder, image) in enumerate(zip(folders, self.images, strict=True)):
-                    render.picture(image).save(folder / f"{index:06d}.png", compress_level=1)
+                    render.picture(image).save(folder / f"{index:06d}.png", compress_level=1, exif=EXIF)
         return path
 
     def _folders(self, root: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gansmith import render
 from gansmith.errors import UserError
 from gansmith.evaluation.pixels import Stored
-from gansmith.files import writing
+from gansmith.files import EXIF, writing
 from gansmith.latent.nearest_training import Neighbours
 from gansmith.latent.truncation import Trade, Truncated
 from gansmith.render import MOUNT, TEXT
@@ -46,7 +46,7 @@ def check_target(path: Path, suffixes: Sequence[str]) -> None:
 def save(path: Path, picture: render.Image) -> Path:
     """Writes a picture whole or not at all; the suffix decides the format."""
     with writing(path) as fresh:
-        picture.convert("RGB" if path.suffix.lower() == ".jpg" else picture.mode).save(fresh)
+        picture.convert("RGB" if path.suffix.lower() == ".jpg" else picture.mode).save(fresh, exif=EXIF)
     return path
 
 

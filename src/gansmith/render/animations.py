@@ -8,7 +8,7 @@ from typing import Any
 from PIL.Image import Dither, Image, new
 
 from gansmith.errors import UserError
-from gansmith.files import write_bytes
+from gansmith.files import EXIF, MADE_BY, write_bytes
 
 
 def animation(
@@ -40,9 +40,10 @@ def animation(
     durations[-1] += round(1000 * hold_last)
     if suffix == ".gif" and mode == "RGB":
         pictures = _one_palette(pictures)
-    options: dict[str, Any] = {"optimize": False}
+    options: dict[str, Any] = {"optimize": False, "comment": MADE_BY}
     if suffix == ".webp":
         options = {"quality": 75, "method": 4} if lossy else {"lossless": True, "quality": 25, "method": 2}
+        options["exif"] = EXIF
     buffer = io.BytesIO()
     pictures[0].save(
         buffer, suffix[1:], save_all=True, append_images=pictures[1:], duration=durations, loop=0, **options

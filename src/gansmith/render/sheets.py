@@ -11,6 +11,7 @@ from PIL import ImageDraw, ImageFont
 from PIL.Image import Image, fromarray, new
 
 from gansmith.errors import UserError
+from gansmith.files import EXIF
 
 Images = NDArray[np.uint8]
 
@@ -27,7 +28,7 @@ WIDEST, TALLEST = 800, 1200
 def png(image: Image) -> bytes:
     """A picture as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    image.save(buffer, "png")
+    image.save(buffer, "png", exif=EXIF)
     return buffer.getvalue()
 
 
