@@ -178,7 +178,7 @@ def test_recipes_are_trained_once_measured_and_tabled(tmp_path: Path, monkeypatc
 
 def test_every_failure_has_a_run_made_to_fail() -> None:
     named = set().union(*(case.right for case in doctor_cases.CASES if case.fails))
-    assert named == {rule.name for rule in RULES} | {"not finite"}
+    assert named - {*doctor_cases.NO_PROBLEM} == {rule.name for rule in RULES} | {"not finite"}
     for case in doctor_cases.CASES:
         recipes.get(case.recipe).override(dict(case.overrides))
 

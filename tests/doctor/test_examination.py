@@ -187,7 +187,8 @@ def test_the_verdict_stands_beside_the_measured_quality(
     assert (said["quality"]["distance"], said["quality"]["step"], said["quality"]["times"]) == (20, 120, 80)
     assert main(["doctor", str(run.path)]) == 0
     words = capsys.readouterr().out
-    assert f"{run.path}: learning (images are still far from real ones: FD-mnist@b0dc9d 20 at step 120, 80 x" in words
+    assert words.startswith(f"{run.path}: learning\n")
+    assert "images are still far from real ones: FD-mnist@b0dc9d 20 at step 120, 80 x" in words
     (run.path / "quality.jsonl").write_text('{"step": 120, "fd": 1.0}\n')
     assert examine(run).verdict == "near real"
     (run.path / "quality.json").write_text("{}")

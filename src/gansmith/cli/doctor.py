@@ -45,8 +45,12 @@ def summary(found: Any, picture: Path | None) -> dict[str, Any]:
 
 def told(found: Any, picture: Path | None) -> str:
     """An examination in words."""
-    lines = [f"{found.run.path}: {found.verdict} ({found.conclusion.reason})"]
-    if found.quality is not None and found.quality.words not in found.conclusion.reason:
+    reason = found.conclusion.reason
+    lines = [
+        f"{found.run.path}: {found.verdict}"
+        + (f" ({reason})" if found.problems else f"\n{INDENT}why            {reason}")
+    ]
+    if found.quality is not None and found.quality.words not in reason:
         lines.append(f"{INDENT}quality        {found.quality.words}")
     lines.append(f"{INDENT}looked at      {found.examined}")
     lines += [f"{INDENT}not looked at  {what}" for what in found.not_examined]
