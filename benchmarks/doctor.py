@@ -118,9 +118,12 @@ def train(case: Case, seed: int, out: Path) -> runs.Run:
         )
         with mock.patch.object(execute, "finish", lambda run, dataset, state: run.mark(state)):  # no pictures
             try:
-                return execute.execute(job)
+                run = execute.execute(job)
             except DivergenceError:
                 return next(iter(runs.every(folder)))
+    if run.state != "finished":
+        raise KeyboardInterrupt
+    return run
 
 
 @dataclass(frozen=True)

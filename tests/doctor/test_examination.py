@@ -70,10 +70,10 @@ def test_networks_are_left_as_they_were() -> None:
     bank = signals.bank(recipe, digits, None, seed=0, device=torch.device("cpu"))
     before = {name: value.clone() for name, value in state.generator.state_dict().items()}
     modes = [layer.training for network in (state.generator, state.discriminator) for layer in network.modules()]
-    state = torch.get_rng_state()
+    stream = torch.get_rng_state()
     row = signals.measure(state, bank)
     assert row == signals.measure(state, bank)
-    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(stream, torch.get_rng_state())
     assert all(torch.equal(value, before[name]) for name, value in state.generator.state_dict().items())
     assert modes == [
         layer.training for network in (state.generator, state.discriminator) for layer in network.modules()
@@ -154,7 +154,7 @@ def test_a_run_without_noise_is_named_while_it_trains_and_afterwards(
     assert "try       --noise.scale 1" in words
     assert f"{path}: problems found (noise ignored)" in words
     page = (path / "report.html").read_text()
-    assert "problem: noise ignored, since step 36" in page
+    assert "Problem: noise ignored, since step 36" in page
     assert "Plots of the signals" in page
 
 

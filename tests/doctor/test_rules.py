@@ -7,7 +7,7 @@ import pytest
 from signal_rows import SICK, Row, healthy, sick
 
 from gansmith import doctor, recipes
-from gansmith.cli import app
+from gansmith.cli.app import build
 from gansmith.doctor import RULES, Facts, Finding, signals
 from gansmith.doctor.findings import last_span
 
@@ -144,7 +144,7 @@ def test_remedies_are_flags_that_train_takes(recipe: str) -> None:
         table = doctor.tabulate(*healthy())
         for rule in RULES:
             flags = rule.remedy(Facts(variant, steps=10_000, labelled=True), table, 20)
-            _, bound, _ = app.parse_args(["train", *shlex.split(flags)], print_error=False, exit_on_error=False)
+            _, bound, _ = build().parse_args(["train", *shlex.split(flags)], print_error=False, exit_on_error=False)
             assert len(bound.arguments) >= 1, rule.name
 
 

@@ -128,6 +128,7 @@ def test_their_evaluation_is_read_and_made_again(name: str, workshop: Path) -> N
     assert (workshop / "again.json").read_bytes() == path.read_bytes()
     again = json.loads(gs.evaluate(name, samples=128).model_dump_json())
     again["protocol"]["gansmith"] = was["protocol"]["gansmith"]
+    del again["notes"], was["notes"]  # prose
     close(again, was, rel=2e-3)
 
 
@@ -162,4 +163,4 @@ def test_a_new_run_leaves_the_files_and_fields_it_left(workshop: Path, capsys: p
     hold(FILE, "fields", {name: names_of(run / name) for name in found if name.endswith((".json", ".jsonl"))})
     assert Path("runs/last").resolve() == run.resolve()
     for name in set(found) & {str(path.relative_to(GOLDEN / "mlp")) for path in (GOLDEN / "mlp").rglob("*.json*")}:
-        assert names_of(run / name) == names_of(GOLDEN / "mlp" / name), name
+        assert set(names_of(run / name)) >= set(names_of(GOLDEN / "mlp" / name)), name

@@ -381,13 +381,14 @@ def test_a_damaged_log_leaves_out_the_diagnosis_and_a_bug_is_not_hidden(
     for content in (b"\xff\xfe\n", b'{"step": "x"}\n', b'{"step": 1, "discriminator_loss": []}\n'):
         for name in ("metrics", "signals", "quality", "timing"):
             (run / f"{name}.jsonl").write_bytes(content)
-        assert gather(run).diagnosis is None
+        with pytest.warns(UserWarning, match="damaged lines are left out"):
+            assert gather(run).diagnosis is None
 
     def broken(*arguments: Any, **keywords: Any) -> None:
         raise KeyError("a bug")
 
     monkeypatch.setattr(diagnosis, "examine", broken)
-    with pytest.raises(KeyError, match="a bug"):
+    with pytest.warns(UserWarning), pytest.raises(KeyError, match="a bug"):
         write_report(run)
 
 

@@ -20,7 +20,7 @@ import torch
 import gansmith as gs
 from gansmith import recipes, runs
 from gansmith.errors import DivergenceError
-from gansmith.experiment import execute, prepare
+from gansmith.experiment import execute, guards, prepare
 from gansmith.recipe import Recipe
 from gansmith.runs import checkpoint
 from gansmith.training import loop
@@ -300,7 +300,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
     run = execute.execute(job(tmp_path, steps=20))
     ready = prepare.prepare_resume(run.path, steps=40)
     before = digest(run.path)
-    with execute._alone(run), pytest.raises(ValueError, match="trained by another process"):
+    with guards.alone(run), pytest.raises(ValueError, match="trained by another process"):
         execute.execute(ready)
     assert digest(run.path) == before
 

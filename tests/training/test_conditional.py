@@ -254,13 +254,15 @@ def test_names_numbers_and_strangers() -> None:
     assert [class_of(name, names[:3]) for name in (0, "2")] == [0, 2]  # positions where no name is a number
     for name, message in (
         ("trowser", "did you mean Trouser"),
-        (0, "there are"),
         ("9", "there are"),
         ("-1", "there are"),
     ):
         with pytest.raises(ValueError, match=message) as caught:
             class_of(name, names)
         assert "\n" not in str(caught.value)
+    assert class_of(0, names) == 0  # "3" is the fourth: a number can mean one thing only
+    with pytest.raises(ValueError, match="there are"):
+        class_of(0, [*names[:3], "7"])  # a name that is a number and no position: numbers are names here
 
 
 def test_bad_labels_are_refused_in_a_line() -> None:

@@ -46,9 +46,8 @@ class Quality:
     @property
     def words(self) -> str:
         """`FD-mnist@b0dc9d 5.1 at step 15,000, 20 x that of as many real images`."""
-        return (
-            f"{self.metric} {self.distance:.3g} at step {self.step:,}, {self.times:.2g} x that of as many real images"
-        )
+        times = f"{self.times:,.0f}" if self.times >= 10 else f"{self.times:.1f}"
+        return f"{self.metric} {self.distance:.3g} at step {self.step:,}, {times} x that of as many real images"
 
 
 @dataclass(frozen=True)
