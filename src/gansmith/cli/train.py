@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from json import loads as read_json
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Group, Parameter
 
@@ -18,7 +18,7 @@ from gansmith.cli.options import OptionalSource
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
 from gansmith.text import amount, duration
-from gansmith.training.options import TrainingOptions
+from gansmith.training.options import TrainingOptions, plain
 
 __all__ = ["train"]
 
@@ -49,7 +49,7 @@ def _flags_of_fields(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _flag(name: str, info: Any, group: Group) -> inspect.Parameter:
     """A flag for one field. None means not given, so a recipe's field that can be None takes the word none."""
-    kind = _plain(info.annotation) | None
+    kind = plain(info.annotation) | None
     if group is FIELDS and NoneType in get_args(info.annotation):
         kind = Literal["none"] | info.annotation
     flag = Parameter(
@@ -61,15 +61,6 @@ def _flag(name: str, info: Any, group: Group) -> inspect.Parameter:
     return inspect.Parameter(
         name.replace(".", "__"), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, flag]
     )
-
-
-def _plain(annotation: Any) -> Any:
-    """A type without pydantic's checks: these are made once, where the value is built."""
-    if get_origin(annotation) is Annotated:
-        return _plain(get_args(annotation)[0])
-    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
-        return Union[tuple(_plain(part) for part in get_args(annotation))]  # noqa: UP007  # of computed parts
-    return annotation
 
 
 @_flags_of_fields

@@ -27,7 +27,7 @@ from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.runs.load import from_checkpoint
 from gansmith.training import loop
 from gansmith.training.events import Observer, Probe
-from gansmith.training.options import TrainingOptions
+from gansmith.training.options import TrainingOptions, plain
 
 
 def train(
@@ -102,17 +102,17 @@ def resume(
 
 def _with_keywords(function: Callable[..., Any], names: Iterable[tuple[str, FieldInfo]]) -> None:
     """Shows fields as keywords of a function, so that a notebook completes them."""
-    plain = inspect.signature(function)
-    own = [each for each in plain.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    signature = inspect.signature(function)
+    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
     keyword = inspect.Parameter.KEYWORD_ONLY
-    fields = {name: info for name, info in reversed([*names]) if name not in plain.parameters}
+    fields = {name: info for name, info in reversed([*names]) if name not in signature.parameters}
     more = [
         inspect.Parameter(
-            name, keyword, default=info.get_default(call_default_factory=True), annotation=info.annotation
+            name, keyword, default=info.get_default(call_default_factory=True), annotation=plain(info.annotation)
         )
         for name, info in reversed(fields.items())
     ]
-    function.__signature__ = plain.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
 
 
 @isolated()

@@ -1,7 +1,8 @@
 """Training options: each knob of a training once, with its default, its check and its sentence; no torch here."""
 
 from operator import index
-from typing import Annotated, Any, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, Field, ValidationError, model_serializer, model_validator
 
@@ -141,3 +142,12 @@ def _refusal(error: ValidationError) -> str:
     extra = TrainingOptions.model_fields[name].json_schema_extra
     assert isinstance(extra, dict)
     return f"`{name}` {first['input']}: give {extra['give']}".replace("\n", " ")
+
+
+def plain(annotation: Any) -> Any:
+    """A type without pydantic's checks: these are made once, where the value is built."""
+    if get_origin(annotation) is Annotated:
+        return plain(get_args(annotation)[0])
+    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        return Union[tuple(plain(part) for part in get_args(annotation))]  # noqa: UP007  # of computed parts
+    return annotation
