@@ -95,11 +95,11 @@ def test_the_number_of_samples_does_not_change_the_verdict(samples: int) -> None
         assert verdict(healthy()[1], quality).word == word
 
 
-@pytest.mark.parametrize(("signal", "value"), [("gap", 0.25), ("total_variation", 2.5), ("high_frequency", 5.5)])
+@pytest.mark.parametrize(("signal", "value"), [("gap", 0.07), ("total_variation", 2.5), ("high_frequency", 5.5)])
 def test_one_signal_far_from_real_is_enough_for_learning(signal: str, value: float) -> None:
     falling = {signal: lambda row: value * (1 + 2 * 0.9**row), "gap": lambda row: 0.05 + 2 * 0.9**row}
     if signal == "gap":
-        falling["gap"] = lambda row: value + 2 * 0.9**row
+        falling["gap"] = lambda row: value + 2 * 0.8**row
     said = verdict(sick(falling)[1][:30], measured(3))
     assert said.word == "learning"
 

@@ -15,7 +15,7 @@ from gansmith.text import amount
 Word = Literal["problems found", "not known", "too early to say", "learning", "healthy", "near real"]
 
 ENOUGH = 5  # rows after warming up, below which nothing is said of a run without problems
-FAR_SIGNALS = {"gap": 0.15, "total_variation": 2.0, "high_frequency": 5.0}  # of real images: 0, 1, 1
+FAR_SIGNALS = {"gap": 0.05, "total_variation": 2.0, "high_frequency": 5.0}  # of real images: 0, 1, 1
 FAR, NEAR = 60.0, 6.0  # times the floor at REFERENCE_SAMPLES: very far from real, close to real
 REFERENCE_SAMPLES = 2000
 
