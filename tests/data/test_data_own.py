@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from data_samples import noise
 from PIL import Image
 
-from gansmith import data
+from gansmith import data, generator, recipes, render
 from gansmith.data import loading
+from gansmith.data.images import is_made
 from gansmith.files import EXIF
+from gansmith.latent import figures
 
 Make = Callable[..., Path]
 
@@ -77,6 +80,24 @@ def test_pictures_that_gansmith_wrote_among_others_are_skipped_by_name(two_class
     after = data.load(two_classes)
     assert after.fingerprint == before.fingerprint
     assert [(each.file, "gansmith made" in each.what) for each in after.problems] == [(f"cat/000000{suffix}", True)]
+
+
+def test_every_picture_that_gansmith_writes_bears_the_mark(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    recipe = recipes.get("mlp")
+    samples = generator.snapshot(recipes.generator(recipe), recipe, settle_on=64).sample(3)
+    (tmp_path / "run.png").write_bytes(render.png(samples.sheet()))
+    for suffix in ("png", "jpg", "webp"):
+        samples.save(tmp_path / f"sheet.{suffix}")
+    for suffix in ("png", "jpg"):
+        figures.save(tmp_path / f"strip.{suffix}", samples.sheet())
+    for suffix in ("gif", "webp"):
+        render.animation([samples.sheet(), samples.sheet()], tmp_path / f"film.{suffix}")
+    render.plot(tmp_path / "losses.png", {"loss": ([1, 2], [3, 4])}, title="Losses", x_label="steps", y_label="loss")
+    samples.save(tmp_path / "folder")
+    written = [path for path in tmp_path.rglob("*.*") if path.is_file()]
+    assert len(written) == 12
+    assert [path.name for path in written if not is_made(path.read_bytes())] == []
 
 
 def test_an_animation_is_known_by_its_comment(two_classes: Path) -> None:
