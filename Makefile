@@ -21,7 +21,7 @@ demo: $(RUNTIME)  ## train on MNIST for MINUTES=2 and say where the pictures are
 env: $(DEV)  ## the environment for development
 
 test: $(DEV)  ## all tests, on JOBS=2 processes
-	@$(BIN)/python -m pytest -n $(JOBS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
 
 lint: $(DEV)  ## style and types
 	@$(BIN)/ruff check .

@@ -3,8 +3,8 @@
 A document's blocks run in a temporary folder, through the real command line, on small budgets:
 
 - `gansmith` lines of sh and console blocks run; in console blocks, those after `$ ` (the rest is output). `--steps N`
-  becomes N / 1000, from 2 to 12; `--minutes M` becomes as many steps; a fresh training gets small batches,
-  and `--resume` goes on to step 13, or past it where it names a budget.
+  becomes N / 1000, from 2 to 12; `--minutes M` becomes as many steps; a fresh training gets small batches
+  and narrow networks, and `--resume` goes on to step 13, or past it where it names a budget.
   `> FILE` is honoured. The shell's other commands, such as `git clone`, are left alone.
 - The run of docs/explore.md gets a generator that draws digits (tests/decoder.py): one of a few steps knows no class.
   `truncate` measures few images, `neighbours` and `evaluate` look among few, and `invert` compares with one.
@@ -89,6 +89,8 @@ def small(words: list[str]) -> list[str]:
             words += ["--steps", str(resumed or 2)]
         if "--batch-size" not in words and "--resume" not in words:
             words += ["--batch-size", "8"]
+        if "--resume" not in words and not any("width" in word for word in words):
+            words += ["--generator.width", "0.25", "--discriminator.width", "0.25"]
     if words[0] in {"evaluate", "compare"}:
         words = [*(word for word, last in zip(words, [None, *words], strict=False) if "--samples" not in (word, last))]
         words += ["--samples", "150"]
@@ -199,6 +201,7 @@ def test_blocks_and_budgets_are_read_as_described() -> None:
     assert (first.skipped, second.skipped) == (True, False)
     assert [" ".join(line.split()) for line in commands(second)] == ["gansmith y --z"]
     assert small(["train", "fashion-mnist", "--steps", "4000"])[:4] == ["train", "mnist", "--steps", "4"]
-    assert small(["train", "--minutes", "2", "--batch-size", "16"]) == ["train", "--steps", "2", "--batch-size", "16"]
+    words = small(["train", "--minutes", "2", "--batch-size", "16", "--generator.width", "2"])
+    assert words == ["train", "--steps", "2", "--batch-size", "16", "--generator.width", "2"]
     with pytest.raises(AssertionError, match="does not know"):
         check_make("make nothing")

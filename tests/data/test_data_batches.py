@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,8 @@ def test_the_room_needs_no_torch() -> None:
 
 
 def test_the_public_names_are_the_exported_ones() -> None:
-    public = {name for name, value in vars(data).items() if not name.startswith("_") and not hasattr(value, "__path__")}
-    modules = {name for name in public if type(getattr(data, name)).__name__ == "module"}
-    assert public - modules == set(data.__all__)
+    assert set(data.__all__) == set(dir(data)) == set(data._HOMES)
+    found = {name: getattr(data, name) for name in data.__all__}
+    assert not [name for name, value in found.items() if isinstance(value, types.ModuleType)]
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        data.lode  # noqa: B018

@@ -4,7 +4,6 @@ Where a type has no help, what the flag means differs from verb to verb, and the
 are looked up while the command line is read, so that a mistyped name is refused before PyTorch is imported.
 """
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,14 +36,10 @@ def _check_evaluated(_: Any, where: str) -> None:
 
 
 def _check_data(_: Any, name: str | None) -> None:
-    from gansmith.data import names, sources
+    from gansmith.data.naming import existing, names
 
-    if name is None or name in names():
-        return
-    with suppress(OSError, ValueError):
-        if name.strip() and Path(name).expanduser().exists():
-            return
-    sources.find(name, "train", None)  # says what could be meant
+    if name is not None and name not in names() and name.strip():
+        existing(name)  # says what could be meant
 
 
 def check_folder(path: Path, flag: str) -> None:

@@ -22,7 +22,6 @@ from gansmith.files import cache_dir
 from gansmith.progress import Progress, Ticker
 from gansmith.text import one_line
 
-NAMES = ("mnist", "fashion-mnist")
 CREDITS = {
     "mnist": "MNIST, by Yann LeCun, Corinna Cortes and Christopher J. C. Burges; CC BY-SA 3.0",
     "fashion-mnist": "Fashion-MNIST, by Zalando SE; MIT licence",

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gansmith.data.dataset import Dataset, Store
 from gansmith.data.types import Labels, Pixels
 
-NAMES = ("colour-mnist", "stacked-mnist")
 STACKED_COUNTS = {"train": 128_000, "test": 26_000}
 """As in PacGAN (Lin et al. 2018), section 4.1: 128,000 stacked images, 26,000 to count modes with."""
 CONTRAST = 0.35

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gansmith.data import derived, sources
+from gansmith.data import derived, naming, sources
 from gansmith.data.build import SizeNeededError, Source, entry_of
 from gansmith.data.builtin import CREDITS
 from gansmith.data.cache import Entry, Meta
@@ -104,8 +104,8 @@ def inspect(
     Does not refuse what is too little to train on: it reports it. UserError if there is nothing to look at.
     """
     size, seed = check_request(split, size, fit, seed)
-    source = sources.named(source)
-    if source in derived.NAMES:
+    source = naming.named(source)
+    if source in naming.DERIVED:
         return _inspect_derived(load(source, split=split, size=size, fit=fit, seed=seed, progress=progress))
     found = sources.find(source, split, progress)
     looked_at: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gansmith.data import cache, derived, sources
+from gansmith.data import cache, derived, naming, sources
 from gansmith.data.build import Source, entry_of
 from gansmith.data.cache import Entry
 from gansmith.data.dataset import Dataset, MappedStore, statistics
@@ -33,8 +33,8 @@ def load(
     named in `Dataset.problems`. UserError, in one line, if there is nothing usable or fewer than 8 images.
     """
     size, seed = check_request(split, size, fit, seed)
-    source = sources.named(source)
-    if source in derived.NAMES:
+    source = naming.named(source)
+    if source in naming.DERIVED:
         base = load("mnist", split=split, size=size, fit=fit, progress=progress)
         return derived.derive(str(source), base, seed)
     found = sources.find(source, split, progress)
@@ -74,16 +74,16 @@ def changes(dataset: Dataset, fingerprint: str) -> str:
 
 def check_sheet(source: str | Path, path: Path) -> None:
     """Raise UserError if a picture written to `path` would take the place of a file of this data set."""
-    if str(source) in sources.names() or not path.exists():
+    if str(source) in naming.names() or not path.exists():
         return
-    home, target = Path(sources.existing(source)), path.resolve()
+    home, target = Path(naming.existing(source)), path.resolve()
     if target == home or (home in target.parents and not is_made(target.read_bytes())):
         raise UserError(f"`sheet` {printable(str(path))}: is a file of the data; name a new file")
 
 
 def test_count(source: str | Path) -> int | None:
     """How many test images a data set has, skipped ones included; None if it has no test split. Decodes nothing."""
-    source = sources.named(source)
-    if source in derived.NAMES:
+    source = naming.named(source)
+    if source in naming.DERIVED:
         return derived.STACKED_COUNTS["test"] if source == "stacked-mnist" else 10_000
     return sources.find(source, "train", None).test_count

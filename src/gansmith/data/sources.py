@@ -1,14 +1,14 @@
 """A name or a path -> the source it means: built in, images, arrays, tables; errors say what could be meant."""
 
-import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from gansmith.data import annotations, builtin, derived, folders, idx, npz, own, parquet, tables, zips
+from gansmith.data import annotations, builtin, folders, idx, npz, own, parquet, tables, zips
 from gansmith.data.build import Source
 from gansmith.data.folders import Files
 from gansmith.data.images import SUFFIXES, UNREADABLE, instead
+from gansmith.data.naming import BUILT_IN, existing, named, names
 from gansmith.data.npy import MAGIC
 from gansmith.data.types import Problem, Split, natural
 from gansmith.errors import UserError
@@ -26,24 +26,10 @@ WAYS = (
 """What is not read, by suffix, and how to get there."""
 
 
-def names() -> tuple[str, ...]:
-    """The data sets that are known by name."""
-    return (*builtin.NAMES, *derived.NAMES)
-
-
-def named(source: str | Path) -> str | Path:
-    """A source whose bare name, as text or as a path where no such file is, means a data set: that name."""
-    if not isinstance(source, str | Path):
-        raise UserError(f"data {source!r}: give a name ({', '.join(names())}) or a path")
-    if isinstance(source, Path) and str(source) in names() and not source.exists():
-        return str(source)
-    return source
-
-
 def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
     """One split of what a name (not a derived one's) or a path means. Decodes nothing. Raises UserError."""
     source = named(source)
-    if isinstance(source, str) and source in builtin.NAMES:
+    if isinstance(source, str) and source in BUILT_IN:
         return builtin.builtin_source(source, split, progress)
     if isinstance(source, str) and not source.strip():
         raise UserError(f"data {source!r}: is empty; give a name ({', '.join(names())}) or a path")
@@ -74,46 +60,11 @@ def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
     raise UserError(f"{where}: is nothing that can be read; {_way(path.name, start)}")
 
 
-def existing(source: str | Path) -> Path:
-    """The path of a source, resolved; one that was printed with escapes is found again. UserError if there is none."""
-    path, given = Path(source).expanduser(), printable(str(source))
-    for each in (path, Path(_unprintable(str(path)))):
-        try:
-            if each.exists():
-                return each.resolve()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(f"{given[:100]}: cannot be looked at ({one_line(error)}); check the path") from None
-    raise UserError(_missing(given, path))
-
-
-def _unprintable(text: str) -> str:
-    """The name that :func:`gansmith.text.printable` made this of."""
-    escape = r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt])"
-    return re.sub(escape, lambda found: found[0].encode().decode("unicode_escape"), text)
-
-
 def _way(name: str, start: bytes = b"") -> str:
     """How to get from a file that is not read to one that is."""
     if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):
         name = "some.pickle"
     return next((way for pattern, way in WAYS if re.search(pattern, name.lower())), f"give {KINDS_READ}")
-
-
-def _missing(given: str, path: Path) -> str:
-    """What to say about a source that is neither a name nor a path."""
-    bare = Path(given).name
-    near = difflib.get_close_matches(given.lower(), names(), n=1, cutoff=0.6)
-    looks_like_path = bare != given or path.suffix.lower() in (".zip", ".npz", ".npy", ".gz", ".csv", ".parquet")
-    if near and not looks_like_path:
-        return f"{given}: no data set has this name and no file or folder either; did you mean {near[0]}?"
-    beside: list[str] = []
-    try:
-        beside = [str(path.parent / entry.name) for entry in path.parent.iterdir() if not entry.name.startswith(".")]
-    except OSError:
-        beside = []
-    close = difflib.get_close_matches(str(path), beside, n=1, cutoff=0.8)
-    meant = f"did you mean {printable(close[0])}?" if close else f"give a path, or one of {', '.join(names())}"
-    return f"{given}: there is no such file or folder; {meant}"
 
 
 def _folder(path: Path, split: Split) -> Source:
