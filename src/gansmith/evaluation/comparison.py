@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gansmith.errors import UserError
 from gansmith.evaluation.report import Figure, Report, deviation
@@ -16,7 +17,12 @@ class Group:
     """Runs that differ in their training seed alone, or a single report."""
 
     name: str
+    """No other group has it: where subjects are named alike, with as much of their paths as tells them apart."""
     reports: tuple[Report, ...]
+    letter: str
+    """By its position: A, B, ...; after Z a number."""
+    short: str
+    """The name without the list of seeds; no other group has it either."""
 
     def values(self, key: str) -> tuple[float, ...]:
         """A figure of each report."""
@@ -41,6 +47,8 @@ class Line:
     best: tuple[str, ...]
     """The groups that none is better than beyond the noise; all of them where no difference is significant."""
     verdict: str
+    lettered: str
+    """The verdict with the groups' letters in the place of their names."""
 
 
 @dataclass(frozen=True)
@@ -57,42 +65,73 @@ class Comparison:
         return self.lines[0].verdict if self.lines else NO_DIFFERENCE
 
 
-def compare(reports: Sequence[Report]) -> Comparison:
+def compare(reports: Sequence[Report], places: Sequence[str | Path] | None = None) -> Comparison:
     """Puts reports side by side; a difference counts when it exceeds twice the larger noise of the two.
 
     Reports of the same recipe, data and length but different training seeds are one group.
 
-    Raises UserError for fewer than two reports, or measured by different protocols.
+    Args:
+        reports: two or more.
+        places: the path that each is of or was read from, to tell subjects of one name apart; numbered if not given.
+
+    Raises UserError for fewer than two reports, the same place twice, or reports measured by different protocols.
     """
     if len(reports) < 2:
         raise UserError("compare needs two runs or more")
+    paths = [Path(place).resolve() for place in places] if places is not None else []
+    for number, path in enumerate(paths):
+        if path in paths[:number]:
+            raise UserError(f"{path.name}: is given twice; name another one to compare it with")
+    names = _told_apart([report.subject.name for report in reports], paths)
     first = reports[0]
-    for other in reports[1:]:
+    for other, name in zip(reports[1:], names[1:], strict=True):
         if not first.protocol.same_as(other.protocol):
             raise UserError(
-                f"{first.subject.name} and {other.subject.name} were measured differently, and cannot be compared: "
-                f"{_difference(first, other)}"
+                f"{names[0]} and {name} were measured differently, and cannot be compared: {_difference(first, other)}"
             )
-    groups = _groups(reports)
+    groups = _groups(reports, names)
     keys = [each.key for each in METRICS if all(each.key in report for report in reports)]
     lines = tuple(_line(first[key], groups) for key in keys)
     return Comparison(groups, lines, tuple(_notes(groups, lines)))
 
 
-def _groups(reports: Sequence[Report]) -> tuple[Group, ...]:
-    found: dict[str, list[Report]] = {}
+def _told_apart(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """Names of which no two are equal: of those that were, the end of the path that no other has, or a number."""
+    found = []
+    for number, name in enumerate(names):
+        if names.count(name) == 1:
+            found.append(name)
+        elif paths:
+            found.append(_own_end(paths[number], [path for path in paths if path != paths[number]]))
+        else:
+            found.append(f"{name} ({names[: number + 1].count(name)})")
+    return found
+
+
+def _own_end(path: Path, others: Sequence[Path]) -> str:
+    """The shortest end of a path, in whole folders, that none of the others ends in."""
+    ends = (path.parts[-length:] for length in range(1, len(path.parts)))
+    own = (end for end in ends if not any(other.parts[-len(end) :] == end for other in others))
+    return str(Path(*next(own, path.parts)))
+
+
+def _groups(reports: Sequence[Report], names: Sequence[str]) -> tuple[Group, ...]:
+    found: dict[str, list[int]] = {}
     for number, report in enumerate(reports):
         key = report.subject.group or f"alone {number}"
-        if report.subject.seed in [other.subject.seed for other in found.get(key, [])]:
+        if report.subject.seed in [reports[other].subject.seed for other in found.get(key, [])]:
             key = f"{key} again {number}"  # the same seed twice is no second training
-        found.setdefault(key, []).append(report)
-    return tuple(Group(_name(members), tuple(members)) for members in found.values())
-
-
-def _name(members: Sequence[Report]) -> str:
-    if len(members) == 1:
-        return members[0].subject.name
-    return f"{members[0].subject.recipe} ({len(members)} seeds: {', '.join(each.subject.name for each in members)})"
+        found.setdefault(key, []).append(number)
+    groups = list(found.values())
+    shorts = [names[members[0]] if len(members) == 1 else str(reports[members[0]].subject.recipe) for members in groups]
+    named = []
+    for place, (members, short) in enumerate(zip(groups, shorts, strict=True)):
+        seeds = f" ({len(members)} seeds: {', '.join(names[member] for member in members)})"
+        name = short if len(members) == 1 else short + seeds
+        letter = chr(ord("A") + place) if place < 26 else str(place + 1)
+        own = short if shorts.count(short) == 1 else name
+        named.append(Group(name, tuple(reports[member] for member in members), letter, own))
+    return tuple(named)
 
 
 def _line(figure: Figure, groups: tuple[Group, ...]) -> Line:
@@ -105,37 +144,47 @@ def _line(figure: Figure, groups: tuple[Group, ...]) -> Line:
         for i in range(len(groups))
         if abs(means[i] - means[leader]) <= 2 * max(noise[i], noise[leader]) or i == leader
     ]
-    best = tuple(groups[i].name for i in tied)
-    if key not in RANKED:
-        verdict = ""
-    elif len(tied) == len(groups):
-        verdict = NO_DIFFERENCE
-    elif len(tied) == 1:
-        verdict = f"{_short(groups[leader])} is better" if len(groups) == 2 else f"{_short(groups[leader])} is best"
-    else:
-        verdict = f"{' and '.join(_short(groups[i]) for i in tied)} lead; between them {NO_DIFFERENCE}"
-    return Line(figure, tuple(means), tuple(noise), best, verdict)
+    best = [groups[i] for i in tied]
+    verdict, lettered = (
+        _verdict(names, len(groups)) if key in RANKED else ""
+        for names in ([group.short for group in best], [group.letter for group in best])
+    )
+    return Line(figure, tuple(means), tuple(noise), tuple(group.name for group in best), verdict, lettered)
 
 
-def _short(group: Group) -> str:
-    return group.name.split(" (")[0]
+def _verdict(best: Sequence[str], count: int) -> str:
+    """What is said where these, of so many groups, are the ones that none is better than."""
+    if len(best) == count:
+        return NO_DIFFERENCE
+    if len(best) == 1:
+        return f"{best[0]} is {'better' if count == 2 else 'best'}"
+    return f"{' and '.join(best)} lead; between them {NO_DIFFERENCE}"
 
 
 def _notes(groups: tuple[Group, ...], lines: tuple[Line, ...]) -> list[str]:
     notes = []
-    single = [
-        _short(group) for group in groups if len(group.reports) == 1 and group.reports[0].subject.kind != "images"
-    ]
+    single = [group.short for group in groups if len(group.reports) == 1 and group.reports[0].subject.kind != "images"]
     if single:
         notes.append(
             f"one training each of {', '.join(single)}: another training seed may differ by more than this; compare "
             "recipes with three seeds each"
         )
+    for number, group in enumerate(groups):
+        twins = [other.letter for other in groups[:number] if _same_images(group, other)]
+        if twins:
+            notes.append(f"{twins[0]} and {group.letter} score the same in everything: they are the same images")
     by_key = {line.figure.key: line for line in lines}
     trained, plain = by_key.get("fd"), by_key.get("fd_control")
     if trained and plain and len(trained.best) < len(groups) and not set(trained.best) & set(plain.best):
         notes.append("the trained encoder and the untrained control do not agree on the better one: be careful")
     return notes
+
+
+def _same_images(one: Group, other: Group) -> bool:
+    """Whether all figures of two single reports are equal to the last digit, as those of a copy are."""
+    return len(one.reports) == len(other.reports) == 1 and [
+        (figure.key, figure.values) for figure in one.reports[0].figures
+    ] == [(figure.key, figure.values) for figure in other.reports[0].figures]
 
 
 def _difference(first: Report, other: Report) -> str:
