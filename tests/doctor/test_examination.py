@@ -178,7 +178,9 @@ def test_the_verdict_stands_beside_the_measured_quality(
     run = runs.Run(Path(shutil.copytree(noiseless_run[0], tmp_path / "run")))
     signals_rows = [{**row, "step": 12 * number} for number, row in enumerate(healthy()[1][:10], 1)]
     (run.path / "signals.jsonl").write_text("".join(json.dumps(row) + "\n" for row in signals_rows))
-    protocol = online.Protocol("FD-mnist@b0dc9d", 2000, "mnist test", 10_000, "", floor=0.25, spread=0.01)
+    protocol = online.Protocol(
+        "FD-mnist@b0dc9d", 2000, "mnist test", 10_000, "", floor=0.25, spread=0.01, variance=97.0
+    )
     (run.path / "quality.json").write_text(json.dumps(asdict(protocol)))
     (run.path / "quality.jsonl").write_text('{"step": 60, "fd": 40.0}\n{"step": 120, "fd": 20.0}\n')
     assert main(["doctor", str(run.path), "--json", "--strict"]) == 0
@@ -188,7 +190,10 @@ def test_the_verdict_stands_beside_the_measured_quality(
     assert main(["doctor", str(run.path)]) == 0
     words = capsys.readouterr().out
     assert words.startswith(f"{run.path}: learning\n")
-    assert "images are still far from real ones: FD-mnist@b0dc9d 20 at step 120, 80 x" in words
+    assert (
+        "images are still far from real ones: FD-mnist@b0dc9d 20 at step 120, where as many real images have 0.25"
+        in words
+    )
     (run.path / "quality.jsonl").write_text('{"step": 120, "fd": 1.0}\n')
     assert examine(run).verdict == "near real"
     (run.path / "quality.json").write_text("{}")

@@ -90,11 +90,10 @@ def evaluated(
             sets=3,
             gansmith="0.1.0",
         ),
-        figures=(
-            Figure(key="fd", name=figure, better="lower", value=25.0, values=(25.0,), floor=0.5, words="far from real"),
-        ),
+        figures=(Figure(key="fd", name=figure, better="lower", value=25.0, values=(25.0,), floor=0.5, spread=0.1),),
         classes=tuple(Share(name=each, real=0.5, generated=0.25) for each in classes),
         notes=(note,),
+        variance=50.0,
     ).save(run / "evaluation.json")
 
 
@@ -356,14 +355,16 @@ def test_sheets_in_any_number_are_evenly_chosen(run: Path) -> None:
 
 def test_the_headline_says_how_good_the_images_are_and_how_training_went(run: Path) -> None:
     curve = {"metric": "FD-mnist", "samples": 100, "against": "mnist test", "real": 100, "fingerprint": "f"}
-    (run / "quality.json").write_text(json.dumps(curve | {"floor": 0.5, "spread": 0.01}))
+    (run / "quality.json").write_text(json.dumps(curve | {"floor": 0.5, "spread": 0.01, "variance": 50.0}))
     rows(run / "quality.jsonl", [{"step": 100, "fd": 9.0}, {"step": 300, "fd": 5.0}])
     assert gather(run).verdicts == {
-        "quality": "some way from real: FD-mnist 5.000, 10 x the score of real images, measured while training",
+        "quality": "far from real: FD-mnist 5 at step 300, where as many real images have 0.5",
         "training": "Too early to say.",
     }
     evaluated(run)
-    assert gather(run).verdicts["quality"] == "far from real: FD 25.0, 50 x the score of real images"
+    assert gather(run).verdicts["quality"] == (
+        "very far from real: FD 25 at step 300, where as many real images have 0.5"
+    )
     page = Page(write_report(run))
     header = [text for text in page.text["dd"] if "real images" in text]
     assert header[0] == gather(run).verdicts["quality"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gansmith.cli.options import Json, Run, Switch
-from gansmith.cli.output import show
+from gansmith.cli.output import finite, show
 
 INDENT = "   "
 
@@ -24,6 +24,7 @@ def doctor(run: Run, /, *, strict: Switch = False, json: Json = False) -> int:
 
     found = examine(run)
     picture = draw(found)
+    found.note()
     show(summary(found, picture), told(found, picture), json=json)
     return 3 if strict and found.problems else 0
 
@@ -35,12 +36,17 @@ def summary(found: Any, picture: Path | None) -> dict[str, Any]:
         "state": found.run.state,
         "verdict": found.verdict,
         "reason": found.conclusion.reason,
-        "quality": None if found.quality is None else {**vars(found.quality), "times": found.quality.times},
+        "quality": None if found.quality is None else described(found.quality),
         "findings": [finding.to_dict() for finding in found.findings],
         "looked_at": found.examined,
         "not_looked_at": list(found.not_examined),
         "picture": picture,
     }
+
+
+def described(quality: Any) -> dict[str, Any]:
+    """A measured quality as a document."""
+    return {**vars(quality), "times": finite(quality.times), "beyond": finite(quality.beyond), "words": quality.words}
 
 
 def told(found: Any, picture: Path | None) -> str:
@@ -50,8 +56,8 @@ def told(found: Any, picture: Path | None) -> str:
         f"{found.run.path}: {found.verdict}"
         + (f" ({reason})" if found.problems else f"\n{INDENT}why            {reason}")
     ]
-    if found.quality is not None and found.quality.words not in reason:
-        lines.append(f"{INDENT}quality        {found.quality.words}")
+    if found.quality is not None and found.quality.sentence not in reason:
+        lines.append(f"{INDENT}quality        {found.quality.sentence}")
     lines.append(f"{INDENT}looked at      {found.examined}")
     lines += [f"{INDENT}not looked at  {what}" for what in found.not_examined]
     for finding in found.findings:

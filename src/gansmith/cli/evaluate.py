@@ -42,7 +42,7 @@ def evaluate(
         out: also write the results (.json) or the gallery of nearest training images (.png) here.
     """
     from gansmith import evaluation
-    from gansmith.evaluation import inputs
+    from gansmith.evaluation import inputs, wording
     from gansmith.files import EXIF
 
     _check(out, max_fd)
@@ -53,18 +53,26 @@ def evaluate(
     report = measured.report
     run = what.run if isinstance(what, inputs.Made) else None
     text = [_told(report)]
+    kept = None
     if run is not None and data is None:
-        _keep(run, measured)
-        text.append(f"\ngallery: {run.path / 'nearest-real.png'}; results: {run.path / 'evaluation.json'}")
+        kept = _keep(run, measured)
+        text.append(f"\ngallery: {run.path / 'nearest-real.png'}; results: {kept.path}")
+        text += [f"kept: {_told_kept(kept)}"] if kept.why else []
     if out is not None:
         report.save(out) if out.suffix == ".json" else measured.gallery.save(out, exif=EXIF)
         text.append(f"written: {out}")
     passed = max_fd is None or ("fd" in report and report["fd"].value <= max_fd)
-    show({**report.model_dump(mode="json"), "max_fd": max_fd, "passed": passed}, *text, json=json)
+    document = {**report.model_dump(mode="json"), "quality": wording.quality(report), "max_fd": max_fd}
+    show({**document, "passed": passed, "kept": kept and vars(kept)}, *text, json=json)
     if not passed:
         found = f"is {report['fd'].value:.3f}, above" if "fd" in report else "could not be measured, so it fails"
         say(f"gansmith: the Frechet distance {found} --max-fd {max_fd:g}", aside=True)
     return 0 if passed else TOO_FAR
+
+
+def _told_kept(kept: Any) -> str:
+    """Which evaluation a run's folder has now, and why."""
+    return kept.why if kept.is_new else f"{kept.why}; `gansmith evaluate --out FILE.json` writes these"
 
 
 def _check(out: Path | None, max_fd: float | None) -> None:
@@ -120,47 +128,51 @@ def compare(
     from gansmith import evaluation
 
     flags = {"data": data, "samples": samples, "seed": seed, "seeds": seeds, "encoder": encoder}
-    reports = [_report(each, flags, best=best, device=device) for each in (run, other, *more)]
-    found = evaluation.compare(reports)
+    evaluated = [_report(each, flags, best=best, device=device) for each in (run, other, *more)]
+    reports = [report for report, _ in evaluated]
+    found = evaluation.compare(reports, [place for _, place in evaluated])
     show(_as_document(found, reports), _side_by_side(found, reports[0]), json=json)
 
 
-def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> Any:
-    """The evaluation of one thing: from its file, from its run's folder if it fits, or made now."""
+def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> tuple[Any, Path]:
+    """The evaluation of one thing, from its file, from its run's folder if it fits, or made now; and where it lies."""
     from gansmith import evaluation
     from gansmith.evaluation import inputs, stored
 
     if source.endswith(".json"):
-        return evaluation.Report.read(source)
+        return evaluation.Report.read(source), Path(source)
     what = inputs.resolve(source, which="best" if best else "newest", device=device)
     run = what.run if isinstance(what, inputs.Made) else None
+    place = Path(source) if run is None else run.path
     if isinstance(what, inputs.Made) and run is not None:
         report = stored.find(run, what, **flags)
         if report is not None:
-            return report
+            return report, place
     say(f"evaluating {source} ...", aside=True)
     measured = evaluation.measure(what, **flags, progress=progress)
     if run is not None and flags["data"] is None:
-        _keep(run, measured)
-    return measured.report
+        kept = _keep(run, measured)
+        if kept.why:
+            say(f"{run.path}: {_told_kept(kept)}", aside=True)
+    return measured.report, place
 
 
-def _keep(run: Any, measured: Any) -> None:
-    """An evaluation goes into the run's folder, and into its report if that is written already."""
+def _keep(run: Any, measured: Any) -> Any:
+    """An evaluation goes into the run's folder unless a better one is there, and into its report if that is written."""
     from gansmith.evaluation import stored
     from gansmith.report.page import write_report
 
-    stored.save(run, measured)
-    if (run.path / "report.html").exists():
+    kept = stored.save(run, measured)
+    if kept.is_new and (run.path / "report.html").exists():
         write_report(run.path)
+    return kept
 
 
 def _side_by_side(found: Any, first: Any) -> str:
     from gansmith.evaluation import wording
 
-    letters = [chr(ord("A") + index) if index < 26 else f"#{index}" for index in range(len(found.groups))]
-    names = {group.name: letter for group, letter in zip(found.groups, letters, strict=True)}
-    lines = [f"{letter}  {group.name}" for group, letter in zip(found.groups, letters, strict=True)]
+    letters = [group.letter for group in found.groups]
+    lines = [f"{group.letter}  {group.name}: {_quality(group)}" for group in found.groups]
     rows = [
         [
             line.figure.name,
@@ -169,7 +181,7 @@ def _side_by_side(found: Any, first: Any) -> str:
                 for value, noise in zip(line.values, line.noise, strict=True)
             ),
             wording.number(line.figure.floor, line.figure.key),
-            _lettered(line.verdict, names),
+            line.lettered,
         ]
         for line in found.lines
     ]
@@ -179,16 +191,23 @@ def _side_by_side(found: Any, first: Any) -> str:
     return "\n".join([*parts, f"protocol: {first.protocol.line}", f"\n{found.verdict}"])
 
 
-def _lettered(verdict: str, names: dict[str, str]) -> str:
-    for name, letter in sorted(names.items(), key=lambda pair: -len(pair[0])):
-        verdict = verdict.replace(name.split(" (")[0], letter)
-    return verdict
+def _quality(group: Any) -> str:
+    """How far from real a group's images are: where its reports differ, each in turn."""
+    from gansmith.evaluation import wording
+
+    return ", ".join(dict.fromkeys(wording.quality(report) for report in group.reports))
 
 
 def _as_document(found: Any, reports: list[Any]) -> dict[str, Any]:
     return {
         "groups": [
-            {"name": group.name, "runs": [each.subject.name for each in group.reports]} for group in found.groups
+            {
+                "letter": group.letter,
+                "name": group.name,
+                "runs": [each.subject.name for each in group.reports],
+                "quality": _quality(group),
+            }
+            for group in found.groups
         ],
         "metrics": [
             {

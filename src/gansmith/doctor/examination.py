@@ -14,11 +14,13 @@ from gansmith.doctor import signals
 from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.rules import findings
 from gansmith.doctor.table import SignalTable, tabulate
-from gansmith.doctor.verdict import Quality, Verdict, Word, conclude, newest_quality
+from gansmith.doctor.verdict import Verdict, Word, conclude
 from gansmith.errors import UserError
 from gansmith.evaluation import real
 from gansmith.nn.isolation import isolated
 from gansmith.runs import Run, find, rows
+from gansmith.runs.quality import Quality, measured
+from gansmith.runs.summary import note_verdict
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Examination:
     def verdict(self) -> Word:
         """ "problems found", "too early to say", "learning", "healthy", "near real", or "not known" without images."""
         return self.conclusion.word
+
+    def note(self) -> None:
+        """Keeps the verdict in the run's folder, for lists of runs. Raises OSError when it cannot be written."""
+        note_verdict(self.run, self.verdict, self.conclusion.reason)
 
     def __repr__(self) -> str:
         names = ", ".join(finding.name for finding in self.findings if finding.until is None)
@@ -92,7 +98,7 @@ def examine(where: str | Path | Run, *, out: str | Path = "runs", sheets: bool =
     what = "sheets of samples" if from_sheets else "rows of signals" if recorded else "windows of metrics"
     span = f" from step {int(table.steps[0]):,} to {int(table.steps[-1]):,}" if len(table) else ""
     examined = f"{len(table):,} {what}{span}, {len(metrics):,} rows of metrics"
-    return Examination(run, facts, table, findings(table, facts), examined, missing, newest_quality(run))
+    return Examination(run, facts, table, findings(table, facts), examined, missing, measured(run))
 
 
 def facts_of(run: Run, last_step: int = 0) -> Facts:

@@ -13,6 +13,8 @@ from gansmith.evaluation.scores import METRICS, Metric, Scores
 from gansmith.metrics import confidence
 from gansmith.metrics.classes import class_shares, predicted
 
+_ONLY_SAME_COUNTS = "figures of other counts cannot be compared"
+
 
 def figures(scores: Sequence[Scores], floors: dict[str, Floor], encoders: Encoders, split: Split) -> Iterator[Figure]:
     """A figure for each metric that was computed, over the latent seeds it was computed for."""
@@ -53,7 +55,10 @@ def notes(given: Generated, scores: Scores, encoders: Encoders, split: Split, wa
     if isinstance(given, Images) and given.available > split.count:
         yield f"{split.count:,} of the {given.available:,} images a set, chosen by the seed"
     if split.count < wanted:
-        yield f"{split.count:,} images, not {wanted:,}: there are no more; figures of other counts cannot be compared"
+        side = f"generated images of {given.subject.name}" if given.available <= split.count else split.training
+        yield f"{split.count:,} images, not {wanted:,}: there are no more {side}; {_ONLY_SAME_COUNTS}"
+    if len(split.real) < split.count:
+        yield f"{len(split.real):,} real images to measure against, {split.description}: there are no more"
     for need, metrics in scores.unmet.items():
         yield f"left out ({', '.join(_name(metric, encoders, split) for metric in metrics)}): needs {need}"
 

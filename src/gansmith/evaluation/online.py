@@ -18,6 +18,7 @@ from gansmith.metrics.frechet import Gaussian, frechet
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
 from gansmith.runs import Run
+from gansmith.runs.quality import Protocol, protocol
 from gansmith.training.events import Probe
 from gansmith.training.step import StepOutput, TrainState
 
@@ -35,21 +36,6 @@ ENCODING = 0.65
 SETTLE_ON = 1024
 SEED = 0x9A11
 """Of the latents: none that people look at or evaluate with."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What a figure of the quality curve means: quality.json."""
-
-    metric: str
-    samples: int
-    against: str
-    real: int
-    fingerprint: str
-    floor: float
-    """What real training images score, as many as are generated."""
-    spread: float
-    """Standard deviation of the floor over three sets; differences under twice this mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +74,15 @@ def frechet_reference(train: Dataset, *, fit: Fit = "crop", progress: Progress |
     held_out = RealImages(train, fit, progress=progress).held_out
     split = reference.divide(train, held_out, SAMPLES, against=AGAINST)
     wanted = encoder.dimensions + 1
+    if held_out is not None and len(split.real) < wanted:
+        raise UserError(
+            f"{train.name}: {len(split.real):,} test images are too few to measure quality: {wanted} would do"
+        )
     if min(len(split.real), split.count) < wanted:
-        raise UserError(f"{train.name}: too few images to measure quality: {4 * wanted:,} would do")
+        least = wanted if held_out is not None else 2 * wanted
+        raise UserError(
+            f"{train.name}: {len(train):,} training images are too few to measure quality: {least} would do"
+        )
     key = cache.key_of(
         what="yardstick",
         encoder=encoder.full_name,
@@ -114,6 +107,7 @@ def frechet_reference(train: Dataset, *, fit: Fit = "crop", progress: Progress |
         fingerprint=split.real.dataset.fingerprint,
         floor=float(np.mean(floors)),
         spread=float(np.std(floors, ddof=1)) if len(floors) > 1 else 0.0,
+        variance=float(np.trace(real.covariance)) or None,
     )
     return FrechetReference(encoder, real, protocol)
 
@@ -187,17 +181,9 @@ def begin(run: Run, reference: FrechetReference) -> None:
     """Writes into the run's folder what its quality curve means. A curve of another meaning is set aside."""
     path, curve = run.path / "quality.json", run.path / "quality.jsonl"
     value: dict[str, Any] = asdict(reference.protocol)
-    if path.exists() and files.read_json(path) != value and curve.exists():
+    if path.exists() and curve.exists() and {**value, **files.read_json(path)} != value:
         curve.rename(curve.with_name("quality.older.jsonl"))
     files.write_json(path, value)
-
-
-def protocol(run: Run) -> Protocol | None:
-    """What a run's quality curve means; None if it has none, or one that cannot be read."""
-    try:
-        return Protocol(**files.read_json(run.path / "quality.json"))
-    except (UserError, TypeError):
-        return None
 
 
 def better(run: Run) -> tuple[int, float, float] | None:

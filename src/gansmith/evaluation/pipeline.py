@@ -22,6 +22,7 @@ from gansmith.metrics.validate import Labels
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress
 from gansmith.runs import Run
+from gansmith.text import amount
 
 SAMPLES = 10_000
 SEEDS = 3
@@ -97,10 +98,7 @@ def measure(
 
     # Reference: the real images that it stands against, what encoders make of them, and the floors.
     split = divide(real.train, real.held_out, min(samples or SAMPLES, given.available))
-    if min(split.count, len(split.real)) < LEAST:
-        raise UserError(
-            f"{wording.named(given.subject)}: {split.count} images cannot be measured; give {LEAST} or more"
-        )
+    _check_counts(given, split)
     encoders = Encoders.choose(real.train, encoder)
     reference, floor = floors.prepare(split, encoders, progress)
 
@@ -118,14 +116,37 @@ def measure(
     scores = [score(each, reference, first=number == 0) for number, each in enumerate(features)]
     notes = [*figures.notes(given, scores[0], encoders, split, samples or SAMPLES), *extra]
     classes = figures.classes(encoders, reference, features[0])
+    variance = float(np.trace(reference.gaussian.covariance)) or None
     report = Report(
         subject=given.subject,
         protocol=_protocol(given, encoders, split, numbers),
-        figures=tuple(wording.graded(list(figures.figures(scores, floor, encoders, split)))),
+        figures=tuple(wording.graded(list(figures.figures(scores, floor, encoders, split)), variance)),
         classes=classes,
         notes=(*notes, *wording.class_notes(classes)),
+        variance=variance,
     )
     return Measured(report, gallery.draw(given, scores[0].closest, real.train, split.count, seed))
+
+
+def _check_counts(given: Generated, split: Split) -> None:
+    """Raises UserError, naming the side, where there are too few images to measure."""
+    if given.available < LEAST:
+        raise UserError(
+            f"{wording.named(given.subject)}: {amount(given.available, 'generated image')} cannot be measured; give "
+            f"{LEAST} or more"
+        )
+    if min(len(split.real), split.count) >= LEAST:
+        return
+    if not split.held_out:
+        few = f"{2 * min(len(split.real), split.count)} training images, of which one half stands for the real ones"
+        least = f"{2 * LEAST} training images"
+    else:
+        kind = "test" if len(split.real) < LEAST else "training"
+        few, least = f"{min(len(split.real), split.count)} {kind} images", f"{LEAST} {kind} images"
+    raise UserError(
+        f"{wording.named(given.subject)}: too few real images to measure against: {split.real.dataset.name} has {few}; "
+        f"give it {least} or more, or name others with `data`"
+    )
 
 
 def _features(

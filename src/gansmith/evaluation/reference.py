@@ -57,6 +57,11 @@ class Split:
         """What ``real`` is: "mnist test"."""
         return f"{self.real.dataset.name} {'test' if self.held_out else 'train (one half; there is no test split)'}"
 
+    @property
+    def training(self) -> str:
+        """What the others are of: "training images of mnist"."""
+        return f"training images of {self.others[0].dataset.name}" + ("" if self.held_out else " in one half")
+
 
 def divide(train: Dataset, test: Dataset | None, samples: int, *, against: int | None = None) -> Split:
     """Chooses real images to measure against, and up to three sets of ``samples`` others, always the same ones.

@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 from gansmith.errors import UserError
 from gansmith.files import read_json, write_json
 from gansmith.recipe import Value, explain
+from gansmith.runs.quality import EVALUATION
 
-FILE = "evaluation.json"
+FILE = EVALUATION
 GALLERY = "nearest-real.png"
 
 NO_RATIO = {"fd_infinity", "kid"}
@@ -111,6 +112,9 @@ class Report(Value):
     figures: tuple[Figure, ...]
     classes: tuple[Share, ...] = ()
     notes: tuple[str, ...] = ()
+    variance: float | None = Field(
+        None, gt=0, description="of the real images' features, summed over dimensions: the unit of the words"
+    )
 
     def __getitem__(self, key: str) -> Figure:
         """The figure of a metric, such as "fd"; KeyError where it was not measured."""

@@ -1,18 +1,12 @@
-"""Figures in plain words: how far from real each value is, notes on classes, and the table of a report."""
+"""Figures in plain words: how far from real the images are, notes on classes, and the table of a report."""
 
 from collections.abc import Iterator, Sequence
 
 from gansmith.evaluation.report import Figure, Report, Share, Subject
+from gansmith.metrics import grade
 
-AS_REAL, CLOSE, SOME, FAR, VERY = (
-    "as close as real images are",
-    "close to real",
-    "some way from real",
-    "far from real",
-    "very far from real",
-)
-DISTANCES = ((2.0, "very close to real"), (6.0, CLOSE), (20.0, SOME), (60.0, FAR))  # value over floor, up to
-SHORTFALLS = ((0.03, "very close to real"), (0.1, CLOSE), (0.25, SOME), (0.5, FAR))  # share of the floor missing
+AS_REAL = "within the noise of real images"
+UNGRADED = "measured by an earlier gansmith; evaluate it again"
 COPYING = {"closer", "authentic"}
 NO_COPYING, COPIES = 0.03, 0.15
 """How much more than real images: a share up to which there is no sign of copying, and from which it is certain."""
@@ -22,29 +16,33 @@ MISSING = 0.1
 """Share of a class's real share below which it is nearly missing."""
 
 
-def graded(figures: Sequence[Figure]) -> list[Figure]:
-    """The figures, each with its words."""
+def graded(figures: Sequence[Figure], variance: float | None) -> list[Figure]:
+    """The figures, each with its words. ``variance``: of the real images' features, as of :class:`Report`."""
     precision = next((each for each in figures if each.key == "precision" and each.floor), None)
     far = precision is not None and precision.value < FAR_OFF * (precision.floor or 0.0)
-    return [each.model_copy(update={"words": verdict(each, far_off=far)}) for each in figures]
+    return [each.model_copy(update={"words": verdict(each, variance, far_off=far)}) for each in figures]
 
 
-def verdict(figure: Figure, *, far_off: bool = False) -> str:
-    """How far from real a figure is, against its floor. ``far_off``: the images are not near enough to be copies."""
+def verdict(figure: Figure, variance: float | None = None, *, far_off: bool = False) -> str:
+    """What a figure says beside its floor: quality in words for the Frechet distance, a share for those that have one.
+
+    Args:
+        figure: of a report.
+        variance: of the real images' features; None where an earlier version measured.
+        far_off: the images are not near enough to real ones to be copies.
+    """
     if figure.floor is None:
         return ""
+    if figure.key == "fd":
+        if variance is None:
+            return ""
+        return grade.words(figure.value, floor=figure.floor, variance=variance, noise=figure.noise)
     excess = figure.value - figure.floor if figure.better == "lower" else figure.floor - figure.value
     if figure.key in COPYING:
         return "says nothing: too far from real" if far_off else _copying(figure, excess)
     if excess <= 2 * figure.noise:
         return AS_REAL
-    if figure.key in {"fd_infinity", "kid"}:
-        return ""
-    if figure.key == "ndb":
-        return _graded(excess, ((5, "very close to real"), (15, CLOSE), (35, SOME), (60, FAR)))
-    if figure.better == "lower":
-        return _graded(figure.value / figure.floor, DISTANCES) if figure.floor > 0 else VERY
-    return _graded(excess / figure.floor, SHORTFALLS) if figure.floor > 0 else ""
+    return f"{excess / figure.floor:.0%} below real images" if figure.better == "higher" and figure.floor > 0 else ""
 
 
 def _copying(figure: Figure, excess: float) -> str:
@@ -52,10 +50,6 @@ def _copying(figure: Figure, excess: float) -> str:
     if excess <= max(2 * figure.noise, NO_COPYING):
         return "no sign of copying"
     return "leans to training images" if excess < COPIES else "copies training images"
-
-
-def _graded(value: float, steps: Sequence[tuple[float, str]]) -> str:
-    return next((word for limit, word in steps if value <= limit), VERY)
 
 
 def named(subject: Subject) -> str:
@@ -117,7 +111,7 @@ def rows(report: Report) -> list[list[str]]:
             times(figure),
             figure.words,
         ]
-        for figure in report.figures
+        for figure in graded(report.figures, report.variance)
     ]
 
 
@@ -135,8 +129,13 @@ def class_rows(report: Report, width: int = 24) -> list[list[str]]:
     return lines
 
 
+def quality(report: Report) -> str:
+    """How far from real the images are, in words; why that cannot be said, where it cannot."""
+    if "fd" not in report:
+        return grade.TOO_FEW
+    return verdict(report["fd"], report.variance) or UNGRADED
+
+
 def headline(report: Report) -> str:
     """One sentence: what was measured, and how far from real it is."""
-    first = report.figures[0] if report.figures else None
-    verdict = "nothing could be measured" if first is None or not first.words else first.words
-    return f"{named(report.subject)}, against {report.protocol.against}: {verdict}"
+    return f"{named(report.subject)}, against {report.protocol.against}: {quality(report)}"

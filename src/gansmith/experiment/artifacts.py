@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from gansmith import render
-from gansmith.evaluation import online
 from gansmith.files import write_bytes
 from gansmith.generator import Generator
 from gansmith.report.contents import ANIMATION_BYTES
-from gansmith.runs import Run
+from gansmith.runs import Run, quality
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset
@@ -73,7 +72,7 @@ def _enlarged(sheet: Image.Image, shape: tuple[int, int, int], widest: int) -> I
 
 def plot_quality(run: Run) -> None:
     """The Frechet distance over the steps, if it was measured, with that of real images."""
-    measured, protocol = run.quality(), online.protocol(run)
+    measured, protocol = run.quality(), quality.protocol(run)
     if not measured or protocol is None:
         return
     render.plot(

@@ -249,11 +249,10 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.exists():
         return
-    needed = COLUMNS.get(path.name)
     damaged = []
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            row = _row(line, needed)
+            row = row_of(line, path.name)
             if row is not None:
                 yield row
             elif line.endswith(b"\n"):
@@ -263,8 +262,9 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         warnings.warn(f"{path}: damaged lines are left out: {some}", stacklevel=1)  # 1: the same text is shown once
 
 
-def _row(line: bytes, needed: Collection[str] | None) -> dict[str, Any] | None:
-    """A line as a row; None for a damaged one."""
+def row_of(line: bytes, log: str) -> dict[str, Any] | None:
+    """A line as a row of the log of this name; None for a damaged one."""
+    needed = COLUMNS.get(log)
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
