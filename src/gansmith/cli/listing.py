@@ -1,13 +1,17 @@
 """Verbs that list what there is: recipes, data, runs, report, info."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
+from gansmith.cli.doctor import described
 from gansmith.cli.options import Device, Fit, Json, Run, Size, Source, check_picture
 from gansmith.cli.output import Drawn, colours, finite, pairs, progress, show, table
 from gansmith.errors import UserError
+from gansmith.text import duration
 
 
 def recipes(name: str | None = None, /, *, json: Json = False) -> None:
@@ -120,31 +124,63 @@ def data(
     show({**found.to_dict(), "sheet": sheet}, *text, json=json)
 
 
-def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:
-    """List the runs of a folder.
+def runs(
+    folder: Path = Path("runs"),
+    /,
+    *,
+    sort: Literal["name", "date", "quality", "length"] = "name",
+    json: Json = False,
+) -> None:
+    """List the runs of a folder: when each began, how long it trained, how good it is, and what the doctor said.
 
     Args:
         folder: where they are.
+        sort: by name; by date, the newest first; by quality, the best first; or by length in steps, the longest first.
     """
     from gansmith import runs
+    from gansmith.runs.summary import summary
 
     if not folder.is_dir():
         raise UserError(f"{folder}: no folder of runs; `gansmith train` makes one")
-    rows = [_run_row(run) for run in runs.every(folder)]
-    headers = ["run", "recipe", "data", "state", "step", "discriminator loss", "generator loss"]
-    listed = table(headers, [[row[header] for header in headers] for row in rows])
-    show(rows, listed if rows else f"{folder}: no runs yet; `gansmith train` makes one", json=json)
+    found = sorted((summary(run) for run in runs.every(folder)), key=ORDERS[sort])
+    headers = ["run", "recipe", "data", "date", "steps", "time", "quality", "verdict"]
+    listed = table(headers, [_run_line(each) for each in found])
+    nothing = f"{folder}: no runs yet; `gansmith train` makes one"
+    show([_run_row(each) for each in found], listed if found else nothing, json=json)
 
 
-def _run_row(run: Any) -> dict[str, Any]:
-    row, last = dict.fromkeys(["recipe", "data", "state"]), {}
-    try:
-        row = {"recipe": run.recipe.name, "data": run.data.name, "state": run.state}
-        last = (run.metrics() or [{}])[-1]
-    except (UserError, OSError, UnicodeDecodeError) as error:  # one damaged run does not hide the others
-        row["state"] = f"damaged ({error})"
-    losses = {f"{player} loss": finite(last.get(f"{player}_loss")) for player in ("discriminator", "generator")}
-    return {"run": run.name, **row, "step": last.get("step"), **losses, "path": run.path}
+ORDERS: Mapping[str, Callable[[Any], Any]] = {
+    "name": lambda each: each.run.name,
+    "date": lambda each: -datetime.fromisoformat(each.started).timestamp() if each.started else 0.0,
+    "quality": lambda each: inf if each.quality is None or each.quality.beyond is None else each.quality.beyond,
+    "length": lambda each: (-(each.step or 0), -(each.seconds or 0.0)),
+}
+
+
+def _run_line(each: Any) -> list[Any]:
+    """A row of the table: the state stands before the verdict where training did not end as it should."""
+    quality, state = each.quality, "" if each.state == "finished" else each.state
+    return [
+        each.run.name,
+        each.recipe,
+        each.data,
+        each.started and each.started[:16].replace("T", " "),
+        each.step,
+        None if each.seconds is None else duration(each.seconds),
+        "not measured" if quality is None else quality.words or f"{quality.metric} {quality.distance:.3g}",
+        ", ".join(filter(None, [state, each.verdict])),
+    ]
+
+
+def _run_row(each: Any) -> dict[str, Any]:
+    quality = each.quality
+    return {
+        "run": each.run.name,
+        **{name: getattr(each, name) for name in ("recipe", "data", "state", "started", "step", "seconds")},
+        "quality": None if quality is None else described(quality),
+        "verdict": each.verdict,
+        "path": each.run.path,
+    }
 
 
 def report(run: Run, /, *, json: Json = False) -> None:

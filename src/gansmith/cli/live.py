@@ -40,6 +40,7 @@ class Panel:
         start_step: the step it goes on from.
         batch_size: images a step.
         live: one panel that is drawn again and again; None: if `file` is a terminal that can.
+        said: what a Frechet distance means, in words; none if not given.
         quiet: show nothing at all.
         file: where to; standard output if None.
         clock: seconds that only grow.
@@ -53,6 +54,7 @@ class Panel:
         start_step: int = 0,
         batch_size: int,
         live: bool | None = None,
+        said: Callable[[float], str] | None = None,
         quiet: bool = False,
         file: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -66,7 +68,8 @@ class Panel:
         self._batch_size, self._images = batch_size, start_step * batch_size
         self._metrics: Mapping[str, float] = {}
         self._saved: int | None = None
-        self._quality: float | None = None
+        self._said = said
+        self._quality = ""
         self._snapshot: tuple[int, Any] | None = None
         self._drawn: tuple[object, RenderableType | None] = (None, None)
         self._told: dict[str, str] = {}
@@ -105,7 +108,10 @@ class Panel:
                 self._draw_if_worth_it()
             return
         if isinstance(event, Measured):  # quality is shown; signals are the doctor's business
-            self._quality = event.values.get("fd", self._quality)
+            if "fd" in event.values:
+                distance = event.values["fd"]
+                words = self._said(distance) if self._said else ""
+                self._quality = f"FD {distance:.3g}" + (f", {words}" if words else "")
             return
         if isinstance(event, Saved):
             self._saved = event.step
@@ -236,8 +242,7 @@ class Panel:
             values = [self._metrics.get(f"{player}_{name}") for player in ("discriminator", "generator")]
             if None not in values:
                 parts.append(f"{name} D {values[0]:{form}} G {values[1]:{form}}")
-        if self._quality is not None:
-            parts.append(f"FD {self._quality:.3g}")
+        parts.append(self._quality)
         if self._saved is not None:
             parts.append(f"saved at {self._saved:,}")
             self._saved = None
@@ -259,8 +264,8 @@ class Panel:
         progress = ProgressBar(total=1.0, completed=share, complete_style="cyan", finished_style="green")
         bar.add_row(progress, f"{share:.0%}")
         saved = "" if self._saved is None else f"saved at step {self._saved:,}"
-        quality = "" if self._quality is None else f"FD {self._quality:.3g}"
-        where = Text(", ".join(part for part in (f"{self._images:,} images", self._pace(), saved, quality) if part))
+        pieces = (f"{self._images:,} images", self._pace(), saved, self._quality)
+        where = Text(", ".join(part for part in pieces if part))
         parts: list[RenderableType] = [bar, where, _players(self._metrics)]
         told = [Text(line, style="yellow") for line in list(self._told.values())[-TOLD_AT_MOST:]]
         parts += told

@@ -14,6 +14,7 @@ from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
 from gansmith import runs
+from gansmith.cli.doctor import described
 from gansmith.cli.options import OptionalSource
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
@@ -152,6 +153,7 @@ def _watched(experiment: Any, *, quiet: bool, aside: bool) -> Any:
         minutes=experiment.minutes,
         start_step=experiment.start_step,
         batch_size=experiment.recipe.batch_size,
+        said=_in_words(experiment),
         quiet=quiet,
         file=sys.stderr if aside else sys.stdout,
     )
@@ -165,6 +167,12 @@ def _watched(experiment: Any, *, quiet: bool, aside: bool) -> Any:
             stack.enter_context(panel)
 
         return execute(experiment, observers=[panel, monitor], started=started)
+
+
+def _in_words(experiment: Any) -> Callable[[float], str] | None:
+    """What says a Frechet distance in words, where the training is measured."""
+    reference = experiment.measuring.reference
+    return reference and (lambda distance: reference.protocol.at(distance, 0).words)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,13 +245,37 @@ def _closing(run: Any) -> str:
     }
     here = {what: run.path / name for what, name in pictures.items() if (run.path / name).exists()}
     sanity = "".join(f"; alone, the discriminator was right in {share:.0%}" for share in _sanity(run)[-1:])
+    told = _told(run, where, step)
     return (
-        f"\n{amount(step, 'step')} done{sanity}: {run.path}\n\n{pairs(here)}{_best(run, where)}\n\ngo on with\n"
+        f"\n{amount(step, 'step')} done{sanity}: {run.path}\n\n{pairs(told)}\n\n{pairs(here)}{_best(run, where)}\n\n"
+        "go on with\n"
         f"  {program()} sample {where} -n 64 --seed 1 -o more.png\n"
         f"  {program()} evaluate {where}\n"
         f"  {program()} train --resume {where} --steps {2 * step}\n"
         f"  {program()} recipes"
     )
+
+
+def _told(run: Any, where: str, step: int) -> dict[str, str]:
+    """How good a run is, what the doctor says of it, and the command to type next."""
+    from gansmith.metrics import grade
+    from gansmith.runs import quality, summary
+
+    known = quality.known(run)
+    verdict, reason = summary.verdict(run)
+    if verdict == "problems found":
+        following = f"doctor {where}"
+    elif known is None or known.words == grade.TOO_FEW:
+        following = f"evaluate {where}"
+    elif known.words in {grade.FAR, grade.VERY_FAR}:
+        following = f"train --resume {where} --steps {2 * step}"
+    else:
+        following = f"evaluate {where}"
+    return {
+        "quality": known.sentence if known else "not measured; evaluate measures it",
+        "doctor": f"{verdict}: {reason}" if verdict else "",
+        "next": f"{program()} {following}",
+    }
 
 
 def _best(run: Any, where: str) -> str:
@@ -268,6 +300,9 @@ def _sanity(run: Any) -> list[float]:
 
 def _summary(run: Any) -> dict[str, Any]:
     """A finished training as a document."""
+    from gansmith.runs import quality, summary
+
+    known, (verdict, reason) = quality.known(run), summary.verdict(run)
     last = (run.metrics() or [{}])[-1]
     return {
         "run": run.path,
@@ -276,7 +311,10 @@ def _summary(run: Any) -> dict[str, Any]:
         "data": run.data.name,
         "seed": run.settings.seed,
         "metrics": {name: finite(value) if isinstance(value, float) else value for name, value in last.items()},
-        "quality": {"best": run.best(), "newest": (run.quality() or [None])[-1]},
+        "quality": {"best": run.best(), "newest": (run.quality() or [None])[-1], "known": known and described(known)},
+        "verdict": verdict,
+        "reason": reason,
+        "next": _told(run, str(run.path), last.get("step", 0))["next"],
         "sanity": [finite(share) for share in _sanity(run)],
         "files": sorted(path.name for path in run.path.iterdir() if not path.name.startswith(".")),
     }

@@ -4,6 +4,7 @@ import inspect
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,7 +171,9 @@ def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrup
         generator.save_pretrained(run.generator)
         artifacts.draw(run, generator, dataset, run.settings.seed)
         run.mark(state)
-        doctor_picture.draw(examine(run, sheets=False))
+        examination = examine(run, sheets=False)
+        doctor_picture.draw(examination)
+        examination.note()
         write_report(run.path)  # last: a run is finished once this is there
     except OSError as error:
         raise UserError(f"{run.path}: the pictures cannot be written ({error.strerror}); `resume` draws them") from None
@@ -251,8 +254,9 @@ def _create(experiment: Experiment) -> Run:
         pixel_std=std,
     )
     run = runs.create(experiment.out, experiment.dataset.name, experiment.recipe.name)
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
     try:
-        files.write_json(run.path / "environment.json", environment.environment(experiment.choice))
+        files.write_json(run.path / "environment.json", {**environment.environment(experiment.choice), "started": now})
         files.write_json(run.path / "data.json", about.model_dump(mode="json"))
         _write_settings(experiment, run)
         runs.point_last(run)
@@ -272,7 +276,7 @@ def _rewind(experiment: Experiment, run: Run) -> Run:
         raise UserError(f"{run.path}: another process trained it meanwhile; resume it again")
     try:
         files.clean(run.path)
-        for name in ("report.html", "state.txt"):  # it is no longer finished
+        for name in ("report.html", "state.txt", "doctor.json"):  # it is no longer finished
             (run.path / name).unlink(missing_ok=True)
         known = checkpoint.state(experiment.start_from)["metrics_bytes"] if experiment.start_from else 0
         recorder.rewind(run, experiment.start_step, known)
