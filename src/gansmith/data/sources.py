@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gansmith.data import annotations, builtin, folders, idx, npz, own, parquet, tables, zips
 from gansmith.data.build import Source
-from gansmith.data.folders import Files
+from gansmith.data.folders import Files, Member
 from gansmith.data.images import SUFFIXES, UNREADABLE, instead
 from gansmith.data.naming import BUILT_IN, existing, named, names
 from gansmith.data.npy import MAGIC
@@ -26,8 +26,11 @@ WAYS = (
 """What is not read, by suffix, and how to get there."""
 
 
-def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
-    """One split of what a name (not a derived one's) or a path means. Decodes nothing. Raises UserError."""
+def find(source: str | Path, split: Split, progress: Progress | None, *, everything: bool = False) -> Source:
+    """One split of what a name (not a derived one's) or a path means. Decodes nothing. Raises UserError.
+
+    With ``everything``, all image files of a folder or .zip, in whatever sub-folder, without labels.
+    """
     source = named(source)
     if isinstance(source, str) and source in BUILT_IN:
         return builtin.builtin_source(source, split, progress)
@@ -36,7 +39,7 @@ def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
     path = existing(source)
     where = printable(str(path))
     if path.is_dir():
-        return _folder(path, split)
+        return _folder(path, split, everything)
     try:
         with path.open("rb") as file:
             start = file.read(6)
@@ -46,7 +49,7 @@ def find(source: str | Path, split: Split, progress: Progress | None) -> Source:
     if suffix == ".npz":
         return npz.npz_source(path, split)
     if suffix == ".zip" or (start[:4] == b"PK\x03\x04" and suffix not in (".pt", ".pth", ".docx", ".xlsx")):
-        return _zip(path, split)
+        return _zip(path, split, everything)
     if suffix == ".npy" or start == MAGIC:
         return npz.npy_source(path, split)
     if suffix == ".parquet" or start[:4] == b"PAR1":
@@ -67,7 +70,7 @@ def _way(name: str, start: bytes = b"") -> str:
     return next((way for pattern, way in WAYS if re.search(pattern, name.lower())), f"give {KINDS_READ}")
 
 
-def _folder(path: Path, split: Split) -> Source:
+def _folder(path: Path, split: Split, everything: bool) -> Source:
     pairs = idx.find_in_folder(path)
     if pairs:
         return idx.idx_source(path, pairs, split)
@@ -79,16 +82,43 @@ def _folder(path: Path, split: Split) -> Source:
         shards = [path / name for name in listed if name.lower().endswith(".parquet")]
         if shards:
             return parquet.parquet_source(path, shards, split)
+    if everything:
+        return _every_image(path, "image folder", listed, folders.read_from(path), tuple(troubles))
     return _images(path, split, "image folder", listed, folders.read_from(path), tuple(troubles))
 
 
-def _zip(path: Path, split: Split) -> Source:
+def _zip(path: Path, split: Split, everything: bool) -> Source:
     archive = zips.open_zip(path)
     members, twice = zips.list_zip(archive)
     text = "there are several members of this name; the last one is used"
     troubles = tuple(Problem(name, "misplaced", text) for name in twice if Path(name).suffix.lower() in SUFFIXES)
+    if everything:
+        return _every_image(path, "zip of images", list(members), zips.read_from_zip(archive, members), troubles)
     marks = {name: f"{info.CRC:08x} {info.file_size}" for name, info in members.items()}
     return _images(path, split, "zip of images", list(members), zips.read_from_zip(archive, members), troubles, marks)
+
+
+def _every_image(
+    path: Path, kind: str, listed: list[str], read: Callable[..., bytes], troubles: tuple[Problem, ...]
+) -> Source:
+    """A source of all image files among these, but those inside gansmith's own runs and generators."""
+    kept, notes, _ = own.without_own(listed, lambda name: b"")  # without a mark, pictures that gansmith made stay
+    images = sorted((name for name in kept if Path(name).suffix.lower() in SUFFIXES), key=natural)
+    if not images:
+        raise UserError(f"{printable(str(path))}: {_no_images(kind, kept)}")
+    others = sorted((name for name in kept if Path(name).suffix.lower() in UNREADABLE), key=natural)
+    unreadable = (Problem(name, "unreadable", instead(Path(name).suffix.lower())) for name in others)
+    return Source(
+        name=slug(path.stem if path.is_file() else path.name),
+        origin=printable(str(path)),
+        kind=kind,
+        split="train",
+        classes=(),
+        content=Files(tuple(Member(name, -1) for name in images), read, (*troubles, *unreadable)),
+        test_count=None,
+        parts=(),
+        notes=tuple(notes),
+    )
 
 
 def _images(

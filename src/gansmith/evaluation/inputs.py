@@ -216,22 +216,26 @@ def size_of(path: Path, progress: Progress | None = None) -> int | None:
 
 
 def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
-    """All images of a folder, .zip, .npz or IDX file, copies too, brought to the shape of the real ones.
+    """All images of a folder, .zip, .npz or IDX file, copies and both splits too, brought to the real ones' shape.
 
     Raises UserError, in one line, when there are none, or values that are no pixels, such as NaN.
     """
-    source = sources.find(path, "train", progress)
+    source = sources.find(path, "train", progress, everything=True)
     subject = Subject(name=str(path), kind="images")
     content = source.content
     if not isinstance(content, Files):
         blocks = list(content.blocks())
+        if source.test_count:
+            test = sources.find(path, "test", progress).content
+            assert not isinstance(test, Files), "both splits are arrays"
+            blocks += test.blocks()
         if not blocks:
             raise UserError(f"{path}: holds no images; give {LEAST} or more")
         return fitted(np.concatenate(blocks), like, subject)
     size, wanted = like.shape[1], like.shape[0]
     ticker = Ticker(progress, f"reading {path.name}", len(content.members))
     found: list[np.ndarray] = []
-    troubles: list[str] = []
+    troubles = [f"{problem.file} {problem.what}" for problem in content.problems]
     resized = coloured = 0
     with quiet_decoders():
         for done, member in enumerate(content.members):
@@ -248,7 +252,8 @@ def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
             ticker(done + 1)
     if not found:
         raise UserError(f"{path}: none of its {len(content.members):,} files can be used ({troubles[0]})")
-    notes = [f"{len(troubles):,} files cannot be used, such as {troubles[0]}"] if troubles else []
+    notes = [*source.notes]
+    notes += [f"{len(troubles):,} files cannot be used, such as {troubles[0]}"] if troubles else []
     if resized:
         notes.append(f"{resized:,} images were resized to {size}x{size}, as {like.name} is")
     if coloured and wanted == 1:

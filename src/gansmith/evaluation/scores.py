@@ -52,6 +52,12 @@ class Sides:
         """How many images the smaller side has."""
         return min(len(self.generated), len(self.reference.real))
 
+    @property
+    def few(self) -> str:
+        """How many images the smaller side has, and which that is."""
+        generated, real = len(self.generated), len(self.reference.real)
+        return f"{generated:,} generated ones" if generated <= real else f"{real:,} real ones"
+
     @cached_property
     def support(self) -> Support:
         """Precision, recall, density and coverage, which come from one pass over all pairs."""
@@ -92,12 +98,12 @@ class Need:
 
 
 COVARIANCE = Need(
-    lambda s: s.fewest > s.dimensions, "more images than the {0.dimensions} features on each side, not {0.fewest:,}"
+    lambda s: s.fewest > s.dimensions, "more images than the {0.dimensions} features on each side, not {0.few}"
 )
 CONTROL = Need(lambda s: s.control_dimensions > 0)
 CONTROL_COVARIANCE = Need(
     lambda s: s.fewest > s.control_dimensions,
-    "more images than the {0.control_dimensions} features on each side, not {0.fewest:,}",
+    "more images than the {0.control_dimensions} features on each side, not {0.few}",
 )
 MANY = Need(lambda s: len(s.generated) >= s.for_infinity, "{0.for_infinity:,} images a set or more")
 VARIETY = Need(lambda s: bool(np.ptp(s.reference.real.features, axis=0).any()), "real images that are not all alike")
