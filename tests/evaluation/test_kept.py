@@ -137,6 +137,16 @@ def test_runs_lists_what_matters(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert {row["verdict"] for row in listed} == {"too early to say"}
     assert listed[0]["quality"]["words"] == "very close to real"
     assert (listed[0]["step"], listed[0]["seconds"]) == (900, 125.0)
+    for name, content in (
+        ("environment.json", '{"started": "yesterday"}'),
+        ("quality.json", json.dumps(meaning | {"floor": "low", "spread": 0, "variance": 1})),
+        ("doctor.json", "[]"),
+        ("timing.jsonl", ""),
+        ("evaluation.json", '{"figures": 3}'),
+    ):
+        (other / name).write_text(content)  # none of it hides the list
+    assert (summary(gs.Run(other)).quality, summary(gs.Run(other)).verdict) == (None, None)
+    assert main(["runs", str(run.parent), "--sort", "date"]) == 0
     (other / "data.json").write_text("[")
     assert summary(gs.Run(other)).state.startswith("damaged")
 

@@ -1,5 +1,6 @@
 """`gansmith evaluate` and `gansmith compare`: how good generated images are, in one table, with the noise beside it."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,14 +57,15 @@ def evaluate(
     kept = None
     if run is not None and data is None:
         kept = _keep(run, measured)
-        text.append(f"\ngallery: {run.path / 'nearest-real.png'}; results: {kept.path}")
+        gallery = f"gallery: {kept.gallery}; " if kept.gallery else ""
+        text.append(f"\n{gallery}results: {kept.path}" if kept.is_new else "")
         text += [f"kept: {_told_kept(kept)}"] if kept.why else []
     if out is not None:
         report.save(out) if out.suffix == ".json" else measured.gallery.save(out, exif=EXIF)
         text.append(f"written: {out}")
     passed = max_fd is None or ("fd" in report and report["fd"].value <= max_fd)
     document = {**report.model_dump(mode="json"), "quality": wording.quality(report), "max_fd": max_fd}
-    show({**document, "passed": passed, "kept": kept and vars(kept)}, *text, json=json)
+    show({**document, "passed": passed, "kept": kept and asdict(kept)}, *text, json=json)
     if not passed:
         found = f"is {report['fd'].value:.3f}, above" if "fd" in report else "could not be measured, so it fails"
         say(f"gansmith: the Frechet distance {found} --max-fd {max_fd:g}", aside=True)
@@ -126,35 +128,38 @@ def compare(
         seeds: how many latent seeds.
     """
     from gansmith import evaluation
+    from gansmith.evaluation import inputs
+    from gansmith.evaluation.comparison import check_places
 
     flags = {"data": data, "samples": samples, "seed": seed, "seeds": seeds, "encoder": encoder}
-    evaluated = [_report(each, flags, best=best, device=device) for each in (run, other, *more)]
-    reports = [report for report, _ in evaluated]
-    found = evaluation.compare(reports, [place for _, place in evaluated])
+    sources = (run, other, *more)
+    places = [Path(each) if each.endswith(".json") else inputs.place_of(each) for each in sources]
+    check_places(places)  # before anything is measured
+    reports = [_report(each, flags, best=best, device=device) for each in sources]
+    found = evaluation.compare(reports, places)
     show(_as_document(found, reports), _side_by_side(found, reports[0]), json=json)
 
 
-def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> tuple[Any, Path]:
-    """The evaluation of one thing, from its file, from its run's folder if it fits, or made now; and where it lies."""
+def _report(source: str, flags: dict[str, Any], *, best: bool, device: str) -> Any:
+    """The evaluation of one thing: from its file, from its run's folder if it fits, or made now."""
     from gansmith import evaluation
     from gansmith.evaluation import inputs, stored
 
     if source.endswith(".json"):
-        return evaluation.Report.read(source), Path(source)
+        return evaluation.Report.read(source)
     what = inputs.resolve(source, which="best" if best else "newest", device=device)
     run = what.run if isinstance(what, inputs.Made) else None
-    place = Path(source) if run is None else run.path
     if isinstance(what, inputs.Made) and run is not None:
         report = stored.find(run, what, **flags)
         if report is not None:
-            return report, place
+            return report
     say(f"evaluating {source} ...", aside=True)
     measured = evaluation.measure(what, **flags, progress=progress)
     if run is not None and flags["data"] is None:
         kept = _keep(run, measured)
         if kept.why:
             say(f"{run.path}: {_told_kept(kept)}", aside=True)
-    return measured.report, place
+    return measured.report
 
 
 def _keep(run: Any, measured: Any) -> Any:

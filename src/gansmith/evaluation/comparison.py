@@ -79,9 +79,7 @@ def compare(reports: Sequence[Report], places: Sequence[str | Path] | None = Non
     if len(reports) < 2:
         raise UserError("compare needs two runs or more")
     paths = [Path(place).resolve() for place in places] if places is not None else []
-    for number, path in enumerate(paths):
-        if path in paths[:number]:
-            raise UserError(f"{path.name}: is given twice; name another one to compare it with")
+    check_places(paths)
     names = _told_apart([report.subject.name for report in reports], paths)
     first = reports[0]
     for other, name in zip(reports[1:], names[1:], strict=True):
@@ -93,6 +91,14 @@ def compare(reports: Sequence[Report], places: Sequence[str | Path] | None = Non
     keys = [each.key for each in METRICS if all(each.key in report for report in reports)]
     lines = tuple(_line(first[key], groups) for key in keys)
     return Comparison(groups, lines, tuple(_notes(groups, lines)))
+
+
+def check_places(places: Sequence[str | Path]) -> None:
+    """Raises UserError where one path is given twice, by whatever name."""
+    paths = [Path(place).resolve() for place in places]
+    for number, path in enumerate(paths):
+        if path in paths[:number]:
+            raise UserError(f"{path.name}: is given twice; name another one to compare it with")
 
 
 def _told_apart(names: Sequence[str], paths: Sequence[Path]) -> list[str]:

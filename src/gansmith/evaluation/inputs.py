@@ -121,6 +121,12 @@ def resolve(
     return of_run(runs.find(source, out=out), which=which, device=device)
 
 
+def place_of(source: str) -> Path:
+    """The path that a source means: its own, or that of the run of this name. Raises UserError where there is none."""
+    path = Path(source)
+    return path if path.exists() and path.name != "last" else runs.find(source).path
+
+
 def of_run(run: Run, *, which: Which = "newest", device: str = "cpu") -> Made:
     """A run's generator."""
     generator = load.load(run, device=device, which=which)

@@ -29,7 +29,9 @@ class Kept:
     is_new: bool
     """Whether it is the one that was made."""
     why: str
-    """Which one it is, and why, in a sentence."""
+    """Which one it is, and why, in a sentence; empty where there was no other of these kinds."""
+    gallery: Path | None = None
+    """Where its gallery was written: for the newest checkpoint and the run's own encoder alone."""
 
 
 def save(run: Run, measured: Measured) -> Kept:
@@ -41,16 +43,18 @@ def save(run: Run, measured: Measured) -> Kept:
         why = f"{path.name} keeps {_protocol(there)}, which is more than these {_protocol(report)}"
         return Kept(path, False, why)
     report.save(path)
-    if path.name == FILE:
-        write_bytes(run.path / GALLERY, render.png(measured.gallery))
+    gallery = run.path / GALLERY if path.name == FILE else None
+    if gallery is not None:
+        write_bytes(gallery, render.png(measured.gallery))
+    why = ""
     if there is None:
-        return Kept(path, True, f"{path.name} could not be read, and is these now" if damaged else "")
-    if not _belongs(there, report):
+        why = f"{path.name} could not be read, and is these now" if damaged else ""
+    elif not _belongs(there, report):
         was = "another checkpoint" if there.subject.step != report.subject.step else "other real images"
-        return Kept(path, True, f"{path.name} was of {was}, and is these now")
-    if _care(there) < _care(report):
-        return Kept(path, True, f"{path.name} had {_protocol(there)}, which is less than these {_protocol(report)}")
-    return Kept(path, True, "")
+        why = f"{path.name} was of {was}, and is these now"
+    elif _care(there) < _care(report):
+        why = f"{path.name} had {_protocol(there)}, which is less than these {_protocol(report)}"
+    return Kept(path, True, why, gallery)
 
 
 def every(run: Run) -> Iterator[Report]:

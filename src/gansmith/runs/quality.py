@@ -3,6 +3,7 @@
 Reads small files alone and imports no torch, for lists of many runs.
 """
 
+import math
 from dataclasses import dataclass
 
 from gansmith.errors import UserError
@@ -82,9 +83,11 @@ class Quality:
 def protocol(run: Run) -> Protocol | None:
     """What a run's quality curve means; None if it has none, or one that cannot be read."""
     try:
-        return Protocol(**read_json(run.path / CURVE))
+        found = Protocol(**read_json(run.path / CURVE))
+        math.isfinite(found.floor + found.spread + (found.variance or 0.0))  # TypeError for what is no number
     except (UserError, TypeError):
         return None
+    return found
 
 
 def measured(run: Run) -> Quality | None:
@@ -106,7 +109,7 @@ def evaluated(run: Run) -> Quality | None:
             float(figure["floor"]),
             int(report["protocol"]["generated"]),
             int(report["subject"]["step"]),
-            report.get("variance"),
+            None if report.get("variance") is None else float(report["variance"]),
             float(figure["spread"] or 0.0),
         )
     except (UserError, LookupError, TypeError, ValueError, StopIteration):

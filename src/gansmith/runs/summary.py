@@ -72,8 +72,10 @@ def verdict(run: Run) -> tuple[str | None, str]:
 def _started(run: Run) -> str:
     """As the run noted it; of earlier versions' runs, when run.json was written."""
     try:
-        return str(read_json(run.path / "environment.json")["started"])
-    except (UserError, KeyError):
+        started = str(read_json(run.path / "environment.json")["started"])
+        datetime.fromisoformat(started)
+        return started
+    except (UserError, KeyError, ValueError):
         written = (run.path / "run.json").stat().st_mtime
         return datetime.fromtimestamp(written).astimezone().isoformat(timespec="seconds")
 
