@@ -67,7 +67,7 @@ def test_a_metric_whose_need_is_not_met_is_left_out_and_said(lack: str) -> None:
         (
             D,
             {"fd", "fd_train", "fd_control", "fd_infinity"},
-            f"more images than the {D} features on each side, not {D}",
+            f"more images than the {D} features on each side, not {D} generated ones",
         ),
         (4 * D + 3, {"fd_infinity"}, "36 images a set or more"),
     ],
