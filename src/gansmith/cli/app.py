@@ -153,7 +153,7 @@ def _say(message: str, code: int) -> int:
 
 def with_flags(message: str) -> str:
     """A message of the library in the words of the command line: the parameter `sanity_steps` is --sanity-steps."""
-    return re.sub(r"`([a-z][a-z_]*)`", lambda match: "--" + match[1].replace("_", "-"), message)
+    return re.sub(r"`([a-z][a-z_]*)`", lambda match: "--" + match[1].strip("_").replace("_", "-"), message)
 
 
 def _reworded(error: CycloptsError) -> str:

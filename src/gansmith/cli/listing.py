@@ -143,8 +143,11 @@ def runs(
     if not folder.is_dir():
         raise UserError(f"{folder}: no folder of runs; `gansmith train` makes one")
     found = sorted((summary(run) for run in runs.every(folder)), key=ORDERS[sort])
-    headers = ["run", "recipe", "data", "date", "steps", "time", "quality", "verdict"]
-    listed = table(headers, [_run_line(each) for each in found])
+    headers = ["run", "recipe", "data", "from", "date", "steps", "time", "quality", "verdict"]
+    lines = [dict(zip(headers, _run_line(each), strict=True)) for each in found]
+    if not any(each.origin for each in found):
+        headers.remove("from")
+    listed = table(headers, [[line[header] for header in headers] for line in lines])
     nothing = f"{folder}: no runs yet; `gansmith train` makes one"
     show([_run_row(each) for each in found], listed if found else nothing, json=json)
 
@@ -164,6 +167,7 @@ def _run_line(each: Any) -> list[Any]:
         each.run.name,
         each.recipe,
         each.data,
+        each.origin,
         each.started and each.started[:16].replace("T", " "),
         each.step,
         None if each.seconds is None else duration(each.seconds),
@@ -177,6 +181,7 @@ def _run_row(each: Any) -> dict[str, Any]:
     return {
         "run": each.run.name,
         **{name: getattr(each, name) for name in ("recipe", "data", "state", "started", "step", "seconds")},
+        "from": each.origin,
         "quality": None if quality is None else described(quality),
         "verdict": each.verdict,
         "path": each.run.path,

@@ -15,7 +15,7 @@ from cyclopts import Group, Parameter
 from gansmith import recipe as recipes
 from gansmith import runs
 from gansmith.cli.doctor import described
-from gansmith.cli.options import OptionalSource
+from gansmith.cli.options import OptionalSource, is_exported
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
 from gansmith.text import amount, duration
@@ -74,6 +74,7 @@ def train(
     fit: Literal["crop", "pad"] | None = None,
     conditional: Annotated[bool | Literal["projection", "auxiliary"] | None, Parameter(negative=())] = None,
     config: Path | None = None,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
     resume: str | None = None,
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     quiet: Annotated[bool, Switch] = False,
@@ -91,6 +92,7 @@ def train(
         fit: what becomes of images that are not square: cropped to the centre, or padded.
         conditional: train on the data's labels, for `sample --label`; a head may be named, projection if it is not.
         config: a TOML file of recipe fields, as `gansmith recipes NAME` prints them.
+        from_: begin with the networks of this run, on other data; recipe and fit are that run's, if not given.
         resume: go on with this run (a folder, a name under runs/, or last); --steps and --minutes are the new end.
         out: folder of runs.
         quiet: say only where the run is.
@@ -102,12 +104,12 @@ def train(
     changes = {name.replace("__", "."): None if value == "none" else value for name, value in given.items()}
     if size is not None:
         changes["size"] = size
-    kept = _given({"recipe": recipe, "fit": fit, "conditional": conditional})
+    kept = _given({"from_": from_, "recipe": recipe, "fit": fit, "conditional": conditional})
     place = _given({"out": out})
     if resume is None:
         changes = {**_config(config), **changes}
         named = _given({"recipe": changes.pop("name", None)})
-        experiment = _prepared(data or "mnist", overrides=changes, **named | kept | place | options)
+        experiment = _prepared(data, overrides=changes, **named | kept | place | options)
     else:
         refused = [*kept, *changes, *(["config"] if config else [])]
         experiment = _resumed(resume, refused, source=data, **place | options)
@@ -121,12 +123,14 @@ def train(
     return 130 if run.state == "interrupted" else 0
 
 
-def _prepared(source: str, **keywords: Any) -> Any:
-    """A new training, checked; a recipe's name before torch is imported."""
+def _prepared(source: str | None, **keywords: Any) -> Any:
+    """A new training, checked; names of recipe and run before torch is imported."""
     from gansmith.recipes import entry
 
     if "recipe" in keywords:
         entry(keywords["recipe"])
+    if "from_" in keywords and not is_exported(keywords["from_"]):
+        runs.find(keywords["from_"], out=keywords.get("out", "runs"))
     from gansmith.experiment.prepare import prepare
 
     return prepare(source, progress=progress, **keywords)
@@ -134,6 +138,8 @@ def _prepared(source: str, **keywords: Any) -> Any:
 
 def _resumed(run: str, refused: Sequence[str], **keywords: Any) -> Any:
     """A training that goes on, checked, its name before torch is imported; ``refused`` flags were given in vain."""
+    if refused[:1] == ["from_"]:
+        raise UserError("`from_` and `resume`: give one of them: a new run, or the same one further")
     if refused:
         raise UserError(f"`{refused[0]}`: a run keeps what it began with; leave it out, or train anew without `resume`")
     runs.find(run, out=keywords.get("out", "runs"))
@@ -197,6 +203,7 @@ def _opening(experiment: Any, run: Any) -> str:
     colour = "grey" if channels == 1 else "RGB"
     skipped = len(dataset.problems)
     choice, recipe = experiment.choice, experiment.recipe
+    origin = experiment.settings.origin
     end = f"{amount(experiment.steps, 'step')}" if experiment.steps else f"{experiment.minutes:g} min"
     start = f"from step {experiment.start_step:,} to {end}" if experiment.start_step else end
     many = round(experiment.estimated_seconds / experiment.seconds_per_step)
@@ -206,6 +213,7 @@ def _opening(experiment: Any, run: Any) -> str:
         + (f"; {amount(skipped, 'file')} skipped (`gansmith data {dataset.source}` says why)" if skipped else ""),
         "recipe": f"{recipe.name}, batches of {recipe.batch_size:,}"
         + (f", on {amount(recipe.classes, 'label')} ({recipe.conditional})" if recipe.classes else ""),
+        "from": origin and f"{origin.run}, step {origin.step:,}",
         "device": f"{choice.device} ({choice.why['device']})",
         "precision": f"{choice.precision} ({choice.why['precision']})",
         "threads": f"{choice.threads} ({choice.why['threads']})",
@@ -310,6 +318,7 @@ def _summary(run: Any) -> dict[str, Any]:
         "recipe": run.recipe.name,
         "data": run.data.name,
         "seed": run.settings.seed,
+        "from": run.settings.origin and run.settings.origin.run,
         "metrics": {name: finite(value) if isinstance(value, float) else value for name, value in last.items()},
         "quality": {"best": run.best(), "newest": (run.quality() or [None])[-1], "known": known and described(known)},
         "verdict": verdict,

@@ -287,28 +287,23 @@ def discard(place: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def changes(before: str, files: Path | None) -> str:
-    """Which files are new, gone or changed in an entry's folder since data had the fingerprint `before`; or nothing.
+def changes(before: str, files: Path | None) -> dict[str, list[str]] | None:
+    """Which files are "new", "gone" or "changed" in an entry's folder since data had the fingerprint `before`.
 
-    Known as long as the cache holds an entry of that fingerprint. In brackets, to follow "the data changed".
+    Known as long as the cache holds an entry of that fingerprint; None if it is not. Kinds without files are left out.
     """
     now = None if files is None else _marks(files)
     entries = [path.parent for path in (cache_dir() / "data").glob("*/meta.json") if f'"{before}"' in _text(path)]
     listed = [marks for entry in entries if (marks := _marks(entry))]
     if not now or not listed:
-        return ""
+        return None
     then = max(listed, key=lambda marks: len(now.items() & marks.items()))
     kinds = {
         "new": [name for name in now if name not in then],
         "gone": [name for name in then if name not in now],
         "changed": [name for name in now if name in then and now[name] != then[name]],
     }
-    parts = [
-        f"{len(found):,} {kind}: " + ", ".join(sorted(found, key=natural)[:3]) + (", ..." if len(found) > 3 else "")
-        for kind, found in kinds.items()
-        if found
-    ]
-    return f" ({'; '.join(parts) or 'the same files, read otherwise'})"
+    return {kind: sorted(found, key=natural) for kind, found in kinds.items() if found}
 
 
 def _text(path: Path) -> str:

@@ -68,6 +68,22 @@ def dataset_of(found: Source, entry: Entry) -> Dataset:
 
 def changes(dataset: Dataset, fingerprint: str) -> str:
     """Which files are new, gone or changed since it had this fingerprint: " (1 new: a.png)", or "" if unknown."""
+    kinds = _changes(dataset, fingerprint)
+    if kinds is None:
+        return ""
+    parts = [
+        f"{len(found):,} {kind}: " + ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        for kind, found in kinds.items()
+    ]
+    return f" ({'; '.join(parts) or 'the same files, read otherwise'})"
+
+
+def only_grew(dataset: Dataset, fingerprint: str) -> bool:
+    """Whether it is known that nothing but new files came since it had this fingerprint."""
+    return (_changes(dataset, fingerprint) or {}).keys() == {"new"}
+
+
+def _changes(dataset: Dataset, fingerprint: str) -> dict[str, list[str]] | None:
     store = dataset.store
     return cache.changes(fingerprint, store.path.parent if isinstance(store, MappedStore) else None)
 

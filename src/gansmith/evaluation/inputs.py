@@ -150,11 +150,12 @@ def newest_step(run: Run) -> int | None:
 
 
 def group_of(run: Run, which: Which) -> str:
-    """Equal for runs of the same recipe, data and length, whatever their seeds."""
+    """Equal for runs of the same recipe, data, origin and length, whatever their seeds."""
     recipe = run.recipe.model_dump(mode="json", exclude={"steps"})
     minutes = run.settings.minutes
     length = f"{minutes:.3g} minutes" if minutes is not None else f"{newest_step(run)} steps"
-    text = json.dumps([recipe, run.data.fingerprint, length, which], sort_keys=True)
+    origin = [] if run.settings.origin is None else [run.settings.origin.digest]
+    text = json.dumps([recipe, run.data.fingerprint, length, which, *origin], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

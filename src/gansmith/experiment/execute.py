@@ -32,11 +32,12 @@ from gansmith.training.options import TrainingOptions, plain
 
 
 def train(
-    source: str | Path = "mnist",
+    source: str | Path | None = None,
     *,
-    recipe: str | Recipe = "mlp-bn",
+    recipe: str | Recipe | None = None,
+    from_: str | Path | Run | None = None,
     out: str | Path = "runs",
-    fit: Fit = "crop",
+    fit: Fit | None = None,
     conditional: bool | Literal["projection", "auxiliary"] = False,
     overrides: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
@@ -50,6 +51,8 @@ def train(
     Args:
         source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
         recipe: a name of :func:`gansmith.recipes.names`, or a complete value.
+        from_: a run whose networks it begins with: fine-tuning. Source, recipe and fit are that run's where they are
+            None; without such a run they are then mnist, mlp-bn and crop.
         out: the folder that run folders are made in.
         fit: non-square pictures are cropped to the centre, or padded.
         conditional: train on the data's labels, read by this head of the discriminator; True is "projection".
@@ -66,6 +69,7 @@ def train(
     experiment = prepare(
         source,
         recipe=recipe,
+        from_=from_,
         out=out,
         fit=fit,
         conditional=conditional,
@@ -86,6 +90,9 @@ def resume(
     **options: Any,
 ) -> Run:
     """Goes on with a run from its newest checkpoint, in the bytes of a run that never stopped.
+
+    Where images were added to its data, and nothing else changed, a new run begins with its networks instead, and takes
+    the steps, or minutes, that were left.
 
     Args:
         where: the run: folder, name or "last".
@@ -183,6 +190,8 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
     """Trains from the start or from the experiment's checkpoint; whether the end was reached."""
     device = torch.device(experiment.choice.device)
     state = loop.new_state(experiment.recipe, seed=experiment.settings.seed, device=device, fast=experiment.choice.fast)
+    if experiment.start is not None:
+        experiment.start.load(state)
     if experiment.start_from is not None:
         checkpoint.restore(experiment.start_from, state)
     batches = on_device.nearest(
@@ -204,6 +213,8 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
         online.begin(run, experiment.measuring.reference)
     notes = recorder.Recorder(run, start_step=state.step, batch_size=experiment.recipe.batch_size)
     try:
+        if experiment.start is not None:
+            notes.save(state)  # from here on the run needs no other
         return loop.train(
             state,
             experiment.recipe,

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from gansmith.doctor import signals
 from gansmith.errors import UserError
 from gansmith.evaluation import online
 from gansmith.experiment import environment
+from gansmith.experiment.start import Start, start_of
 from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
@@ -46,6 +47,8 @@ class Experiment:
     start_from: Path | None = None
     warnings: tuple[str, ...] = ()
     measuring: online.Measuring = online.NEVER
+    start: Start | None = None
+    """The trained networks that it begins with; None for untrained ones, and for a run that goes on."""
 
     @property
     def steps(self) -> int | None:
@@ -63,11 +66,12 @@ class Experiment:
 @isolated()
 @only_training()
 def prepare(
-    source: str | Path = "mnist",
+    source: str | Path | None = None,
     *,
-    recipe: str | Recipe = "mlp-bn",
+    recipe: str | Recipe | None = None,
+    from_: str | Path | Run | None = None,
     out: str | Path = "runs",
-    fit: Fit = "crop",
+    fit: Fit | None = None,
     conditional: bool | Literal["projection", "auxiliary"] = False,
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -78,6 +82,8 @@ def prepare(
     Args:
         source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
         recipe: a name, or a complete value.
+        from_: a run whose networks it begins with. Source, recipe and fit are that run's where they are None; without
+            such a run they are then mnist, mlp-bn and crop.
         out: the folder that run folders are made in.
         fit: non-square pictures are cropped to the centre, or padded.
         conditional: train on the data's labels, read by this head of the discriminator; True is "projection".
@@ -92,10 +98,18 @@ def prepare(
         **{name: more.pop(name) for name in list(more) if name in TrainingOptions.model_fields}
     )
     changes = _changes(options, conditional, {**(overrides or {}), **more})
-    value = _recipe(recipe, changes)
+    begin = None if from_ is None else start_of(from_, out=out)
+    if begin is not None:
+        source, recipe, fit = source or begin.run.data.source, recipe or begin.run.recipe, fit or begin.run.data.fit
+    fit = fit or "crop"
+    value = _recipe(recipe or "mlp-bn", changes)
     _choose(options, None)  # complains before data are read
-    dataset = data.load(source, size=value.size, fit=fit, progress=progress)
+    if begin is not None:
+        begin.check_recipe(value)
+    dataset = data.load(source or "mnist", size=value.size, fit=fit, progress=progress)
     value = _for_data(value, dataset, channels_given="channels" in changes)
+    if begin is not None:
+        begin.check_data(value, dataset)
     data.Batches(dataset, value.batch_size, options.seed)  # raises if the data are too few
     choice = _choose(options, value)
     seconds_per_step = _time_step(value, choice)
@@ -112,8 +126,14 @@ def prepare(
         progress=progress,
     )
     settings = _settled(
-        options, choice, steps=value.steps if options.minutes is None else None, evaluate_every=measuring.every, **every
+        options,
+        choice,
+        steps=value.steps if options.minutes is None else None,
+        evaluate_every=measuring.every,
+        origin=begin and begin.origin,
+        **every,
     )
+    warnings = begin.warnings(dataset) if begin is not None else []
     return Experiment(
         value,
         dataset,
@@ -123,8 +143,9 @@ def prepare(
         fit,
         options.minutes,
         seconds_per_step,
-        warnings=tuple(_unfinished(Path(out), value, dataset, options.seed)),
+        warnings=(*warnings, *_unfinished(Path(out), value, dataset, settings)),
         measuring=measuring,
+        start=begin,
     )
 
 
@@ -187,11 +208,12 @@ def _settled(options: TrainingOptions, choice: hardware.Choice, **decided: Any) 
     return Settings(**{**given, "gif": options.gif, **decided, **chosen, "fast": fast})
 
 
-def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, seed: int) -> Iterator[str]:
-    """A line about each unfinished run that was begun with the same recipe, data and seed."""
+def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, settings: Settings) -> Iterator[str]:
+    """A line about each unfinished run that was begun with the same recipe, data, seed and networks."""
+    wanted = recipe, dataset.fingerprint, settings.seed, settings.origin
     for run in runs.every(out):
         try:
-            same = (run.recipe, run.data.fingerprint, run.settings.seed) == (recipe, dataset.fingerprint, seed)
+            same = (run.recipe, run.data.fingerprint, run.settings.seed, run.settings.origin) == wanted
             if same and not run.finished and run.state != "diverged":  # which would only diverge again
                 yield f"{run.path}, begun the same way, is unfinished; to go on with it: --resume {run.name}"
         except UserError:  # a damaged run is nobody's business here
@@ -209,6 +231,9 @@ def prepare_resume(
     **changes: Any,
 ) -> Experiment:
     """Checks that a run can go on from its newest whole checkpoint.
+
+    Where images were added to its data, and nothing else changed, it prepares a new run that begins with its networks
+    and takes the steps, or minutes, that were left.
 
     Args:
         where: the run: folder, name or "last".
@@ -235,6 +260,11 @@ def prepare_resume(
         raise UserError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
     if newest is not None:
         checkpoint.check_run(newest, run.identity)
+    elif run.settings.origin is not None:
+        raise UserError(
+            f"{run.path}: was stopped before it had the networks of {run.settings.origin.run}; start it again with "
+            f"`from_` {run.settings.origin.run}"
+        )
     if recorder.lacks_metrics(run, at["metrics_bytes"]):
         warnings.append(f"metrics.jsonl lacks rows up to step {at['step']}: its plots will start there")
     settings, left = _end(run, at["step"], options)
@@ -242,9 +272,11 @@ def prepare_resume(
     dataset = data.load(source or about.source, size=recipe.size, fit=about.fit, progress=progress)
     if dataset.fingerprint != about.fingerprint:
         which = loading.changes(dataset, about.fingerprint)
-        raise UserError(
-            f"{dataset.source}: the data changed since {run.name} began{which}; restore them or start a new run"
-        )
+        said = f"{dataset.source}: the data changed since {run.name} began{which}"
+        if newest is None or settings.steps == at["step"] or not loading.only_grew(dataset, about.fingerprint):
+            raise UserError(f"{said}; restore them, or start a new run with `from_` {run.name}")
+        end = {"steps": settings.steps and settings.steps - at["step"], "minutes": left}
+        return _anew(run, dataset.source, settings, end, f"{said}: a new run begins with its networks", progress)
     choice = _choose(settings, recipe)
     return Experiment(
         recipe,
@@ -261,6 +293,15 @@ def prepare_resume(
         warnings=(*warnings, *_differences(run, choice)),
         measuring=online.again(settings.evaluate_every, dataset, fit=about.fit, progress=progress),
     )
+
+
+def _anew(
+    run: Run, source: str, settings: Settings, left: dict[str, Any], warning: str, progress: Progress | None
+) -> Experiment:
+    """A new training on the data as they are now, begun with a run's networks, for the steps or minutes it had left."""
+    told = {name: getattr(settings, name) for name in TrainingOptions.model_fields}
+    begun = prepare(source, from_=run, out=run.path.parent, progress=progress, **told | left)
+    return replace(begun, warnings=(warning, *begun.warnings))
 
 
 def _end(run: Run, start: int, options: TrainingOptions) -> tuple[Settings, float | None]:

@@ -201,6 +201,9 @@ def _facts(folder: _Folder) -> Iterator[tuple[str, str]]:
     batch = recipe.get("batch_size")
     if isinstance(batch, int):
         yield "images seen", f"{folder.step * batch:,} in batches of {batch:,}"
+    origin = settings.get("origin")
+    if isinstance(origin, Mapping):
+        yield "began from", f"{origin.get('run')}, step {origin.get('step')} ({str(origin.get('digest'))[:6]})"
     if "seed" in settings:
         yield "seed", str(settings["seed"])
     for name in ("device", "precision", "threads"):

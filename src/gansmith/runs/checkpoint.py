@@ -109,16 +109,16 @@ def state(path: Path) -> dict[str, Any]:
 
 
 def check_run(path: Path, identity: Mapping[str, object]) -> None:
-    """Raises UserError when a checkpoint names another run's recipe, seed or data than ``identity``.
+    """Raises UserError when a checkpoint names another run's recipe, seed, data or origin than ``identity``.
 
     ``identity`` is :attr:`gansmith.runs.Run.identity`. Checkpoints of before it was stored are accepted.
     """
     known = state(path).get("run")
     if known is None:
         return
-    other = [name for name in identity if not isinstance(known, dict) or known.get(name) != identity[name]]
+    places = {"recipe": "recipe.json", "seed": "run.json", "data": "data.json", "origin": "run.json"}
+    other = [name for name in places if not isinstance(known, dict) or known.get(name) != identity.get(name)]
     if other:
-        places = {"recipe": "recipe.json", "seed": "run.json", "data": "data.json"}
         raise UserError(
             f"{path}: was made with another {' and '.join(other)} than {' and '.join(places[name] for name in other)} "
             "says; put back what was changed, or start a new run"

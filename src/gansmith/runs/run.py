@@ -85,10 +85,13 @@ class Run:
 
     @cached_property
     def identity(self) -> dict[str, str | int]:
-        """What ties checkpoints to a run: its recipe (a digest, without the length), seed, and data (a fingerprint)."""
+        """What ties checkpoints to a run: its recipe (a digest, without the length), seed, data (a fingerprint), and
+        the digest of the networks that it began with, if they were trained before.
+        """
         trained = self.recipe.model_dump_json(exclude_defaults=True, exclude={"steps", "statistics"})
         recipe = hashlib.sha256(trained.encode()).hexdigest()[:16]
-        return {"recipe": recipe, "seed": self.settings.seed, "data": self.data.fingerprint}
+        origin = {} if self.settings.origin is None else {"origin": self.settings.origin.digest}
+        return {"recipe": recipe, "seed": self.settings.seed, "data": self.data.fingerprint, **origin}
 
     @property
     def checkpoints(self) -> Path:

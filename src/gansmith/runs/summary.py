@@ -26,6 +26,8 @@ class Summary:
     """As of :attr:`gansmith.runs.Run.state`; "damaged (...)" where its folder cannot be read."""
     recipe: str | None = None
     data: str | None = None
+    origin: str | None = None
+    """The run whose networks it began with."""
     started: str | None = None
     """When it began: local time in ISO 8601, to the second."""
     step: int | None = None
@@ -45,6 +47,7 @@ def summary(run: Run) -> Summary:
             run.state,
             recipe=run.recipe.name,
             data=run.data.name,
+            origin=run.settings.origin and run.settings.origin.run,
             started=_started(run),
             step=max((int(row["step"]) for row in (timing, metrics) if row), default=None),
             seconds=float(timing["seconds"]) if timing else None,

@@ -96,6 +96,16 @@ class TrainingOptions(Value):
             raise UserError(_refusal(error)) from None
 
 
+class Origin(Value):
+    """The checkpoint whose networks a run began with."""
+
+    run: str
+    """Its run's name."""
+    step: int = Field(ge=0)
+    digest: str
+    """SHA-256 over the weights of both networks, 64 hex digits."""
+
+
 class Settings(TrainingOptions):
     """run.json: the options of a run with nothing left open. It ends at a step or after minutes, never both."""
 
@@ -107,6 +117,8 @@ class Settings(TrainingOptions):
     checkpoint_every: Steps
     signals_every: StepsOrNever = 0  # as in runs from before there were signals
     evaluate_every: StepsOrNever = 0
+    origin: Origin | None = None
+    """None for networks that began untrained."""
 
     @property
     def animation(self) -> str:
@@ -128,6 +140,8 @@ class Settings(TrainingOptions):
     def _write(self, write: Any) -> dict[str, Any]:
         values: dict[str, Any] = write(self)
         del values["gif"]
+        if values["origin"] is None:
+            del values["origin"]
         return values | {"animation": self.animation}
 
 
