@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from gansmith import files
-from gansmith.files import writing
+from gansmith.files import write_bytes
 
 FORMAT = 1
 
@@ -31,8 +31,7 @@ def write(key: str, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any
     about = json.dumps(values, sort_keys=True)
     metadata = {"values": about, "sha256": _digest(small, about)}
     try:
-        with writing(_place(key)) as fresh:
-            save_file(small, fresh, metadata=metadata)
+        write_bytes(_place(key), save(small, metadata=metadata))  # `save_file` would make it private
     except (OSError, SafetensorError):
         return
 
