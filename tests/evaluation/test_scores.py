@@ -13,6 +13,7 @@ from gansmith.evaluation import floors, scores
 from gansmith.evaluation.features import Features
 from gansmith.evaluation.floors import Floor
 from gansmith.evaluation.reference import Reference, bins_of
+from gansmith.metrics.frechet import Gaussian
 from gansmith.metrics.prdc import Cloud
 
 ALL = {metric.key for metric in scores.METRICS}
@@ -28,7 +29,14 @@ def features(count: int, seed: int, **more: Any) -> Features:
 
 def reference(count: int = 1000, **more: Any) -> Reference:
     real, train = features(count, 1), features(count, 2).features
-    parts = {"real": real, "train": train, "all_train": train, "held_out": True, "bins": bins_of(train)}
+    parts = {
+        "control": Gaussian.of(real.control_features),
+        "real": real,
+        "train": train,
+        "all_train": train,
+        "held_out": True,
+        "bins": bins_of(train),
+    }
     return Reference(**{**parts, "cloud": Cloud.of(real.features), **more})
 
 
@@ -40,7 +48,7 @@ def test_all_metrics_are_computed_where_all_needs_are_met() -> None:
     assert all(isinstance(value, float) and np.isfinite(value) for value in found.values.values())
 
 
-SAME = Features(np.ones((1000, D)), control_features=features(1000, 1).control_features)
+SAME = Features(np.ones((1000, D)))
 LACKS = {
     "classes": ({"logits": None, "judge_logits": None}, {}, {"recognised", "classifier_score", "class_entropy"}),
     "judge": ({"judge_logits": None}, {}, {"recognised"}),

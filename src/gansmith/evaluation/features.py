@@ -3,18 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gansmith.data import Dataset
 from gansmith.encoders import encoder as encoders
 from gansmith.encoders.encoder import Encoded, Encoder
 from gansmith.metrics.validate import Array, Labels
-
-_CACHED = {"features": "features", "logits": "logits", "judged": "judge_logits", "plain": "control_features"}
-"""Names of arrays in the cache, and the fields of Features that they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +29,6 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.features)
-
-    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """The arrays that are there, by the names that the cache has for them."""
-        named = {f"{prefix}.{name}": getattr(self, attribute) for name, attribute in _CACHED.items()}
-        return {name: array for name, array in named.items() if array is not None}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]], prefix: str) -> "Features":
-        """The features that :meth:`arrays` named."""
-        return cls(**{attribute: arrays.get(f"{prefix}.{name}") for name, attribute in _CACHED.items()})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The real side of an evaluation: the reference and the floors, computed once and kept in the cache."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,9 +8,10 @@ from gansmith._version import __version__
 from gansmith.data import Dataset
 from gansmith.evaluation import cache, scores
 from gansmith.evaluation.features import Encoders, Features
-from gansmith.evaluation.reference import Counter, Part, Reference, Split, bins_of
+from gansmith.evaluation.reference import Counter, Part, Reference, Split, bins_of, encode
 from gansmith.metrics import stacked_mnist
 from gansmith.metrics.classes import class_shares
+from gansmith.metrics.frechet import Gaussian
 from gansmith.metrics.ndb import Bins
 from gansmith.metrics.prdc import Cloud
 from gansmith.metrics.validate import Array
@@ -47,42 +47,32 @@ class Floor:
 
 
 def prepare(split: Split, encoders: Encoders, progress: Progress | None = None) -> tuple[Reference, dict[str, Floor]]:
-    """The reference, and the floor of each metric by its key."""
-    key = cache.key_of(
-        what="evaluation",
-        gansmith=__version__,
-        networks=encoders.digests,
-        fingerprints=[split.real.dataset.fingerprint, split.others[0].dataset.fingerprint],
-        counts=[len(split.real), split.count, len(split.others), WHOLE, scores.COPIES_OF],
-    )
-    stored = cache.read(key)
-    if stored is not None:
+    """The reference, and the floor of each metric by its key.
+
+    They are two entries of the cache. The floors and the control's Gaussian are small: of data that come with gansmith
+    they lie in the package.
+    """
+    about = {
+        "gansmith": __version__,
+        "networks": encoders.digests,
+        "fingerprints": [split.real.dataset.fingerprint, split.others[0].dataset.fingerprint],
+        "counts": [len(split.real), split.count, len(split.others), WHOLE, scores.COPIES_OF],
+    }
+    reference = _reference(split, encoders, cache.key_of(what="reference", **about), progress)
+    key = cache.key_of(what="floors", **about)
+    stored, control = cache.read(key), None
+    if stored is None:
+        if encoders.control is not None:
+            control = Gaussian.of(encode(split.real, encoders.control, progress=progress).features)
+        reference = replace(reference, control=control)
+        values = _measured(split, encoders, reference, progress)
+        cache.write(key, {} if control is None else {"mean": control.mean, "covariance": control.covariance}, values)
+    else:
         arrays, values = stored
-        real, train = Features.from_arrays(arrays, "real"), arrays["train"]
-        bins = Bins(arrays["centres"], arrays["counts"]) if "centres" in arrays else None
-        cloud = Cloud(real.features, arrays["squares"])
-        all_train = _all_train(split, encoders, train, progress)
-        return Reference(real, train, all_train, split.held_out, bins, cloud), _floors(values)
-    real, *others = _features(split, encoders, progress)
-    train = others[0].features
-    reference = Reference(
-        real,
-        train,
-        _all_train(split, encoders, train, progress),
-        split.held_out,
-        bins_of(train),
-        Cloud.of(real.features),
-    )
-    values = {}
-    for number, features in enumerate(others):
-        found = scores.score_real(features, reference, training=number == 0, full=number == _full(split))
-        for name, value in found.items():
-            values.setdefault(name, []).append(value)
-    arrays = {**real.arrays("real"), "train": train, "squares": reference.cloud.squares}
-    if reference.bins is not None:
-        arrays |= {"centres": reference.bins.centres, "counts": reference.bins.counts}
-    cache.write(key, arrays, values)
-    return reference, _floors(values)
+        if arrays:
+            control = Gaussian(len(split.real), arrays["mean"], arrays["covariance"])
+        reference = replace(reference, control=control)
+    return reference, {name: Floor(tuple(found)) for name, found in values.items()}
 
 
 def of_modes(train: Dataset, count: int) -> dict[str, Floor]:
@@ -92,10 +82,6 @@ def of_modes(train: Dataset, count: int) -> dict[str, Floor]:
     return {"modes": Floor((floor.modes,), floor.modes_spread), "kl": Floor((floor.kl,), floor.kl_spread)}
 
 
-def _floors(values: Mapping[str, list[float]]) -> dict[str, Floor]:
-    return {name: Floor(tuple(found)) for name, found in values.items()}
-
-
 def _full(split: Split) -> int:
     """The set of real images that the metrics of high cost are computed for: the second, for the first is what some of
     them measure against.
@@ -103,24 +89,60 @@ def _full(split: Split) -> int:
     return min(1, len(split.others) - 1)
 
 
-def _features(split: Split, encoders: Encoders, progress: Progress | None) -> list[Features]:
-    """Of the real images, then of each other set."""
-    counter = Counter(progress, "encoding real images, once", len(split.real) + split.count * len(split.others))
-    real = encoders.features(counter.count(split.real.blocks()))
-    others = [
-        encoders.features(counter.count(part.blocks()), full=number == _full(split))
-        for number, part in enumerate(split.others)
-    ]
-    return [real, *others]
+def _measured(
+    split: Split, encoders: Encoders, reference: Reference, progress: Progress | None
+) -> dict[str, list[float]]:
+    """What each set of real images scores, by the metric's key."""
+    counter = Counter(progress, "encoding sets of real images, once", split.count * len(split.others))
+    values: dict[str, list[float]] = {}
+    for number, part in enumerate(split.others):
+        full = number == _full(split)
+        features = encoders.features(counter.count(part.blocks()), full=full)
+        for name, value in scores.score_real(features, reference, training=number == 0, full=full).items():
+            values.setdefault(name, []).append(value)
+    return values
 
 
-def _all_train(split: Split, encoders: Encoders, train: Array, progress: Progress | None) -> Array:
-    """Features of all training images, or of WHOLE of them; ``train`` where nothing is held out to compare with.
+def _reference(split: Split, encoders: Encoders, key: str, progress: Progress | None) -> Reference:
+    """Everything but the control's Gaussian; kept under a key."""
+    stored = cache.read(key)
+    if stored is not None:
+        arrays, _ = stored
+        real, train = Features(arrays["features"], arrays.get("logits")), arrays["train"]
+        bins = Bins(arrays["centres"], arrays["counts"]) if "centres" in arrays else None
+        cloud = Cloud(real.features, arrays["squares"])
+        return Reference(real, train, _all_train(split, encoders, progress), split.held_out, bins, cloud)
+    encoded = encode(split.real, encoders.encoder, progress=progress)
+    all_train = _all_train(split, encoders, progress)
+    some = split.others[0]
+    if all_train is not None and len(all_train) == len(some.dataset):
+        train = all_train[some.indices]
+    else:
+        train = encode(some, encoders.encoder, progress=progress).features
+    reference = Reference(
+        Features(encoded.features, encoded.logits),
+        train,
+        all_train,
+        split.held_out,
+        bins_of(train),
+        Cloud.of(encoded.features),
+    )
+    arrays = {"features": encoded.features, "train": train, "squares": reference.cloud.squares}
+    if encoded.logits is not None:
+        arrays["logits"] = encoded.logits
+    if reference.bins is not None:
+        arrays |= {"centres": reference.bins.centres, "counts": reference.bins.counts}
+    cache.write(key, arrays, {})
+    return reference
+
+
+def _all_train(split: Split, encoders: Encoders, progress: Progress | None) -> Array | None:
+    """Features of all training images, or of WHOLE of them; None where nothing is held out to compare with.
 
     An entry of its own in the cache: it does not depend on how many images are measured.
     """
     if not split.held_out:
-        return train
+        return None
     dataset = split.others[0].dataset
     part = Part(dataset, np.sort(np.random.default_rng(1).permutation(len(dataset))[:WHOLE]))
     key = cache.key_of(

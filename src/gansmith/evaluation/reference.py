@@ -93,14 +93,16 @@ class Reference:
     """Of the images that generated ones are measured against."""
     train: Array
     """Features of as many training images as are generated."""
-    all_train: Array
-    """Features of all training images, or of 60,000; of ``train`` where nothing is held out."""
+    all_train: Array | None
+    """Features of all training images, or of 60,000; None where nothing is held out to compare with."""
     held_out: bool
     """Whether training has never seen ``real``."""
     bins: Bins | None
     """Of ``train``; None where they are too few."""
     cloud: Cloud
     """``real`` with the distances to neighbours."""
+    control: Gaussian | None = None
+    """Of the control's features of the same images; None where there is no control."""
     gaussian: Gaussian = field(init=False)
     """Of ``real``."""
     train_gaussian: Gaussian = field(init=False)

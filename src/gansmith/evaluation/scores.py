@@ -67,7 +67,7 @@ class Sides:
     def copies(self) -> Memorisation:
         """How near some of the images lie to all training images."""
         real = self.reference.real.features[:COPIES_OF]
-        return memorisation(self.generated.features[:COPIES_OF], self.reference.all_train, real)
+        return memorisation(self.generated.features[:COPIES_OF], _present(self.reference.all_train), real)
 
     @property
     def closer(self) -> float:
@@ -159,7 +159,7 @@ METRICS = (
     ),
     Metric(
         "fd_control", "FD-{control} to {against}", "the same, in features of an untrained network", "lower",
-        lambda s: frechet(_present(s.reference.real.control_features), _present(s.generated.control_features)),
+        lambda s: frechet(_present(s.reference.control), _present(s.generated.control_features)),
         (CONTROL, CONTROL_COVARIANCE),
     ),
     Metric(

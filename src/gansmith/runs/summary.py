@@ -47,7 +47,7 @@ def summary(run: Run) -> Summary:
             run.state,
             recipe=run.recipe.name,
             data=run.data.name,
-            origin=run.settings.origin and run.settings.origin.run,
+            origin=None if run.settings.origin is None else run.settings.origin.run,
             started=_started(run),
             step=max((int(row["step"]) for row in (timing, metrics) if row), default=None),
             seconds=float(timing["seconds"]) if timing else None,
