@@ -162,10 +162,12 @@ def _reworded(error: CycloptsError) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, UnusedCliTokensError):
         return f"too many arguments: {' '.join(error.unused_tokens or [])}"
-    if not isinstance(error, UnknownOptionError) or "Did you mean" in message:
+    if not isinstance(error, UnknownOptionError):
         return message
     from gansmith.recipe import fields
 
     leaf = (error.token.keyword or error.token.value).lstrip("-").replace("-", "_")
     near = ["--" + name.replace("_", "-") for name, _ in fields() if name.endswith(f".{leaf}")]
-    return f"{message} Did you mean {' or '.join(near)}?" if near else f"{message} --help lists all."
+    if near:
+        return f"{message.partition(' Did you mean')[0]} Did you mean {' or '.join(near)}?"
+    return message if "Did you mean" in message else f"{message} --help lists all."

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from gansmith.cli.options import Fit, Json, Out, Source, Switch
-from gansmith.cli.output import finite, pairs, progress, progress_with_rate, show, table
+from gansmith.cli.output import finite, pairs, patient, progress, show, table
 from gansmith.errors import UserError
 from gansmith.text import amount
 
@@ -65,7 +65,7 @@ def train(
         seed=seed,
         fingerprint=found.fingerprint,
         bf16=hardware.bf16_support("cpu")[0],
-        progress=progress_with_rate(),
+        progress=patient(),
     )
     path = encoder.save(out)
     facts = {"path": path, **_facts(encoder), "seconds": finite(time.monotonic() - began)}
@@ -116,7 +116,7 @@ def _measure(encoder: Any, name: str) -> dict[str, Any]:
     if found.labels is None or found.classes != encoder.classes:
         raise UserError(f"--test {name}: its classes are not those of {encoder.full_name}; give data of the same")
     images = found.take(np.arange(len(found)))
-    correct = int((encoder.encode(images, progress=progress_with_rate()).labels == found.labels).sum())
+    correct = int((encoder.encode(images, progress=patient()).labels == found.labels).sum())
     return {"data": name, "split": split, "images": len(found), "correct": correct, "accuracy": correct / len(found)}
 
 

@@ -20,10 +20,10 @@ __all__ = [
     "document",
     "finite",
     "pairs",
+    "patient",
     "prepare",
     "program",
     "progress",
-    "progress_with_rate",
     "say",
     "show",
     "table",
@@ -122,17 +122,39 @@ def colours() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+LINE_SECONDS = 10.0
+"""Between two lines about long work where there is no terminal."""
+_begun: dict[str, tuple[float, int, float]] = {}
+"""Of work that goes on: when it was first heard of, how much was done then, and when a line was last written."""
+
+
 def progress(what: str, done: int, total: int) -> None:
-    """Long work, on standard error: one changing line on a terminal, a line at the end elsewhere."""
+    """Long work, with rate and time left, on standard error: one changing line on a terminal; elsewhere a line at the
+    end, and every ten seconds before.
+    """
+    now = time.monotonic()
+    if done < _begun.get(what, (now, 0, now))[1]:  # it was given up, and is done again
+        del _begun[what]
+    began, before, spoke = _begun.setdefault(what, (now, done, now))
+    rate = (done - before) / (now - began) if now > began else 0.0
+    pace = f", {rate:,.{0 if rate >= 10 else 1}f}/s, about {duration((total - done) / rate)} left" if rate else ""
+    if done >= total:
+        pace = ""
+        del _begun[what]
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{printable(what)}: {done:,} of {total:,}" + ("\n" if done >= total else ""))
+        line = f"{printable(what)}: {done:,} of {total:,}{pace}"
+        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be written over
+        sys.stderr.write(f"\r{line[:width].ljust(min(width, 79))}" + ("\n" if done >= total else ""))
         sys.stderr.flush()
     elif done >= total:
         say(f"{what}: {total:,}", aside=True)
+    elif now >= spoke + LINE_SECONDS:
+        _begun[what] = began, before, now
+        say(f"{what}: {done:,} of {total:,}{pace}", aside=True)
 
 
-def progress_with_rate() -> Callable[[str, int, int], None]:
-    """:func:`progress` with rate and time left, for work over two seconds, ten times a second at most."""
+def patient() -> Callable[[str, int, int], None]:
+    """:func:`progress` for work that tells of each part: nothing in two seconds, then ten times a second at most."""
     began = time.monotonic()
     spoke = began + 2
 
@@ -142,10 +164,7 @@ def progress_with_rate() -> Callable[[str, int, int], None]:
         if now < spoke + 0.1 and (done < total or spoke == began + 2):
             return
         spoke = now
-        rate = done / max(now - began, 1e-9)
-        left = f", about {duration((total - done) / rate)} left" if done < total else ""
-        text = f"{what}, {rate:,.0f}/s{left}"
-        progress(text.ljust(72) if sys.stderr.isatty() else text, done, total)  # over what the last one left
+        progress(what, done, total)
 
     return tell
 
