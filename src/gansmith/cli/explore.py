@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, RealImages, Save, Seed, Switch
+from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, RealImages, Save, Scale, Seed, Switch
 from gansmith.cli.output import finite, progress, show, table
 from gansmith.errors import UserError
 from gansmith.text import amount
@@ -28,6 +28,7 @@ def morph(
     seed: Seed = 0,
     out: Out = Path("morph.png"),
     save: Save = None,
+    scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
     json: Json = False,
@@ -63,9 +64,9 @@ def morph(
     kind = "straight" if direction and path == "auto" else path
     found = latent.morph(generator, points, frames=frames, between=between, loop=loop, path=kind, pace=pace)
     if moving:
-        figures.film(found.images, out, seconds=1 / fps, hold=0.0 if loop else 0.8)
+        figures.film(found.images, out, seconds=1 / fps, hold=0.0 if loop else 0.8, scale=scale)
     else:
-        figures.save(out, figures.strip(found.images, captions=found.captions, keys=found.keys, loop=loop))
+        figures.save(out, figures.strip(found.images, captions=found.captions, keys=found.keys, loop=loop, scale=scale))
     if save is not None:
         vectors.save(save, found.vectors, generator)
     keys = {"keys": [found.vectors.names[key] for key in found.keys], "at": found.keys}
@@ -115,6 +116,7 @@ def mix(
     seed: Seed = 0,
     out: Out = Path("mix.png"),
     save: Save = None,
+    scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
     json: Json = False,
@@ -135,7 +137,7 @@ def mix(
     reader.parse(expression)  # before anything is loaded
     generator = load_steady(run, best=best, device=device)
     found = latent.mix(generator, expression, seed=seed, label=label, rescale=rescale)
-    figures.save(out, figures.terms(found.images, found.vectors.names))
+    figures.save(out, figures.terms(found.images, found.vectors.names, scale=scale))
     if save is not None:
         vectors.save(save, found.result, generator)
     facts = {"path": out, "expression": expression, "terms": found.vectors.names, "seed": seed, "saved": save}
@@ -154,6 +156,7 @@ def directions(
     seed: Seed = 0,
     out: Out = Path("directions.png"),
     save: Path | None = None,
+    scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
     json: Json = False,
@@ -181,7 +184,7 @@ def directions(
         raise UserError(f"--seeds: {len(bases)} points; a grid shows walks through at most 8")
     measures = classes.scores(generator) if method == "classes" else None
     found = latent.directions(generator, method=method, count=count, measures=measures, seed=seed, progress=progress)
-    figures.save(out, _walks(generator, found, bases, reach, steps))
+    figures.save(out, _walks(generator, found, bases, reach, steps, scale))
     if save is not None:
         found.save(save, generator)
     listed = [
@@ -199,7 +202,7 @@ def directions(
     )
 
 
-def _walks(generator: Any, found: Any, bases: Any, reach: float, steps: int) -> Any:
+def _walks(generator: Any, found: Any, bases: Any, reach: float, steps: int, scale: int | None) -> Any:
     """A picture of a walk along each direction, through each point."""
     import numpy as np
 
@@ -213,7 +216,8 @@ def _walks(generator: Any, found: Any, bases: Any, reach: float, steps: int) -> 
             rows.append(vectors.images(generator, walk))
             title = f"#{index} {found.names[index]}\n{found.effects[index]:.1f} levels"
             titles.append(title if not base else "")
-    return figures.rows(titles, rows, captions=[f"{offset:+.2g}" if offset else "0" for offset in offsets])
+    captions = [f"{offset:+.2g}" if offset else "0" for offset in offsets]
+    return figures.rows(titles, rows, captions=captions, scale=scale)
 
 
 def truncate(
@@ -227,6 +231,7 @@ def truncate(
     data: RealImages = None,
     seed: Seed = 0,
     out: Out = Path("truncate.png"),
+    scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
     json: Json = False,
@@ -256,7 +261,7 @@ def truncate(
         images = real_images.find(run, generator, data, progress=progress)
         encoder = classes.encoder_of(generator)
         trade = truncation.measured(generator, images, encoder, psis, samples=samples, seed=seed, progress=progress)
-    figures.save(out, figures.trade(found, trade))
+    figures.save(out, figures.trade(found, trade, scale=scale))
     rows = [_psi_row(value, trade and trade.supports[i]) for i, value in enumerate(psis)]
     facts: dict[str, Any] = {"path": out, "psi": rows, "floor": None, "protocol": None, "seed": seed}
     text = [f"{amount(len(psis), 'row')} of {amount(found.images.shape[1], 'image')}: {out}"]

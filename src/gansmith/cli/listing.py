@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gansmith.cli.doctor import described
-from gansmith.cli.options import Device, Fit, Json, Run, Size, Source, check_picture
+from gansmith.cli.options import Device, Fit, Json, Run, Scale, Size, Source, check_picture
 from gansmith.cli.output import Drawn, colours, finite, pairs, progress, show, table
 from gansmith.errors import UserError
 from gansmith.text import duration
@@ -90,6 +90,7 @@ def data(
     split: Literal["train", "test"] = "train",
     seed: int = 0,
     sheet: Path | None = None,
+    scale: Scale = None,
     json: Json = False,
 ) -> None:
     """Show a data set: how many images of which size and class, a few of them, and what was skipped and why.
@@ -117,7 +118,7 @@ def data(
         text.append(Drawn("\n" + render.blocks(shown[:8], columns=4, colour=colours())))
         if sheet is not None:
             with writing(sheet) as fresh:
-                render.sheet(shown).save(fresh, exif=EXIF)
+                render.sheet(shown, scale=scale, widest=render.SLIDE).save(fresh, exif=EXIF)
             written = f"sheet: {sheet}"
     if sheet is not None:
         text.append(f"\n{written}")

@@ -57,6 +57,11 @@ def check_picture(path: Path, flag: str) -> None:
     check_folder(path, flag)
 
 
+def _check_scale(_: Any, scale: int | None) -> None:
+    if scale is not None and not 1 <= scale <= 64:
+        raise UserError(f"--scale {scale}: give 1 to 64")
+
+
 SWITCH = Parameter(negative=(), show_default=False)
 Switch = Annotated[bool, SWITCH]
 Json = Annotated[bool, SWITCH, Parameter(help="print one JSON document.")]
@@ -81,6 +86,13 @@ Number = Annotated[int, Parameter(name=("--number", "-n"))]
 Out = Annotated[Path, Parameter(name=("--out", "-o"))]
 Save = Annotated[Path | None, Parameter(help="also write the vectors (.npz or .safetensors).")]
 Seed = Annotated[int, Parameter(help="random seed that image numbers belong to.")]
+Scale = Annotated[
+    int | None,
+    Parameter(
+        validator=_check_scale,
+        help="times that images are enlarged, each pixel a square; as far as fits a slide, if not given.",
+    ),
+]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:1.")]
 Encoder = Annotated[
     Path | None,

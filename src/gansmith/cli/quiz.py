@@ -3,10 +3,11 @@
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gansmith.cli.options import Device, Generator, Json, OptionalSource
+from gansmith.cli.options import Device, Generator, Json, OptionalSource, Scale
 from gansmith.cli.output import Drawn, colours, finite, pairs, progress, say, show
 from gansmith.errors import UserError
 from gansmith.text import amount
@@ -23,6 +24,7 @@ def quiz(
     player: str = "",
     data: OptionalSource = None,
     sheet: Path | None = None,
+    scale: Scale = None,
     device: Device = "auto",
     json: Json = False,
 ) -> int:
@@ -48,7 +50,7 @@ def quiz(
     images = real.find(run, generator, data, progress=progress).unseen
     asked = quizzes.make(generator, images, rounds=rounds, seed=seed)
     if sheet is not None:
-        _write(asked, sheet, json=json)
+        _write(asked, sheet, scale, json=json)
         return 0
     answers: list[bool] = []
     stopped = False
@@ -66,7 +68,7 @@ def quiz(
     return 130 if stopped else 0
 
 
-def _write(asked: Any, path: Path, *, json: bool) -> None:
+def _write(asked: Any, path: Path, scale: int | None, *, json: bool) -> None:
     """The sheet, and its key beside it."""
     from gansmith import render
     from gansmith.latent import figures
@@ -74,8 +76,9 @@ def _write(asked: Any, path: Path, *, json: bool) -> None:
     numbers = [str(index + 1) for index in range(len(asked))]
     key = path.with_name(f"{path.stem}-key{path.suffix}")
     marked = [index for index, forged in enumerate(asked.forged) if forged]
-    figures.save(path, render.sheet(asked.images, captions=numbers))
-    figures.save(key, render.sheet(asked.images, captions=numbers, marked=marked))
+    drawn = partial(render.sheet, asked.images, captions=numbers, scale=scale, widest=render.SLIDE)
+    figures.save(path, drawn())
+    figures.save(key, drawn(marked=marked))
     forged = [bool(value) for value in asked.forged]
     show(
         {"sheet": path, "key": key, "rounds": len(asked), "seed": asked.seed, "forged": forged},

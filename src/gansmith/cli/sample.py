@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from gansmith.cli.options import Best, Device, Generator, Json, Number, Out
+from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, Scale
 from gansmith.cli.output import progress, show
 from gansmith.text import amount
 
@@ -15,6 +15,7 @@ def sample(
     number: Number = 64,
     seed: int = 0,
     label: str | None = None,
+    scale: Scale = None,
     best: Best = False,
     out: Out = Path("sheet.png"),
     device: Device = "auto",
@@ -35,13 +36,13 @@ def sample(
     from gansmith.generator import check_target
     from gansmith.runs import load
 
-    check_target(out, number)
+    check_target(out, number, scale)
     generator = load.load(run, device=device, which="best" if best else "newest")
     hardware.check_precision(precision, generator.device.type)
     generator.precision = precision
     labels = None if label is None else class_names(label, generator.classes)
     samples = generator.sample(number, seed=seed, label=labels, progress=progress)
-    path = samples.save(out)
+    path = samples.save(out, scale=scale)
     show(
         {"path": path, "count": number, "seed": seed, "label": label, "recipe": generator.recipe.name},
         f"{amount(number, 'image')} of seed {seed}{f', label {label}' if label else ''}: {path}",

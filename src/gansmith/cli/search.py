@@ -16,6 +16,7 @@ from gansmith.cli.options import (
     Out,
     RealImages,
     Save,
+    Scale,
     Seed,
     Switch,
 )
@@ -37,6 +38,7 @@ def find(
     encoder: Encoder = None,
     out: Out = Path("found.png"),
     save: Save = None,
+    scale: Scale = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -66,7 +68,8 @@ def find(
     if hits.confidence is not None:
         captions = [f"{name}: {value:.0%}" for name, value in zip(captions, hits.confidence, strict=True)]
     columns = min(len(hits), 10)
-    figures.save(out, render.sheet(hits.images, columns=columns, captions=captions, scale=3 if columns > 5 else None))
+    sheet = render.sheet(hits.images, columns=columns, captions=captions, scale=scale, widest=render.SLIDE)
+    figures.save(out, sheet)
     if save is not None:
         vectors.save(save, hits.vectors, generator)
     what = " ".join(filter(None, [", ".join(looks), f"label {label}" if label else ""]))
@@ -118,6 +121,7 @@ def invert(
     floor: int = 8,
     out: Out = Path("inverted.npz"),
     sheet: Path | None = None,
+    scale: Scale = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -156,7 +160,7 @@ def invert(
     seconds = time.perf_counter() - begun
     vectors.save(out, found.vectors, generator)
     least, of = _floor(run, generator, floor) if floor else (None, "")
-    _draw(drawn, files, {**columns, "found": found.images}, found.errors)
+    _draw(drawn, files, {**columns, "found": found.images}, found.errors, scale)
     facts, lines = _inverted(generator, files, found)
     about = {"floor": finite(least), "floor_of": of, "normalised": len(columns) > 1, "seconds": round(seconds, 3)}
     rows = {"floor": least and f"{least:.1f}: {of}", "time": f"{seconds:.1f} s", "sheet": drawn, "vectors": out}
@@ -196,7 +200,7 @@ def _named(file: str, function: Any, picture: Any) -> Any:
         raise UserError(f"{file}: {error}") from None
 
 
-def _draw(path: Path, files: list[str], columns: dict[str, Any], errors: Any) -> None:
+def _draw(path: Path, files: list[str], columns: dict[str, Any], errors: Any, scale: int | None) -> None:
     """Each picture's row: as given, as it was looked for, and as it was found."""
     import numpy as np
 
@@ -204,7 +208,7 @@ def _draw(path: Path, files: list[str], columns: dict[str, Any], errors: Any) ->
 
     rows = [np.stack([part[index] for part in columns.values()]) for index in range(len(files))]
     titles = [f"{Path(file).name[:24]}\nerror {error:.1f}" for file, error in zip(files, errors, strict=True)]
-    figures.save(path, figures.rows(titles, rows, captions=list(columns)))
+    figures.save(path, figures.rows(titles, rows, captions=list(columns), scale=scale))
 
 
 def _inverted(generator: Any, files: list[str], found: Any) -> tuple[dict[str, Any], list[str]]:
@@ -259,6 +263,7 @@ def neighbours(
     data: RealImages = None,
     seed: Seed = 0,
     out: Out = Path("neighbours.png"),
+    scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
     json: Json = False,
@@ -291,7 +296,7 @@ def neighbours(
         features=reference.features_of_all(real, encoder, progress=progress),
         progress=progress,
     )
-    figures.save(out, figures.nearest(found, real))
+    figures.save(out, figures.nearest(found, real, scale=scale))
     rows = [_near_row(found, real, index) for index in range(len(points))]
     headers = ["sample", "nearest by pixels", "distance", "usual", "nearest by features", "distance", "usual"]
     show(

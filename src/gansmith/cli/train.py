@@ -55,7 +55,7 @@ def _flag(name: str, info: Any, group: Group) -> inspect.Parameter:
         kind = Literal["none"] | info.annotation
     flag = Parameter(
         name="--" + name.replace("_", "-"),
-        help=info.description,
+        help=f"{info.description}.",  # as those of the verb itself, which are sentences
         negative=None if info.annotation is bool and group is FIELDS else (),
         group=group,
     )

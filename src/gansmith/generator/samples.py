@@ -23,12 +23,15 @@ def columns(classes: int, count: int) -> int:
     return classes * max(1, round(count**0.5 / classes)) if 1 < classes <= 16 else 8
 
 
-def check_target(path: Path, count: int) -> None:
-    """Checks, before they are made, that ``count`` images can be saved as ``path``.
+def check_target(path: Path, count: int, scale: int | None = None) -> None:
+    """Checks, before they are made, that ``count`` images can be saved as ``path``, enlarged if ``scale`` is given.
 
-    Raises UserError for an unknown suffix, a file or a folder with content in the way, or too many images for a sheet.
+    Raises UserError for an unknown suffix, a file or a folder with content in the way, too many images for a sheet, or
+    a scale of what is no sheet.
     """
     suffix = path.suffix.lower()
+    if scale is not None and suffix not in SHEETS:
+        raise UserError(f"`scale` {scale}: only a sheet is enlarged, not {path}; leave it out, or name a .png")
     if suffix in SHEETS:
         if count > MAX_ON_SHEET:
             raise UserError(f"{path}: a sheet holds up to {MAX_ON_SHEET:,} images; for {count:,} use .npz or a folder")
@@ -61,9 +64,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.images)
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, scale: int | None = None) -> Path:
         """Writes a sheet (.png, .webp, .jpg), arrays (.npz) or, without a suffix, a folder of PNG files.
 
+        On a sheet images are enlarged ``scale`` times; without it, as far as fits 1,600 x 1,200 pixels.
         Labelled images go into a folder per class, which :func:`gansmith.data.load` reads as labels. A full disk or
         Ctrl-C leaves what was there.
 
@@ -72,14 +76,14 @@ class Samples:
         from gansmith import render
 
         path = Path(path)
-        check_target(path, len(self))
+        check_target(path, len(self), scale)
         with writing(path) as fresh:
             if path.suffix == ".npz":
                 known: dict[str, Any] = {} if self.labels is None else {"labels": self.labels}
                 known |= {"generator": np.array(self.digest)} if self.digest else {}
                 np.savez_compressed(fresh, images=self.images, latents=self.latents, **known)
             elif path.suffix:
-                self.sheet().save(fresh, exif=EXIF)
+                self.sheet(scale=scale).save(fresh, exif=EXIF)
             else:
                 folders = self._folders(fresh)
                 for folder in {fresh, *folders}:
@@ -96,16 +100,16 @@ class Samples:
         folders = _folder_names(names)
         return [root / folders[label] for label in self.labels]
 
-    def sheet(self) -> "render.Image":
-        """All images on one sheet; where labels take turns, in columns of one class."""
+    def sheet(self, *, scale: int | None = None) -> "render.Image":
+        """All images on one sheet, enlarged as by :meth:`save`; where labels take turns, in columns of one class."""
         from gansmith import render
 
-        return render.sheet(self.images, columns=self.columns)
+        return render.sheet(self.images, columns=self.columns, scale=scale, widest=render.SLIDE)
 
     def _repr_png_(self) -> bytes:
         from gansmith import render
 
-        return render.png(self.sheet())
+        return render.png(render.sheet(self.images, columns=self.columns))
 
 
 def _folder_names(classes: Sequence[str]) -> list[str]:

@@ -50,17 +50,26 @@ def save(path: Path, picture: render.Image) -> Path:
     return path
 
 
-def rows(titles: Sequence[str], images: Sequence[Images], *, captions: Sequence[str] | None = None) -> render.Image:
+def rows(
+    titles: Sequence[str],
+    images: Sequence[Images],
+    *,
+    captions: Sequence[str] | None = None,
+    scale: int | None = None,
+) -> render.Image:
     """Rows of images, each with a title of one or more lines at its left.
 
     Args:
         titles: R titles.
         images: R rows uint8 (n, C, H, W), n the same in all.
         captions: n captions, one above each column.
+        scale: times that images are enlarged; as far as the picture fits a slide, if not given.
     """
     count, (_, height, width) = len(images[0]), images[0].shape[1:]
-    scale = max(1, min(6, 64 // height, 900 // (count * width)))
     font = ImageFont.load_default(size=13)
+    if scale is None:
+        across, down = (render.SLIDE - 200) // (count * width), render.TALLEST // (len(images) * height)
+        scale = max(1, min(16, across, down))
     sheets = [render.sheet(row, columns=count, scale=scale, gap=GAP).convert("RGB") for row in images]
     line = 16
     left = 8 + max(int(font.getlength(part)) for title in titles for part in title.split("\n")) + 8
@@ -78,7 +87,9 @@ def rows(titles: Sequence[str], images: Sequence[Images], *, captions: Sequence[
     return whole
 
 
-def strip(images: Images, *, captions: Sequence[str], keys: Sequence[int], loop: bool) -> render.Image:
+def strip(
+    images: Images, *, captions: Sequence[str], keys: Sequence[int], loop: bool, scale: int | None = None
+) -> render.Image:
     """Frames uint8 (N, C, H, W) of a path as a picture: a row from each key to the next, both ends included.
 
     Where rows would differ in length or exceed 24 frames, all frames follow each other, with captions below.
@@ -86,14 +97,21 @@ def strip(images: Images, *, captions: Sequence[str], keys: Sequence[int], loop:
     ends = [*keys[1:], len(images)] if loop else keys[1:]
     lengths = {end - start for start, end in zip(keys, ends, strict=False)}
     if len(ends) == 1 or len(lengths) > 1 or lengths.pop() > 24:
-        return render.sheet(images, columns=min(len(images), 12), captions=captions if any(captions) else None)
+        return render.sheet(
+            images,
+            columns=min(len(images), 12),
+            captions=captions if any(captions) else None,
+            scale=scale,
+            widest=render.SLIDE,
+        )
     whole = np.concatenate([images, images[:1]]) if loop else images
     names = [captions[key] for key in keys]
     titles = [f"{a} to {b}" for a, b in zip(names, names[1:] + names[:1], strict=True)]
-    return rows(titles[: len(ends)], [whole[start : end + 1] for start, end in zip(keys, ends, strict=False)])
+    parts = [whole[start : end + 1] for start, end in zip(keys, ends, strict=False)]
+    return rows(titles[: len(ends)], parts, scale=scale)
 
 
-def film(images: Images, path: Path, *, seconds: float, hold: float = 0.0) -> Path:
+def film(images: Images, path: Path, *, seconds: float, hold: float = 0.0, scale: int | None = None) -> Path:
     """Writes frames as an endless animation (.webp, .gif) or as a video (.mp4, .webm).
 
     Args:
@@ -101,12 +119,13 @@ def film(images: Images, path: Path, *, seconds: float, hold: float = 0.0) -> Pa
         path: the file; its suffix decides the format.
         seconds: how long each frame is shown.
         hold: by how many seconds the last frame of an animation is shown longer.
+        scale: times that frames are enlarged; to FILM_SIDE pixels, if not given.
 
     Raises UserError as :func:`check_target` does.
     """
     check_target(path, FILMS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scale = max(1, FILM_SIDE // images.shape[2])
+    scale = scale or max(1, FILM_SIDE // images.shape[2])
     if path.suffix.lower() in (".webp", ".gif"):
         frames = [render.sheet(image[None], scale=scale, gap=0) for image in images]
         render.animation(frames, path, seconds_per_frame=seconds, hold_last=hold)
@@ -115,19 +134,22 @@ def film(images: Images, path: Path, *, seconds: float, hold: float = 0.0) -> Pa
     return path
 
 
-def terms(images: Images, names: Sequence[str]) -> render.Image:
+def terms(images: Images, names: Sequence[str], *, scale: int | None = None) -> render.Image:
     """The terms of an expression and its result, uint8 (N, C, H, W), with names; a long expression on a line below."""
-    sheet = render.sheet(images, columns=min(len(images), 8), captions=names)
+    sheet = render.sheet(images, columns=min(len(images), 8), captions=names, scale=scale, widest=render.SLIDE)
     return render.caption(sheet, names[-1].removeprefix("= ")) if len(names[-1]) > 20 else sheet
 
 
-def groups(titles: Sequence[str], parts: Sequence[Sequence[Images]], captions: Sequence[str]) -> render.Image:
+def groups(
+    titles: Sequence[str], parts: Sequence[Sequence[Images]], captions: Sequence[str], *, scale: int | None = None
+) -> render.Image:
     """Rows of several groups of images, with an empty cell between groups and a caption above each group.
 
     Args:
         titles: R titles, one at the left of each row.
         parts: R rows of G groups uint8 (n, C, H, W); a group has the same n in all rows.
         captions: G captions.
+        scale: as of :func:`rows`.
     """
     first = parts[0][0]
     blank = np.empty((1, *first.shape[1:]), np.uint8)
@@ -138,21 +160,21 @@ def groups(titles: Sequence[str], parts: Sequence[Sequence[Images]], captions: S
     for group, text in zip(parts[0], captions, strict=True):
         above[start + (len(group) - 1) // 2] = text
         start += len(group) + 1
-    return rows(titles, lines, captions=above)
+    return rows(titles, lines, captions=above, scale=scale)
 
 
-def trade(found: Truncated, measured: Trade | None) -> render.Image:
+def trade(found: Truncated, measured: Trade | None, *, scale: int | None = None) -> render.Image:
     """A row for each strength of truncation; precision and recall, if measured, beside each and as a curve below."""
     titles = [f"psi {psi:g}" for psi in found.psis]
     if measured is None:
-        return rows(titles, list(found.images))
+        return rows(titles, list(found.images), scale=scale)
     points = [(psi, one.precision, one.recall) for psi, one in zip(found.psis, measured.supports, strict=True)]
     lines = [f"psi {psi:g}\nprecision {precision:.2f}\nrecall {recall:.2f}" for psi, precision, recall in points]
-    above = rows(lines, list(found.images))
+    above = rows(lines, list(found.images), scale=scale)
     return beneath(above, trade_curve(points, (measured.floor.precision, measured.floor.recall), width=above.width))
 
 
-def nearest(found: Neighbours, real: Stored) -> render.Image:
+def nearest(found: Neighbours, real: Stored, *, scale: int | None = None) -> render.Image:
     """A row for each sample: the sample, the training images nearest in pixels, and those nearest in features."""
     spaces = [each for each in (found.pixels, found.features) if each is not None]
     names = ["sample", "nearest by pixels", "nearest by features"][: len(spaces) + 1]
@@ -160,7 +182,7 @@ def nearest(found: Neighbours, real: Stored) -> render.Image:
         [found.images[row : row + 1], *(real.take(space.indices[row]) for space in spaces)]
         for row in range(len(found.images))
     ]
-    return groups(found.vectors.names, parts, names)
+    return groups(found.vectors.names, parts, names, scale=scale)
 
 
 def beneath(upper: render.Image, lower: render.Image) -> render.Image:

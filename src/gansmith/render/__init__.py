@@ -12,6 +12,8 @@ from gansmith.render.plots import LINES, figure, figure_png, plot, style
 from gansmith.render.sheets import (
     MOUNT,
     RED,
+    SLIDE,
+    TALLEST,
     TEXT,
     Images,
     beside,
@@ -28,6 +30,8 @@ __all__ = [
     "MOUNT",
     "RED",
     "SHADES",
+    "SLIDE",
+    "TALLEST",
     "TEXT",
     "Image",
     "Images",

@@ -23,6 +23,10 @@ GAP = 2
 """Pixels of the mount between images."""
 WIDEST, TALLEST = 800, 1200
 """Pixels that a sheet may be wide and high when the caller names no scale."""
+SLIDE = 1600
+"""The same width for pictures that people ask for: they fill a slide."""
+LARGEST = 16_383
+"""Pixels along a side of what is enlarged on demand: WebP holds no more."""
 
 
 def png(image: Image) -> bytes:
@@ -62,6 +66,11 @@ def sheet(
     if columns < 1 or scale < 1 or gap < 0:
         raise UserError(
             f"a sheet needs columns and scale of 1 or more and a gap of 0 or more, not {columns, scale, gap}"
+        )
+    if scale > 1 and max(columns * width, rows * height) * scale > LARGEST:
+        raise UserError(
+            f"`scale` {scale}: the picture would be {columns * width * scale:,} x {rows * height * scale:,} pixels; a "
+            f"side has at most {LARGEST:,}"
         )
     if captions is not None and len(captions) != count:
         raise UserError(f"{len(captions)} captions for {count} images: give one an image")
