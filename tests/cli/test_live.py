@@ -294,3 +294,33 @@ def test_the_panel_shows_what_is_told_until_it_is_over() -> None:
     with Panel(total_steps=10, batch_size=1, quiet=True, file=silent) as panel:
         panel.tell("a", "doctor: something")
     assert not silent.getvalue()
+
+
+def test_what_a_key_writes_stands_on_an_empty_line_below_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    training = Training(file=Terminal())
+    with training.panel() as panel:
+        panel(Snapshot(0, images(), None))
+        training.go(panel, 10)
+        assert visible(training.file.getvalue()).endswith("╯\n")  # ^C on a line as wide as the terminal would wrap
+    assert visible(training.file.getvalue()).rstrip("\n").endswith("╯")
+
+
+@pytest.mark.parametrize("told", [0, 2])
+def test_the_panel_is_never_higher_than_the_terminal(told: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    training = Training(file=Terminal(), step=98_765_432)
+    panel = training.panel(total_steps=10**9, minutes=60 * 24 * 30)
+    with panel:
+        panel(Snapshot(training.step, images(), None))
+        for number in range(told):
+            panel.tell(f"finding {number}", "a long warning of the doctor's " * 4)
+        panel(Measured(training.step, 1, "quality", {"fd": 1234.5}))
+        panel(Saved(98_765_432, Path("x")))
+        training.go(panel, 10)
+        last = training.file.getvalue().rpartition("\x1b[2K")[2]
+        lines = visible(last).split("\n")
+        assert "saved at step" in last  # the line that is long enough to wrap
+        assert 10 < len(lines) <= 24

@@ -269,12 +269,14 @@ class Panel:
         parts: list[RenderableType] = [bar, where, _players(self._metrics)]
         told = [Text(line, style="yellow") for line in list(self._told.values())[-TOLD_AT_MOST:]]
         parts += told
-        height = sum(len(line.wrap(console, width - 4)) for line in told)
+        height = sum(len(line.wrap(console, width - 4)) for line in (where, *told))
         preview = self._preview(console, width - 4, console.height - 10 - height)
         if preview is not None and self._snapshot is not None:
             parts += [Text(f"\nthe same noise at step {self._snapshot[0]:,}", style="dim"), preview]
         title = self._place()
-        return Frame(Group(*parts), title=title, title_align="left", width=width, box=box.ROUNDED, border_style="cyan")
+        frame = Frame(Group(*parts), title=title, title_align="left", width=width, box=box.ROUNDED, border_style="cyan")
+        # An empty line below, until the end, for what keys write, such as ^C: after the last line it would wrap.
+        return frame if self._ended else Group(frame, Text())
 
     def _preview(self, console: "Console", width: int, height: int) -> "RenderableType | None":
         """Samples of the last snapshot in characters: eight or more, as large as the room allows."""
