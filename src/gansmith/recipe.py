@@ -119,6 +119,12 @@ class Recipe(Value):
         return _toml(self)
 
 
+DOTS = 100
+"""More in a line of TOML are no names of fields."""
+DEEPEST = 8
+"""More dots are in no name that a line should be wasted on."""
+
+
 def parse(values: Mapping[str, Any]) -> Recipe:
     """A recipe from plain values (of JSON or TOML). Raises UserError in one line."""
     try:
@@ -131,7 +137,7 @@ def from_json(text: str) -> Recipe:
     """A recipe from the JSON that :meth:`Recipe.to_json` writes. Raises UserError in one line."""
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"recipe is not JSON: {error}") from None
     return parse(values)
 
@@ -139,7 +145,12 @@ def from_json(text: str) -> Recipe:
 def overrides_from_toml(text: str, *, where: str) -> dict[str, Any]:
     """The changes that a TOML file asks for. Raises UserError naming ``where`` and the line."""
     try:
+        for line in text.splitlines():
+            if line.partition("#")[0].count(".") > DOTS:  # tomllib takes time and memory by their square
+                raise RecursionError
         return tomllib.loads(text)
+    except RecursionError:
+        raise UserError(f"{where}: is nested too deeply; `gansmith recipes NAME` prints what it may hold") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where} is not TOML: {error}") from None
 
@@ -170,10 +181,11 @@ def explain(error: ValidationError) -> str:
 def unknown(name: str) -> str:
     """One line for a name no recipe has, with the nearest ones."""
     known = [field for field, _ in fields()]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name[:200], known, n=3, cutoff=0.5)
     if not near:  # a bare leaf name, such as "lr"
         leaf = name.rsplit(".", 1)[-1]
         near = [field for field in known if field.rsplit(".", 1)[-1] == leaf]
+    name = name if len(name) <= 60 else f"{name[:60]}..."
     hint = f"; did you mean {' or '.join(near)}?" if near else "; `gansmith recipes NAME` lists all"
     return f"a recipe has no {name if name.isprintable() else repr(name)}{hint}"
 
@@ -182,6 +194,8 @@ def _flatten(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
     for name, value in changes.items():
         full = prefix + name.replace("-", "_")
         if isinstance(value, Mapping):
+            if full.count(".") > DEEPEST:
+                raise UserError(unknown(full))
             yield from _flatten(value, full + ".")
         else:
             yield full, value.model_dump() if isinstance(value, BaseModel) else value

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from typing import Any
 
 import pytest
 import torch
@@ -106,6 +108,8 @@ def test_counting_draws_no_random_numbers() -> None:
 def test_the_list_of_recipes_needs_no_torch() -> None:
     code = """
 import sys
+import time
+from typing import Any
 from gansmith import recipes
 for name in recipes.names():
     entry = recipes.entry(name)
@@ -275,3 +279,30 @@ def test_wild_overrides_end_in_a_recipe_or_a_line(changes: dict[str, object]) ->
 def test_unknown_recipe_gets_a_near_one() -> None:
     with pytest.raises(ValueError, match="did you mean dcgan-upsample"):
         recipes.get("dcgan-upsampel")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a=" + "[" * 5000 + "]" * 5000,
+        "a=" + "{a=" * 3000 + "1" + "}" * 3000,
+        ".".join("a" * 20_000) + "=1",
+        "[" + ".".join("a" * 2000) + "]",
+    ],
+)
+def test_a_file_nested_too_deeply_is_refused_at_once(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(ValueError, match=r"^x\.toml: is nested too deeply"):
+        overrides_from_toml(text, where="x.toml")
+    assert time.process_time() - began < 2
+
+
+def test_changes_and_json_nested_too_deeply_are_refused_in_a_short_line() -> None:
+    changes: dict[str, Any] = {}
+    for _ in range(3000):
+        changes = {"a" * 20: changes}
+    with pytest.raises(ValueError, match="a recipe has no aaaa") as caught:
+        recipes.get("mlp").override(changes)
+    assert len(str(caught.value)) < 150
+    with pytest.raises(ValueError, match="recipe is not JSON"):
+        from_json("[" * 100_000)
