@@ -132,7 +132,6 @@ def find_fashion(
     said = []
     for place in (kept, debian / f"{stem}.gz"):
         if not place.exists():
-            said.append(f"{place.parent} lacks {stem}.gz")
             continue
         try:
             _verified(place, expected)
@@ -145,8 +144,8 @@ def find_fashion(
     except UserError as error:
         said.append(str(error))
         raise UserError(
-            f"fashion-mnist: {'; '.join(said)}; run `apt install dataset-fashion-mnist`, or put the four .gz files "
-            f"into {kept.parent}"
+            f"fashion-mnist: run `apt install dataset-fashion-mnist`, or put its four .gz files into {kept.parent} "
+            f"({'; '.join(said)})"
         ) from None
     return kept
 
