@@ -78,6 +78,29 @@ def test_every_verb_notices_that_the_data_changed_since_training(
         assert "there is no such file" in said(capsys)
 
 
+def test_every_verb_that_reads_test_images_notices_that_they_changed(
+    run: gs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inversion, "CANDIDATES", 64)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(gs.data.load("mnist").take([7])[0, 0]).save("digit.png")
+    path = Path(run.data.source)
+    assert run.data.test_fingerprint == gs.data.load(path, split="test").fingerprint
+    arrays = dict(np.load(path))
+    (name,) = [name for name in arrays if "test" in name and "image" in name]
+    np.savez(path, **{**arrays, name: 255 - arrays[name]})
+    for verb in ("evaluate", "truncate", "quiz", "invert", "neighbours"):
+        assert main([verb, str(run.path), *VERBS[verb]]) == (0 if verb in {"invert", "neighbours"} else 2), verb
+        assert ("its test images changed since training" in said(capsys)) == (verb != "neighbours"), verb
+    np.savez(path, **{key: array for key, array in arrays.items() if "test" not in key})
+    with pytest.raises(ValueError, match=r"some\.npz: its test images are gone since training"):
+        gs.evaluate(run, samples=16, seeds=1)
+    about = json.loads((run.path / "data.json").read_text())
+    del about["test_fingerprint"]  # as it was before it was kept
+    (run.path / "data.json").write_text(json.dumps(about))
+    assert gs.evaluate(gs.Run(run.path), samples=16, seeds=1).protocol.against.endswith("there is no test split)")
+
+
 def test_a_stored_comparison_is_of_the_images_that_are_there(
     run: gs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

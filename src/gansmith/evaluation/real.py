@@ -1,6 +1,6 @@
 """Which real images belong to a generator: the one answer, used wherever the two are compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,21 +27,34 @@ class RealImages:
     seed: int = 0
     """Of derived data sets."""
     progress: Progress | None = None
+    known_test: str | None = None
+    """The fingerprint that the test split had when a generator was trained, where that is known."""
 
     @cached_property
     def test(self) -> Dataset | None:
-        """The test split, brought to the size of the training images; None where none has their shape."""
+        """The test split, brought to the size of the training images; None where none has their shape.
+
+        Raises UserError in one line where it is not what it was when the generator was trained.
+        """
         source, size = self.train.source, self.train.shape[1]
-        if not data.test_count(source):
-            return None
-        test = data.load(source, split="test", size=size, fit=self.fit, seed=self.seed, progress=self.progress)
-        return test if test.shape == self.train.shape else None
+        test = None
+        if data.test_count(source):
+            test = data.load(source, split="test", size=size, fit=self.fit, seed=self.seed, progress=self.progress)
+        if test is not None and test.shape != self.train.shape:
+            test = None
+        if self.known_test is not None and (test is None or test.fingerprint != self.known_test):
+            known = "are gone since training"
+            if test is not None:
+                known = f"changed since training{changes(test, self.known_test)}"
+            raise UserError(f"{source}: its test images {known}; restore them, or name other data with `data`")
+        return test
 
     @property
     def held_out(self) -> Dataset | None:
         """The test split if it is large enough to measure against: 1,000 images, or an eighth of the training split."""
-        count = data.test_count(self.train.source) or 0
-        return self.test if count >= min(ENOUGH, len(self.train) // 8) else None
+        enough = (data.test_count(self.train.source) or 0) >= min(ENOUGH, len(self.train) // 8)
+        test = self.test if enough or self.known_test is not None else None  # one that was there is missed
+        return test if enough else None
 
     @property
     def unseen(self) -> Dataset:
@@ -88,6 +101,8 @@ def of_run(run: Run, source: str | Path | None = None, *, progress: Progress | N
             f"{about.source}: the data changed since {run.name} was trained{files}; restore them, or name others with "
             "`data`"
         )
+    if source is None:
+        real = replace(real, known_test=about.test_fingerprint)
     return _fitting(real, run.recipe, run.name)
 
 

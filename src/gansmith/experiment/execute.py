@@ -252,6 +252,7 @@ def _probes(experiment: Experiment, device: torch.device) -> list[Probe]:
 
 def _create(experiment: Experiment) -> Run:
     mean, std = experiment.dataset.mean_and_std()
+    test = signals.holdout(experiment.dataset, experiment.fit)
     about = DataFacts(
         name=experiment.dataset.name,
         source=experiment.dataset.source,
@@ -259,6 +260,7 @@ def _create(experiment: Experiment) -> Run:
         fingerprint=experiment.dataset.fingerprint,
         count=len(experiment.dataset),
         test_count=data.test_count(experiment.dataset.source),
+        test_fingerprint=test and test.fingerprint,
         shape=experiment.dataset.shape,
         classes=experiment.dataset.classes,
         pixel_mean=mean,

@@ -44,6 +44,8 @@ class DataFacts(Value):
     fingerprint: str
     count: int = Field(ge=1)
     test_count: int | None
+    test_fingerprint: str | None = None
+    """None where there is no test split of the shape, and in runs from before it was kept."""
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     pixel_mean: float
