@@ -138,3 +138,9 @@ def test_a_scale_that_makes_no_sense_is_refused(
     assert main(["sample", str(made), *flags.split()]) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["quiz {}", "data mnist"])
+def test_a_scale_without_a_sheet_is_refused(verb: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb.format(made).split(), "--scale", "2"]) == 2
+    assert "--scale: only a --sheet is enlarged" in capsys.readouterr().err

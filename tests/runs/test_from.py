@@ -125,6 +125,7 @@ def test_what_does_not_fit_is_refused_in_one_line(workshop: Path) -> None:
         "`conditional` projection: mine-mlp-001 was trained with none": {"source": "classes", "conditional": True},
         "do not fit the recipe: ": {"recipe": "mlp-bn", "size": 16},
         "no run nothing": {"from_": "nothing"},
+        "data '': is empty": {"source": ""},
         "is an exported generator, without its discriminator": {"from_": "runs/last/generator"},
     }
     before = sorted(path.name for path in Path("runs").iterdir())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gansmith.cli.doctor import described
-from gansmith.cli.options import Device, Fit, Json, Run, Scale, Size, Source, check_picture
+from gansmith.cli.options import Device, Fit, Json, Run, Scale, Size, Source, check_picture, check_sheet_scale
 from gansmith.cli.output import Drawn, colours, finite, pairs, progress, show, table
 from gansmith.errors import UserError
 from gansmith.text import duration
@@ -107,6 +107,7 @@ def data(
     from gansmith.data.loading import check_sheet
     from gansmith.files import EXIF, writing
 
+    check_sheet_scale(sheet, scale)
     if sheet is not None:
         check_picture(sheet, "--sheet")
         check_sheet(source, sheet)

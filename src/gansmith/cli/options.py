@@ -62,6 +62,12 @@ def _check_scale(_: Any, scale: int | None) -> None:
         raise UserError(f"--scale {scale}: give 1 to 64")
 
 
+def check_sheet_scale(sheet: Path | None, scale: int | None) -> None:
+    """Raises UserError where a verb is to enlarge a sheet that it does not draw."""
+    if scale is not None and sheet is None:
+        raise UserError("--scale: only a --sheet is enlarged; name one, or leave it out")
+
+
 SWITCH = Parameter(negative=(), show_default=False)
 Switch = Annotated[bool, SWITCH]
 Json = Annotated[bool, SWITCH, Parameter(help="print one JSON document.")]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gansmith.cli.options import Device, Generator, Json, OptionalSource, Scale
+from gansmith.cli.options import Device, Generator, Json, OptionalSource, Scale, check_sheet_scale
 from gansmith.cli.output import Drawn, colours, finite, pairs, progress, say, show
 from gansmith.errors import UserError
 from gansmith.text import amount
@@ -42,6 +42,7 @@ def quiz(
     from gansmith.latent import figures
     from gansmith.runs import load
 
+    check_sheet_scale(sheet, scale)
     if sheet is not None:
         figures.check_target(sheet, figures.SHEETS)
     if len(player) > 80 or not player.isprintable():

@@ -100,13 +100,15 @@ def prepare(
     changes = _changes(options, conditional, {**(overrides or {}), **more})
     begin = None if from_ is None else start_of(from_, out=out)
     if begin is not None:
-        source, recipe, fit = source or begin.run.data.source, recipe or begin.run.recipe, fit or begin.run.data.fit
-    fit = fit or "crop"
-    value = _recipe(recipe or "mlp-bn", changes)
+        source = begin.run.data.source if source is None else source
+        recipe = begin.run.recipe if recipe is None else recipe
+        fit = begin.run.data.fit if fit is None else fit
+    fit = "crop" if fit is None else fit
+    value = _recipe("mlp-bn" if recipe is None else recipe, changes)
     _choose(options, None)  # complains before data are read
     if begin is not None:
         begin.check_recipe(value)
-    dataset = data.load(source or "mnist", size=value.size, fit=fit, progress=progress)
+    dataset = data.load("mnist" if source is None else source, size=value.size, fit=fit, progress=progress)
     value = _for_data(value, dataset, channels_given="channels" in changes)
     if begin is not None:
         begin.check_data(value, dataset)
