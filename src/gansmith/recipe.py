@@ -31,6 +31,10 @@ class Optimizer(Value):
     eps: float = Field(1e-7, gt=0, le=1, description="added to the root of the mean of squares")
     clip_value: float | None = Field(None, gt=0, description="clip each gradient element to [-v, v]")
     decay: float = Field(0.0, ge=0, le=1, description="learning rate is lr / (1 + decay * step)")
+    warm_up: float = Field(0.0, ge=0, le=1, description="share of the run in which the rate rises from 0 to lr")
+    cool_from: float = Field(1.0, ge=0, le=1, description="share of the run after which the rate falls, as a cosine")
+    cool_to: float = Field(0.0, ge=0, le=1, description="the rate at the run's end, over lr, if it falls")
+    beta2_end: float | None = Field(None, ge=0, lt=1, description="Adam: beta2 at the run's end, reached evenly")
 
 
 class Noise(Value):
@@ -54,6 +58,50 @@ class Network(Value):
         return max(1, round(published * self.width))
 
 
+class Penalty(Value):
+    """A term of the discriminator's loss that keeps its slope, the gradient of D(x) by x, small."""
+
+    kind: Literal["none", "r1", "r1-r2", "gradient"] = Field(
+        "none",
+        description="r1: at real images (Mescheder et al. 2018); r1-r2: at generated ones too; gradient: to length 1, "
+        "between the two (Gulrajani et al. 2017)",
+    )
+    gamma: float = Field(1.0, ge=0, le=1e4, description="r1, r1-r2: loss + gamma / 2 * |slope|^2; gradient: its lambda")
+    gamma_end: float | None = Field(None, ge=0, le=1e4, description="gamma at the run's end, reached evenly")
+    every: int = Field(1, ge=1, le=1000, description="only each so many steps, and then so many times as strong")
+    share: float = Field(1.0, gt=0, le=1, description="at this share of the batch")
+    difference: float = Field(
+        0.0, ge=0, le=1, description="length of a finite difference that stands for the slope; 0: the exact one"
+    )
+
+
+class Average(Value):
+    """A moving average of the generator's weights, which makes the images that are looked at, measured and exported."""
+
+    span: float = Field(0.0, ge=0, lt=1, description="share of the run so far that it reaches over; 0 for none")
+    half_life: float = Field(0.0, ge=0, description="or the images after which a weight counts half; 0 for none")
+
+    @property
+    def on(self) -> bool:
+        """Whether there is one."""
+        return self.span > 0 or self.half_life > 0
+
+
+class Augment(Value):
+    """Random changes that both players' images go through before the discriminator sees them (Zhao et al. 2020)."""
+
+    shift: float = Field(0.0, ge=0, le=0.5, description="moved by up to this share of the size")
+    cutout: float = Field(0.0, ge=0, le=1, description="a square of this share of the size made grey")
+    colour: float = Field(0.0, ge=0, le=1, description="strength of changes of brightness, contrast and saturation")
+    share: float = Field(1.0, ge=0, le=1, description="of the images that are changed")
+    ramp: float = Field(0.0, ge=0, le=1, description="share of the run in which that rises from 0")
+
+    @property
+    def on(self) -> bool:
+        """Whether any image is changed."""
+        return self.share > 0 and (self.shift > 0 or self.cutout > 0 or self.colour > 0)
+
+
 class Recipe(Value):
     """All that decides a training run but data and seed. Derive variants with :meth:`override`."""
 
@@ -73,6 +121,17 @@ class Recipe(Value):
         "training", description="mode of the generator when it makes fakes for the discriminator"
     )
     share_noise: bool = Field(False, description="one noise batch serves both updates of a step")
+    loss: Literal["non-saturating", "relativistic", "hinge", "wasserstein", "least-squares"] = Field(
+        "non-saturating", description="the game's losses"
+    )
+    penalty: Penalty = Field(Penalty(), description="on the discriminator's slope")
+    average: Average = Field(Average(), description="of the generator's weights")
+    augment: Augment = Field(Augment(), description="of what the discriminator sees")
+    discriminator_updates: int = Field(1, ge=1, le=100, description="in a step, each on a batch of its own")
+    generator_updates: int = Field(1, ge=1, le=100, description="in a step, each with noise of its own")
+    one_pass: bool = Field(
+        False, description="one pass of the discriminator serves both updates, which are then made at once"
+    )
     reduction: Literal["mean", "sum"] = Field(
         "mean", description="the discriminator's loss: mean over real and fake, or the sum of their two means"
     )
@@ -84,6 +143,12 @@ class Recipe(Value):
         "none", description="train on labels: the head that the discriminator reads them with"
     )
     classes: int = Field(0, ge=0, description="labels that a conditional recipe knows; taken from the data")
+    kinds: int = Field(
+        0, ge=0, le=10_000, description="groups of like images, found in the data or in each class, that are told too"
+    )
+    condition_length: float = Field(
+        1.0, gt=0, le=100, description="length of the vector that tells the generator a class or kind, beside the noise"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -91,7 +156,34 @@ class Recipe(Value):
             raise UserError(f"pixels {self.pixels}: black must be below white, such as (0, 1) or (-1, 1)")
         if self.classes and self.conditional == "none":
             raise UserError(f"classes = {self.classes}: only a conditional recipe has labels; leave classes out")
+        if self.one_pass:
+            self._check_one_pass()
+        if self.kinds == 1:
+            raise UserError("kinds = 1: give 2 or more, or 0 for none")
+        if self.generator_updates > 1 and self.share_noise:
+            raise UserError("share_noise: with several generator_updates each has noise of its own; leave it out")
         return self
+
+    @property
+    def batch_images(self) -> int:
+        """Real images of a step: a batch for each update of the discriminator."""
+        return self.batch_size * self.discriminator_updates
+
+    def _check_one_pass(self) -> None:
+        """What makes the generator's gradient a multiple, image by image, of the discriminator's."""
+        if self.loss == "hinge":
+            raise UserError("one_pass: the hinge loss stops where D is sure, and G learns from there; leave it out")
+        if self.discriminator_updates > 1 or self.generator_updates > 1:
+            raise UserError("one_pass: both players make one update a step; leave it, or the numbers of updates, out")
+        if self.conditional == "auxiliary" or self.fakes == "inference" or self.penalty.kind == "gradient":
+            raise UserError("one_pass: goes with neither an auxiliary head, fakes of inference nor a gradient penalty")
+        if self.penalty.share < 1 or self.penalty.difference > 0:
+            raise UserError("one_pass: takes its penalty exactly, at the whole batch")
+
+    @property
+    def conditions(self) -> int:
+        """How many conditions the networks are told: classes, kinds, or the kinds of all classes; 0 for none."""
+        return max(self.classes, 1) * max(self.kinds, 1) if self.classes or self.kinds else 0
 
     def override(self, changes: Mapping[str, Any] | None = None, **more: Any) -> "Recipe":
         """A copy with other values.
@@ -110,9 +202,24 @@ class Recipe(Value):
         return parse(values)
 
     def to_json(self) -> str:
-        """The complete recipe as indented JSON; what only labels need is left out of a recipe without them."""
-        unused = {"conditional", "classes"} if self.conditional == "none" else None
-        return self.model_dump_json(indent=2, exclude=unused) + "\n"
+        """The complete recipe as indented JSON, but for parts of the method that it does not use, such as labels."""
+        return self.model_dump_json(indent=2, exclude=self._unused()) + "\n"
+
+    def values(self) -> dict[str, Any]:
+        """The recipe as plain values, without the parts of the method that it does not use.
+
+        So a recipe has the same values in every version that knows all it uses.
+        """
+        return self.model_dump(mode="json", exclude=self._unused())
+
+    def _unused(self) -> Any:
+        """The optional fields that are at their defaults, as pydantic's ``exclude`` takes them."""
+        fields = type(self).model_fields
+        unused: dict[str, Any] = {name: True for name in OPTIONAL if getattr(self, name) == fields[name].default}
+        for player in ("generator_optimizer", "discriminator_optimizer"):
+            numbers = getattr(self, player)
+            unused[player] = {n for n in SCHEDULE if getattr(numbers, n) == Optimizer.model_fields[n].default}
+        return unused
 
     def to_toml(self) -> str:
         """The complete recipe as TOML, each field with its meaning; unset optional fields are comments."""
@@ -123,6 +230,12 @@ DOTS = 100
 """More in a line of TOML are no names of fields."""
 DEEPEST = 8
 """More dots are in no name that a line should be wasted on."""
+OPTIONAL = (
+    *("loss", "penalty", "average", "augment", "discriminator_updates", "generator_updates", "one_pass"),
+    *("conditional", "classes", "kinds", "condition_length"),
+)
+SCHEDULE = ("warm_up", "cool_from", "cool_to", "beta2_end")
+"""Fields of a recipe and of its optimisers that stand in its file only where they are not at their defaults."""
 
 
 def parse(values: Mapping[str, Any]) -> Recipe:

@@ -58,7 +58,7 @@ def test_every_recipe_morphs_through_its_points(variant: str) -> None:
     again = latent.morph(g, "3,14,15", seed=2, frames=10)
     assert np.array_equal(again.images, morph.images)
     alone = latent.images(g, morph.vectors[4:5])  # whatever stands beside it
-    assert np.array_equal(alone[0], morph.images[4]) or g.recipe.classes
+    assert np.array_equal(alone[0], morph.images[4]) or g.recipe.conditions
 
 
 def test_the_published_morph_goes_along_the_constant_vectors() -> None:

@@ -16,6 +16,7 @@ from gansmith import recipes
 from gansmith.nn import Dropout
 from gansmith.recipe import fields, from_json, overrides_from_toml
 from gansmith.recipes import count, deconv
+from helpers import ARTICLES
 
 PUBLISHED_LAYERS = {
     "dcgan-upsample": (
@@ -45,7 +46,7 @@ PUBLISHED_TOTALS = {  # generator, of which trainable, discriminator
 }
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", ARTICLES)
 def test_every_layer_has_the_published_number_of_parameters(name: str) -> None:
     table = recipes.summary(recipes.get(name))
     generator, discriminator = PUBLISHED_LAYERS[name]
@@ -76,7 +77,7 @@ def flops(network: nn.Module, image_or_latent: torch.Tensor) -> float:
     return (totals[1] - totals[0]) / 2
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", ARTICLES)
 @pytest.mark.parametrize("changes", [{}, {"size": 20, "channels": 3, "generator.width": 0.5}])
 def test_operations_are_what_torch_counts(name: str, changes: dict[str, object]) -> None:
     recipe = recipes.get(name).override(changes)
@@ -197,7 +198,7 @@ def order(network: nn.Module) -> list[str]:
     return [f"{kind.__name__}({getattr(x, numbers[kind])})" if kind in numbers else kind.__name__ for kind, x in found]
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", ARTICLES)
 def test_layers_come_in_the_published_order(name: str) -> None:
     recipe = recipes.get(name)
     generator, discriminator = PUBLISHED_ORDER[name]

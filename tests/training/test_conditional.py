@@ -19,7 +19,7 @@ from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.events import Event, Snapshot
 from gansmith.training.step import sample_labels, step
-from helpers import settings
+from helpers import ARTICLES, settings
 
 
 def small(name: str, head: str = "projection", **changes: object) -> Recipe:
@@ -57,7 +57,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
 @pytest.mark.parametrize("head", ["projection", "auxiliary"])
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_trains_on_labels(name: str, head: str) -> None:
-    recipe = small(name, head, **{"discriminator.width": 0.5})
+    several = {"one_pass": False} if name == "house" and head == "auxiliary" else {}
+    recipe = small(name, head, **{"discriminator.width": 0.5}, **several)
     state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
     read = state.discriminator.projection or state.discriminator.classifier
     before = [p.detach().clone() for p in (state.generator.embedding.weight, read.weight)]
@@ -70,7 +71,7 @@ def test_every_recipe_trains_on_labels(name: str, head: str) -> None:
         assert not torch.equal(old[:8], new[:8])
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", ARTICLES)
 def test_the_published_networks_are_kept_inside(name: str) -> None:
     recipe = recipes.get(name)
     plain, labelled = (recipes.summary(r) for r in (recipe, recipe.override(conditional="projection", classes=10)))

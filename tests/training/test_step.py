@@ -19,6 +19,7 @@ from gansmith.training.step import (
     update_discriminator,
     update_generator,
 )
+from helpers import ARTICLES
 
 CPU = torch.device("cpu")
 
@@ -116,7 +117,7 @@ def moved(before: list[torch.Tensor], network: nn.Module) -> bool:
     return any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", ARTICLES)
 def test_each_update_moves_one_network(name: str) -> None:
     state, recipe, real = small(name)
     g, d = weights(state.generator), weights(state.discriminator)
@@ -172,7 +173,7 @@ def written_out(state: TrainState, recipe: Recipe, real: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("bf16", [False, True])
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", ARTICLES)
 def test_a_step_is_the_method_written_out(name: str, bf16: bool) -> None:
     """Networks and optimisers end in the same bytes; `deconv` gets there with one forward pass of the generator."""
     ends = []

@@ -214,6 +214,8 @@ def _draw(path: Path, files: list[str], columns: dict[str, Any], errors: Any, sc
 def _inverted(generator: Any, files: list[str], found: Any) -> tuple[dict[str, Any], list[str]]:
     """What was found, as a document and in lines."""
     labels, names = found.vectors.labels, generator.classes or range(generator.recipe.classes)
+    if labels is not None:
+        labels = labels // max(1, generator.recipe.kinds) if generator.recipe.classes else None
     classes = [] if labels is None else [str(names[each]) for each in labels]
     made = [f", label {name}" for name in classes] or [""] * len(files)
     lines = [

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansmith import data, generator, hardware, recipes
+from gansmith.data.kinds import Kinds
 from gansmith.doctor import random_features
 from gansmith.doctor.random_features import RandomFeatures, unit
 from gansmith.errors import UserError
@@ -27,6 +29,7 @@ from gansmith.evaluation.real import RealImages
 from gansmith.generator import generate
 from gansmith.recipe import Recipe
 from gansmith.training.events import Probe
+from gansmith.training.losses import PAIRED
 from gansmith.training.step import StepOutput, TrainState, discriminate
 
 BANK = 256  # noise vectors, training images and test images
@@ -77,24 +80,35 @@ class Bank:
     real: Mapping[str, float]  # the values of real images that ratios are taken to
     real_features: Tensor
     train_features: Tensor
-    labels: Tensor | None  # (256,) the classes requested of the generator, in turn, where the recipe is conditional
-    shown_labels: Tensor | None  # (M,) the classes of all images that the discriminator is shown, then
+    told: Tensor | None  # (256,) the conditions that the generator is told, where the recipe has any
+    labels: Tensor | None  # (256,) the classes that these ask for, where it has classes
+    shown: Tensor | None  # (M,) the conditions of all images that the discriminator is shown, then
     shares: Tensor | None  # (K,) of the classes of real images
     readable: float  # share of real images whose class is read right
     neighbours_tell: bool  # whether `train` is enough of the training set for its neighbours to mean something
 
 
 def bank(
-    recipe: Recipe, dataset: data.Dataset, holdout: data.Dataset | None, *, seed: int, device: torch.device
+    recipe: Recipe,
+    dataset: data.Dataset,
+    holdout: data.Dataset | None,
+    *,
+    seed: int,
+    device: torch.device,
+    kinds: Kinds | None = None,
 ) -> Bank:
-    """Noise and real images for measuring a run of this recipe, data and seed."""
+    """Noise and real images for measuring a run of this recipe, data, seed and kinds."""
     features = random_features.fit(dataset, device)
     count = min(BANK, len(dataset), len(holdout) if holdout is not None else BANK)
     train, train_labels = _some(dataset, count, device)
     held, held_labels = (None, None) if holdout is None else _some(holdout, count, device)
+    shown = [train_labels, held_labels]
+    if kinds is not None:
+        chosen = _chosen(dataset, count)
+        shown = [torch.from_numpy(kinds.conditions[chosen]).to(device)]
+        shown += [] if holdout is None else [torch.from_numpy(kinds.read(holdout, _chosen(holdout, count))).to(device)]
     real, real_labels = (train, train_labels) if held is None else (held, held_labels)
-    labels = torch.arange(BANK, device=device) % recipe.classes if recipe.classes else None
-    shown = [part for part in (train_labels, held_labels, labels) if part is not None]
+    told = _told(recipe, device)
     real_features = features(real)
     classes, readable, shares = features.classes(real_features), 0.0, None
     if classes is not None and real_labels is not None:
@@ -115,8 +129,9 @@ def bank(
         real=reference,
         real_features=real_features,
         train_features=features(train),
-        labels=labels,
-        shown_labels=None if labels is None else torch.cat(shown),
+        told=told,
+        labels=told // max(1, recipe.kinds) if told is not None and recipe.classes else None,
+        shown=None if told is None else torch.cat([part for part in (*shown, told) if part is not None]),
         shares=shares,
         readable=readable,
         neighbours_tell=len(train) * 10 >= len(dataset),
@@ -140,12 +155,13 @@ def probe(
     every: int,
     precision: str,
     device: torch.device,
+    kinds: Kinds | None = None,
 ) -> Probe:
     """The probe that training takes: a row of signals every so many steps. Its bank is made for the first row."""
 
     @functools.cache
     def own_bank() -> Bank:
-        return bank(recipe, dataset, holdout, seed=seed, device=device)
+        return bank(recipe, dataset, holdout, seed=seed, device=device, kinds=kinds)
 
     def take(state: TrainState, output: StepOutput) -> dict[str, float]:
         return measure(state, own_bank(), precision=precision)
@@ -161,15 +177,15 @@ def measure(state: TrainState, bank: Bank, *, precision: str = "fp32") -> dict[s
     values = {**_gradients("generator", state.generator), **_gradients("discriminator", state.discriminator)}
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         with _inference(state.generator, bank.recipe), _dead_units(state.generator) as dead:
-            output = generate(state.generator, bank.noise, bank.labels).float()
+            output = generate(state.generator, bank.noise, bank.told).float()
         values["generator_dead"] = dead()
         real = [bank.train] if bank.holdout is None else [bank.train, bank.holdout]
         shown = torch.cat([*((images * (white - black) + black) for images in real), output])
         shown = shown.contiguous(memory_format=torch.channels_last)
         with _inference(state.discriminator, None), _dead_units(state.discriminator) as dead:
-            logits = discriminate(state.discriminator, shown, bank.shown_labels)[0].float().flatten()
+            logits = discriminate(state.discriminator, shown, bank.shown)[0].float().flatten()
         values["discriminator_dead"] = dead()
-    values |= _answers(logits, len(bank.train), bank.holdout is not None)
+    values |= _answers(logits, len(bank.train), bank.holdout is not None, bank.recipe.loss)
     values |= of_images(((output - black) / (white - black)).clamp(0, 1), bank)
     return {name: float(f"{value:.6g}") for name, value in values.items() if abs(value) < float("inf")}
 
@@ -187,7 +203,7 @@ def of_images(fake: Tensor, bank: Bank) -> dict[str, float]:
     features = bank.features(fake)
     between = float(torch.cdist(features, bank.real_features).mean())
     own = _pairwise(features)
-    moved = (fake.roll(bank.recipe.classes or 1, dims=0) - fake).flatten(1).norm(dim=1)
+    moved = (fake.roll(bank.recipe.conditions or 1, dims=0) - fake).flatten(1).norm(dim=1)
     values = {
         "distance": own / max(real["distance"], 1e-6),
         "sensitivity": float(moved.mean()) / max(real["pixels"], 1e-6),
@@ -243,16 +259,21 @@ def interval(recipe: Recipe, *, device: str, precision: str) -> int:
     return next((every for every in INTERVALS if ratio / every <= 0.017), INTERVALS[-1])
 
 
-def _answers(logits: Tensor, count: int, held: bool) -> dict[str, float]:
+def _answers(logits: Tensor, count: int, held: bool, game: str) -> dict[str, float]:
     """The signals of the discriminator's logits for training, holdout and generated images."""
     real = logits[: count * (2 if held else 1)]
     fake = logits[len(real) :]
     unseen = real[-count:]
+    middle = 0.5 if game == "least-squares" else 0.0
+    if game in PAIRED:  # only differences mean something: the middle is between the two
+        middle = float(unseen.mean() + fake.mean()) / 2
+        logits, unseen, fake = logits - middle, unseen - middle, fake - middle
+        real, middle = real - middle, 0.0
     values = {
         "logit_train": float(real[:count].mean()),
         "logit_fake": float(fake.mean()),
         "logit_spread": float(logits.std()),
-        "accuracy": float((unseen > 0).float().mean() + (fake <= 0).float().mean()) / 2,
+        "accuracy": float((unseen > middle).float().mean() + (fake <= middle).float().mean()) / 2,
         "real_loss": float(F.softplus(-unseen).mean() + F.softplus(fake).mean()) / 2,
     }
     return values | ({"logit_holdout": float(unseen.mean())} if held else {})
@@ -324,9 +345,21 @@ def _dead_units(network: nn.Module) -> Iterator[Callable[[], float]]:
 
 def _some(dataset: data.Dataset, count: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
     """`count` images in [0, 1] chosen with a fixed seed, and their labels."""
-    chosen = np.random.default_rng(1).permutation(len(dataset))[:count]
+    chosen = _chosen(dataset, count)
     labels = None if dataset.labels is None else torch.from_numpy(dataset.labels[chosen]).to(device)
     return unit(dataset.take(chosen), device), labels
+
+
+def _chosen(dataset: data.Dataset, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng(1).permutation(len(dataset))[:count]
+
+
+def _told(recipe: Recipe, device: torch.device) -> Tensor | None:
+    """Conditions (256,): all in turn, so that equal ones are a known distance apart, or some of many."""
+    if 0 < recipe.conditions <= BANK // 2:
+        return torch.arange(BANK, device=device) % recipe.conditions
+    told = generator.conditions(recipe, count=BANK)
+    return None if told is None else told.to(device)
 
 
 def _pairwise(rows: Tensor) -> float:

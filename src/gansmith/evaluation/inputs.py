@@ -151,7 +151,9 @@ def newest_step(run: Run) -> int | None:
 
 def group_of(run: Run, which: Which) -> str:
     """Equal for runs of the same recipe, data, origin and length, whatever their seeds."""
-    recipe = run.recipe.model_dump(mode="json", exclude={"steps"})
+    values = run.recipe.values()
+    del values["steps"]
+    recipe = {"conditional": run.recipe.conditional, "classes": run.recipe.classes, **values}
     minutes = run.settings.minutes
     length = f"{minutes:.3g} minutes" if minutes is not None else f"{newest_step(run)} steps"
     origin = [] if run.settings.origin is None else [run.settings.origin.digest]

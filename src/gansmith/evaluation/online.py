@@ -116,7 +116,7 @@ def probe(reference: FrechetReference, recipe: Recipe, every: int) -> Probe:
     """Measures the generator every so many steps, on the same latents each time; training is not affected."""
 
     def measure(state: TrainState, output: StepOutput) -> dict[str, float]:
-        generator = sampling.snapshot(state.generator, recipe, settle_on=SETTLE_ON)
+        generator = sampling.snapshot(state.shown, recipe, settle_on=SETTLE_ON)
         return {"fd": reference.distance(generator.sample(reference.protocol.samples, seed=SEED).images)}
 
     return Probe("quality", every, measure)

@@ -195,7 +195,7 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
     if experiment.start_from is not None:
         checkpoint.restore(experiment.start_from, state)
     batches = on_device.nearest(
-        data.Batches(experiment.dataset, experiment.recipe.batch_size, experiment.settings.seed), device
+        data.Batches(experiment.told, experiment.recipe.batch_images, experiment.settings.seed), device
     )
     steps, sanity = experiment.settings.sanity_steps, run.path / "sanity.json"
     if steps and not sanity.exists():
@@ -245,6 +245,7 @@ def _probes(experiment: Experiment, device: torch.device) -> list[Probe]:
                 every=experiment.settings.signals_every,
                 precision=experiment.choice.precision,
                 device=device,
+                kinds=experiment.kinds,
             )
         )
     return probes
@@ -271,6 +272,8 @@ def _create(experiment: Experiment) -> Run:
     try:
         files.write_json(run.path / "environment.json", {**environment.environment(experiment.choice), "started": now})
         files.write_json(run.path / "data.json", about.model_dump(mode="json"))
+        if experiment.kinds is not None:
+            experiment.kinds.save(run.path / "kinds.npz")
         _write_settings(experiment, run)
         runs.point_last(run)
     except BaseException as error:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from gansmith import cpu_speed, data, files, hardware, recipes, runs
-from gansmith.data import Fit, loading
+from gansmith.data import Fit, kinds, loading
+from gansmith.data.kinds import Kinds
 from gansmith.doctor import signals
 from gansmith.errors import UserError
 from gansmith.evaluation import online
@@ -25,6 +27,7 @@ from gansmith.training.options import Settings, TrainingOptions
 
 SHEETS = 20  # how many times a run draws its fixed noise and saves, unless its options say otherwise
 LOG_EVERY = 10
+IMAGES_OF_A_KIND = 40  # on average, at least, where the number of kinds is not given
 LEAST_STEPS, LEAST_SECONDS = 10, 1.0  # between two savings: so many steps, or fewer that nominally take so long
 MAY_CHANGE = {"steps", "minutes", "device", "precision", "threads", "fast"}  # options of a run that goes on
 
@@ -49,6 +52,13 @@ class Experiment:
     measuring: online.Measuring = online.NEVER
     start: Start | None = None
     """The trained networks that it begins with; None for untrained ones, and for a run that goes on."""
+    kinds: Kinds | None = None
+    """The kinds of the images, for a recipe that tells them."""
+
+    @property
+    def told(self) -> data.Dataset:
+        """The training images with what the players are told of them in the place of labels."""
+        return self.dataset if self.kinds is None else self.kinds.told(self.dataset)
 
     @property
     def steps(self) -> int | None:
@@ -104,15 +114,16 @@ def prepare(
         recipe = begin.run.recipe if recipe is None else recipe
         fit = begin.run.data.fit if fit is None else fit
     fit = "crop" if fit is None else fit
-    value = _recipe("mlp-bn" if recipe is None else recipe, changes)
+    value = _recipe("house" if recipe is None else recipe, changes)
     _choose(options, None)  # complains before data are read
     if begin is not None:
         begin.check_recipe(value)
     dataset = data.load("mnist" if source is None else source, size=value.size, fit=fit, progress=progress)
-    value = _for_data(value, dataset, channels_given="channels" in changes)
+    value = _for_data(value, dataset, channels_given="channels" in changes, kinds_given="kinds" in changes)
     if begin is not None:
         begin.check_data(value, dataset)
-    data.Batches(dataset, value.batch_size, options.seed)  # raises if the data are too few
+    data.Batches(dataset, value.batch_images, options.seed)  # raises if the data are too few
+    groups = kinds.find(dataset, value.kinds, by_class=value.classes > 0, progress=progress) if value.kinds else None
     choice = _choose(options, value)
     seconds_per_step = _time_step(value, choice)
     expected = value.steps if options.minutes is None else max(1, int(options.minutes * 60 / seconds_per_step))
@@ -148,6 +159,7 @@ def prepare(
         warnings=(*warnings, *_unfinished(Path(out), value, dataset, settings)),
         measuring=measuring,
         start=begin,
+        kinds=groups,
     )
 
 
@@ -178,12 +190,25 @@ def _recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     return value
 
 
-def _for_data(recipe: Recipe, dataset: data.Dataset, *, channels_given: bool) -> Recipe:
-    """The recipe with the channels and classes of the data."""
-    channels = dataset.shape[0]
+def _for_data(recipe: Recipe, dataset: data.Dataset, *, channels_given: bool, kinds_given: bool) -> Recipe:
+    """The recipe with the channels and classes of the data, and kinds that these allow."""
+    channels, classes = dataset.shape[0], _classes(recipe, dataset)
     if channels_given and recipe.channels != channels:
         raise UserError(f"channels = {recipe.channels}, but {dataset.name} has {channels}; leave channels out")
-    return recipe.override(channels=channels, classes=_classes(recipe, dataset))
+    return recipe.override(
+        channels=channels, classes=classes, kinds=_kinds(recipe, dataset, classes, given=kinds_given)
+    )
+
+
+def _kinds(recipe: Recipe, dataset: data.Dataset, classes: int, *, given: bool) -> int:
+    """As many kinds as were asked for; a recipe's own number is shared by the classes, and less for few images."""
+    if given or not recipe.kinds:
+        return recipe.kinds
+    smallest = len(dataset)
+    if classes and dataset.labels is not None:
+        smallest = int(np.bincount(dataset.labels, minlength=classes).min())
+    count = min(recipe.kinds // max(1, classes), smallest // IMAGES_OF_A_KIND)
+    return count if count > 1 else 0
 
 
 def _intervals(options: TrainingOptions, recipe: Recipe, choice: hardware.Choice, expected: int) -> dict[str, int]:
@@ -294,6 +319,7 @@ def prepare_resume(
         start_from=newest,
         warnings=(*warnings, *_differences(run, choice)),
         measuring=online.again(settings.evaluate_every, dataset, fit=about.fit, progress=progress),
+        kinds=kinds.load(run.path / "kinds.npz", len(dataset)) if recipe.kinds else None,
     )
 
 
@@ -361,9 +387,9 @@ def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
     device = torch.device(choice.device)
     with torch.random.fork_rng():
         state = loop.new_state(recipe, seed=0, device=device, fast=choice.fast)
-        shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
+        shape = (recipe.batch_images, recipe.channels, recipe.size, recipe.size)
         real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
-        labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.classes else None
+        labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.conditions else None
         advance = loop.stepper(state, recipe, precision=choice.precision, fast=choice.fast)
         times: list[float] = []
         while not times or (sum(times[1:]) < 0.3 and times[0] < 2):  # the first is cold; a slow one has to do

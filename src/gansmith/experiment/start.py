@@ -79,6 +79,8 @@ class Start:
         """Puts the weights into fresh networks, whose optimisers stay as they are."""
         state.generator.load_state_dict(self.weights["generator"])
         state.discriminator.load_state_dict(self.weights["discriminator"])
+        if state.average is not None:
+            state.average.load_state_dict(self.weights["generator"])
 
 
 def start_of(where: str | Path | Run, *, out: str | Path) -> Start:

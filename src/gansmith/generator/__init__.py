@@ -2,7 +2,7 @@
 
 from gansmith.generator.generator import CHUNK, Generator, generate, read_network, settle, snapshot, to_uint8
 from gansmith.generator.samples import Samples, check_target, columns
-from gansmith.generator.sequence import labels, latents
+from gansmith.generator.sequence import conditions, labels, latents
 
 __all__ = [
     "CHUNK",
@@ -10,6 +10,7 @@ __all__ = [
     "Samples",
     "check_target",
     "columns",
+    "conditions",
     "generate",
     "labels",
     "latents",

@@ -19,7 +19,7 @@ from gansmith.data.types import class_of
 from gansmith.errors import UserError, whole_number
 from gansmith.files import read_json, read_shapes, read_tensors, write_tensors, write_text
 from gansmith.generator.samples import Samples, columns
-from gansmith.generator.sequence import check_place, labels, latents
+from gansmith.generator.sequence import check_place, conditions, labels, latents
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
 from gansmith.nn.isolation import isolated
@@ -198,21 +198,23 @@ class Generator:
         n, seed, start = whole_number("n", n), *check_place(seed, start)
         if not 1 <= n <= MAX_IMAGES:
             raise UserError(f"{n} images: ask for 1 to {MAX_IMAGES:,}")
-        turns = torch.tensor(self._turns(label), dtype=torch.int64)
+        turns = self._turns(label)
         first, end = start, start + n
         if self.recipe.statistics == "batch":  # whole chunks: neighbours matter
             first, end = start // self.chunk * self.chunk, -(-(start + n) // self.chunk) * self.chunk
         z = latents(self.recipe.noise, seed=seed, start=first, count=end - first)
-        given = turns[labels(len(turns), start=first, count=end - first)] if len(turns) else None
+        given = conditions(self.recipe, start=first, count=end - first, classes=turns)
         wanted = slice(start - first, start - first + n)
+        told = None if given is None else given[wanted].numpy()
         return Samples(
             self.images(z, given, progress=progress)[wanted],
             z[wanted].numpy(),
             seed,
-            None if given is None else given[wanted].numpy(),
+            None if told is None or not turns else told // max(1, self.recipe.kinds),
             columns(len(turns), n) if 1 < len(turns) <= 16 and not start % len(turns) else None,
             self.digest,
             tuple(self.classes),
+            told if self.recipe.kinds else None,
         )
 
     def _turns(self, label: str | int | Iterable[str | int] | None) -> list[int]:
@@ -237,9 +239,9 @@ class Generator:
 
     def _labels(self, given: Tensor | ArrayLike | None, count: int) -> Tensor | None:
         """Labels (count,) int64 for as many latents; None for a generator without."""
-        classes = self.recipe.classes
+        classes = self.recipe.conditions
         if given is None:
-            return labels(classes, count=count) if classes else None
+            return conditions(self.recipe, count=count)
         if not classes:
             raise UserError("labels: this generator was trained without them; leave them out")
         found = _tensor("labels", given)

@@ -60,6 +60,13 @@ class Samples:
     """:attr:`Generator.digest` of the generator."""
     classes: tuple[str, ...] = ()
     """The names of labels 0, 1, ..., as far as they are known."""
+    conditions: np.ndarray | None = None
+    """int64 (N,): class * kinds + kind of what was told to a generator that knows kinds."""
+
+    @property
+    def told(self) -> np.ndarray | None:
+        """int64 (N,): what the generator was told, be it labels or kinds too; None if nothing."""
+        return self.labels if self.conditions is None else self.conditions
 
     def __len__(self) -> int:
         return len(self.images)
@@ -80,6 +87,7 @@ class Samples:
         with writing(path) as fresh:
             if path.suffix == ".npz":
                 known: dict[str, Any] = {} if self.labels is None else {"labels": self.labels}
+                known |= {} if self.conditions is None else {"conditions": self.conditions}
                 known |= {"generator": np.array(self.digest)} if self.digest else {}
                 np.savez_compressed(fresh, images=self.images, latents=self.latents, **known)
             elif path.suffix:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gansmith.data.types import class_of
 from gansmith.encoders.encoder import Encoder, for_data
 from gansmith.errors import UserError
-from gansmith.generator import Generator
+from gansmith.generator import Generator, conditions
 from gansmith.latent.vectors import Images, Vectors, seeded
 
 
@@ -30,7 +30,8 @@ def of_class(generator: Generator, label: str | int, count: int, *, seed: int = 
     """
     if generator.recipe.classes:
         first = seeded(generator, range(count), seed=seed)
-        return Vectors(first.latents, first.names, np.full(count, generator.label(label), np.int64))
+        told = conditions(generator.recipe, count=count, classes=[generator.label(label)])
+        return Vectors(first.latents, first.names, None if told is None else told.numpy())
     from gansmith.latent.finding import find
 
     return find(generator, label, count, seed=seed).vectors
@@ -55,9 +56,10 @@ def labelled(generator: Generator, given: Vectors, names: Sequence[str]) -> Vect
     if len(given) not in (1, len(labels)):
         raise UserError(f"{len(given)} points for {len(labels)} labels: give one, or one for each")
     latents = given.latents.repeat(len(labels), axis=0) if len(given) == 1 else given.latents
-    return Vectors(
-        latents, tuple(generator.classes[label] if generator.classes else str(label) for label in labels), labels
-    )
+    names = tuple(generator.classes[label] if generator.classes else str(label) for label in labels)
+    kinds = max(1, generator.recipe.kinds)
+    kind = 0 if given.labels is None else given.labels % kinds  # a vector keeps its kind, whatever the class
+    return Vectors(latents, names, labels * kinds + kind)
 
 
 def scores(generator: Generator) -> dict[str, Callable[[Images], NDArray[np.float64]]]:

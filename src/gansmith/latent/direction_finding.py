@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gansmith.errors import UserError, whole_number
-from gansmith.generator import Generator
+from gansmith.generator import Generator, conditions
 from gansmith.generator import latents as latents_of
 from gansmith.latent import vectors
 from gansmith.latent.attributes import MEASURES, brightness
@@ -164,7 +164,7 @@ def _ganspace(generator: Generator) -> Matrix:
     after = [layer for layer in layers[layers.index(first) + 1 :] if not _is_weight(layer) and _is_activation(layer)]
     activations = _outputs(generator, after[0] if after else first, z)
     positions = np.arange(SAMPLES) % generator.chunk  # labels start again with every chunk
-    classes = positions % max(1, generator.recipe.classes)  # differences between classes are no direction
+    classes = positions % max(1, generator.recipe.conditions)  # differences between classes are no direction
     centred, z_centred = (_centred(values, classes) for values in (activations, z.double().numpy()))
     # x_j = scores on the principal components; u_k = argmin sum_j |z_j - u_k x_jk|² (components are uncorrelated)
     values, left = np.linalg.eigh(centred @ centred.T)
@@ -235,7 +235,8 @@ def _effects(generator: Generator, moves: Latents, seed: int) -> tuple[Matrix, M
     """Per move (K, Z): root mean square change of the pixels, and change of brightness, (K,) each in grey levels."""
     base = latents_of(generator.recipe.noise, seed=seed, count=PROBES).numpy()
     ends = [(base[None] + sign * STEP * moves[:, None]).reshape(-1, base.shape[1]) for sign in (-1, 1)]
-    labels = np.tile(np.arange(PROBES) % generator.recipe.classes, len(moves)) if generator.recipe.classes else None
+    told = conditions(generator.recipe, count=PROBES)
+    labels = None if told is None else np.tile(told.numpy(), len(moves))
     low, high = (generator.images(torch.from_numpy(end), labels) for end in ends)
     apart = (high.astype(np.float64) - low).reshape(len(moves), PROBES, -1)
     effects = np.sqrt((apart**2).mean(axis=2)).mean(axis=1) / (2 * STEP)

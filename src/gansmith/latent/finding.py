@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gansmith.data.types import class_of
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError, whole_number
-from gansmith.generator import Generator
+from gansmith.generator import Generator, conditions
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.optimise import Differentiable, as_tensor, farthest_points, probabilities, within
@@ -197,9 +197,9 @@ def _sampled(
     while count < LEAST or (found < wanted and count < MOST):
         latents = generator.latents(BLOCK, seed=seed, start=count)
         labels = None
-        if generator.recipe.classes:
-            turns = np.arange(count, count + BLOCK) % generator.recipe.classes
-            labels = turns if label is None else np.full(BLOCK, label)
+        told = conditions(generator.recipe, start=count, count=BLOCK, classes=() if label is None else [label])
+        if told is not None:
+            labels = told.numpy()
         images = generator.images(latents, labels)
         names = [str(index) for index in range(count, count + BLOCK)]
         parts.append(_classified(encoder, latents.numpy(), labels, names, images, column))

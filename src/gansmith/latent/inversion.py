@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError, whole_number
-from gansmith.generator import CHUNK, Generator
+from gansmith.generator import CHUNK, Generator, conditions
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.optimise import Differentiable, as_tensor, search_precision, searches_in_bf16, slow, within
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
@@ -163,7 +163,7 @@ class _Search:
             chosen.append(best_classes)
             before += [least for _, least in near]
         latents = np.concatenate(found)
-        classes = np.concatenate(chosen) if generator.recipe.classes else None
+        classes = np.concatenate(chosen) if generator.recipe.conditions else None
         made = generator.images(torch.from_numpy(latents), classes)
         names = names or [f"picture {index}" for index in range(len(images))]
         return Inverted(Vectors(latents, tuple(names), classes), images, made, _rms(made, images), np.array(before))
@@ -200,7 +200,8 @@ class _Candidates:
         recipe = generator.recipe
         count = CANDIDATES_IF_SLOW if slow(generator) else CANDIDATES
         self.latents = generator.latents(count, seed=seed).numpy()
-        self.labels: Labels | None = np.arange(count) % recipe.classes if recipe.classes else None
+        told = conditions(recipe, count=count)
+        self.labels: Labels | None = None if told is None else told.numpy()
         tick = Ticker(progress, "samples to start from", count)
         images, features = [], []
         quick = replace(generator, precision="bf16") if searches_in_bf16(generator) else generator

@@ -108,7 +108,7 @@ def constants(generator: Generator, values: Sequence[float]) -> Vectors:
     noise = generator.recipe.noise
     column = noise.center + noise.scale * np.array(values, np.float64)[:, None]
     latents = np.repeat(column, noise.size, axis=1).astype(np.float32)
-    labels = np.zeros(len(values), np.int64) if generator.recipe.classes else None
+    labels = np.zeros(len(values), np.int64) if generator.recipe.conditions else None
     return Vectors(latents, tuple(f"{value:+.1f}" for value in values), labels)
 
 
@@ -167,7 +167,7 @@ class Track:
         if isinstance(network, ConditionalGenerator) and keys.labels is not None:
             recipe = self.generator.recipe
             wider = recipe.noise.model_copy(update={"size": recipe.noise.size + EMBEDDING})
-            plain = recipe.model_copy(update={"noise": wider, "conditional": "none", "classes": 0})
+            plain = recipe.model_copy(update={"noise": wider, "conditional": "none", "classes": 0, "kinds": 0})
             with torch.no_grad():
                 where = torch.from_numpy(keys.labels).to(self.generator.device)
                 self.embeddings = network.vectors(where).cpu().numpy()

@@ -15,7 +15,7 @@ from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError
 from gansmith.evaluation import reference
 from gansmith.evaluation.real import RealImages
-from gansmith.generator import Generator, labels
+from gansmith.generator import Generator, conditions
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Points, Vectors, steady
 from gansmith.metrics.prdc import RECALL_K, Cloud, Support, support
@@ -90,8 +90,8 @@ def trade(
     still, supports, done = steady(generator), list[Support](), 0
     tick = Ticker(progress, "measuring images", count * len(psis))
     z = generator.latents(count, seed=seed).numpy()
-    classes = labels(generator.recipe.classes, count=count).numpy() if generator.recipe.classes else None
-    given = Vectors(z, ("",) * count, classes)
+    told = conditions(generator.recipe, count=count)
+    given = Vectors(z, ("",) * count, None if told is None else told.numpy())
     for psi in psis:
         row, features = shrunk(still, given, psi), []
         for start in range(0, count, BLOCK):

@@ -23,7 +23,7 @@ from torch import Tensor
 from gansmith import data
 from gansmith.errors import UserError, whole_number
 from gansmith.files import write_bytes, writing
-from gansmith.generator import Generator, Samples, settle
+from gansmith.generator import Generator, Samples, conditions, settle
 from gansmith.nn.isolation import isolated
 
 Latents = NDArray[np.float32]
@@ -38,7 +38,7 @@ MAX_POINTS = 1000
 MAX_INDEX = 2**40
 """The largest index of an image of a seed."""
 FORMAT = "gansmith latents 1"
-_KEYS = {"latents", "directions", "labels", "names", "generator", "effects"}
+_KEYS = {"latents", "directions", "labels", "conditions", "names", "generator", "effects"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +113,10 @@ def seeded(generator: Generator, indices: Sequence[int], *, seed: int = 0) -> Ve
         if not 0 <= index <= MAX_INDEX:
             raise UserError(f"image {index} of seed {seed}: the images of a seed are numbered from 0 to {MAX_INDEX:,}")
     rows = [generator.latents(1, seed=seed, start=index) for index in indices]
-    classes = generator.recipe.classes
-    labels = np.array(indices, np.int64) % classes if classes else None
+    told = [conditions(generator.recipe, start=index, count=1) for index in indices]
+    labels = (
+        np.array([int(each) for each in told if each is not None], np.int64) if generator.recipe.conditions else None
+    )
     latents = torch.cat(rows).numpy() if rows else np.empty((0, generator.recipe.noise.size), np.float32)
     return Vectors(latents, tuple(str(index) for index in indices), labels)
 
@@ -133,14 +135,15 @@ def points(generator: Generator, what: Points, *, seed: int = 0) -> Vectors:
     if isinstance(what, Vectors):
         return _fitting(generator, what, "these vectors")
     if isinstance(what, Samples):
-        return _fitting(generator, Vectors(what.latents, _numbered(len(what)), what.labels), "these samples")
+        return _fitting(generator, Vectors(what.latents, _numbered(len(what)), what.told), "these samples")
     if isinstance(what, Tensor):
         what = what.detach().cpu().numpy() if what.dtype != torch.bfloat16 else what.detach().float().cpu().numpy()
     if isinstance(what, np.ndarray) and what.ndim < 2 and what.dtype.kind in "iu":
         return points(generator, what.tolist(), seed=seed)
     if isinstance(what, np.ndarray) and what.ndim:
         rows = _numbers(np.atleast_2d(what), "this array")
-        labels = np.arange(len(rows)) % generator.recipe.classes if generator.recipe.classes else None
+        told = conditions(generator.recipe, count=len(rows))
+        labels = None if told is None else told.numpy()
         return _fitting(generator, Vectors(rows, _numbered(len(rows)), labels), "this array")
     if isinstance(what, str):
         parts = [part.strip() for part in what.split(",")]
@@ -214,11 +217,16 @@ def read(path: str | Path, generator: Generator) -> Vectors:
     if "latents" not in arrays:
         what = "directions; use them with `direction`" if "directions" in arrays else "no latents"
         raise UserError(f"{path}: holds {what}")
-    latents, labels, classes = arrays["latents"], arrays.get("labels"), generator.recipe.classes
+    latents, labels, classes = (
+        arrays["latents"],
+        arrays.get("conditions", arrays.get("labels")),
+        generator.recipe.conditions,
+    )
     if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != latents.shape[:1]):
         raise UserError(f"{path}: its labels are {labels.dtype} {labels.shape}; give one whole number a vector")
     if classes and labels is None:
-        labels = np.arange(len(latents)) % classes  # as `sample` does without labels
+        told = conditions(generator.recipe, count=len(latents))  # as `sample` does without labels
+        labels = None if told is None else told.numpy()
     elif not classes:
         labels = None
     found = Vectors(latents, read_names(arrays, path), None if labels is None else labels.astype(np.int64))
@@ -290,7 +298,7 @@ def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
 
 def _fitting(generator: Generator, vectors: Vectors, where: str) -> Vectors:
     """Vectors that the generator can take. Raises UserError for another size, or labels that make no sense."""
-    size, classes, labels = generator.recipe.noise.size, generator.recipe.classes, vectors.labels
+    size, classes, labels = generator.recipe.noise.size, generator.recipe.conditions, vectors.labels
     latents = _numbers(vectors.latents, where)
     if latents.ndim != 2 or latents.shape[1] != size:
         raise UserError(f"{where}: latents have shape {latents.shape}; this generator takes (N, {size})")

@@ -22,18 +22,20 @@ class ConditionalGenerator(nn.Module):
     Args:
         body: a generator of latents (N, Z + EMBEDDING).
         classes: how many labels there are.
+        length: of the vectors.
     """
 
-    def __init__(self, body: nn.Module, classes: int) -> None:
+    def __init__(self, body: nn.Module, classes: int, length: float = 1.0) -> None:
         super().__init__()
         self.classes = classes
+        self.length = length
         self.embedding = nn.Embedding(classes, EMBEDDING)
         nn.init.normal_(self.embedding.weight, std=0.1)  # a length below 1: an update of 1e-3 turns it a little
         self.body = body
 
     def vectors(self, labels: Tensor) -> Tensor:
-        """Embeddings (N, EMBEDDING) of labels (N,), each of length 1."""
-        return F.normalize(self.embedding(labels), dim=1)
+        """Embeddings (N, EMBEDDING) of labels (N,), each of the same length."""
+        return self.length * F.normalize(self.embedding(labels), dim=1)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, Z) and labels (N,) int64 in 0 .. classes - 1 -> images (N, C, S, S)."""

@@ -198,6 +198,42 @@ class Crop(nn.Module):
         return input[:, :, : self.size, : self.size]
 
 
+class SpaceToDepth(nn.Module):
+    """(N, C, H, W) -> (N, 4C, H/2, W/2): each 2x2 patch becomes one place; odd sizes get a line of zeros first."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The same numbers, channels last in memory."""
+        count, channels, height, width = input.shape
+        if height % 2 or width % 2:
+            input = F.pad(input, (0, width % 2, 0, height % 2))
+            _, _, height, width = input.shape
+        rows = input.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, channels)
+        return rows.permute(0, 1, 3, 2, 4, 5).reshape(count, height // 2, width // 2, -1).permute(0, 3, 1, 2)
+
+
+class DepthToSpace(nn.Module):
+    """(N, 4C, H, W) -> (N, C, 2H, 2W): the inverse of :class:`SpaceToDepth` (Shi et al. 2016)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The same numbers, channels last in memory."""
+        count, channels, height, width = input.shape
+        rows = input.permute(0, 2, 3, 1).reshape(count, height, width, 2, 2, channels // 4)
+        return rows.permute(0, 1, 3, 2, 4, 5).reshape(count, 2 * height, 2 * width, -1).permute(0, 3, 1, 2)
+
+
+class Residual(nn.Module):
+    """x + layers(x)."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        output: Tensor = input + self.layers(input)
+        return output
+
+
 def initialise(network: nn.Module, kernel: Callable[[Tensor], object], bias: float = 0.0) -> None:
     """Fills every kernel of 2 or more dimensions by ``kernel``, every bias with ``bias``; batch norm is left alone."""
     for module in network.modules():

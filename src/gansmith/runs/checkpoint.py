@@ -51,7 +51,8 @@ def save(folder: Path, train_state: TrainState, about: dict[str, Any], *, keep: 
         fresh.mkdir()
         for part, tensors in parts.items():
             write_tensors(fresh / f"{part}.safetensors", tensors)
-        write_json(fresh / "state.json", {"format": FORMAT, "step": train_state.step, **about})
+        clock = {"step": train_state.step, "length": train_state.length}
+        write_json(fresh / "state.json", {"format": FORMAT, **clock, **about})
         write_json(fresh / "manifest.json", _hashes(fresh))
         _discard(final)
     flush(folder)
@@ -130,17 +131,24 @@ def restore(path: Path, train_state: TrainState) -> None:
 
     Raises UserError when it fits another recipe.
     """
-    tensors = {part: read_tensors(path / f"{part}.safetensors") for part in PARTS}
+    wanted = PARTS if train_state.average is None else (*PARTS, "average")
+    if not all((path / f"{part}.safetensors").is_file() for part in wanted):
+        raise UserError(f"{path}: the generator's average is missing; it does not fit the run's recipe")
+    tensors = {part: read_tensors(path / f"{part}.safetensors") for part in wanted}
     try:
         train_state.generator.load_state_dict(tensors["generator"])
         train_state.discriminator.load_state_dict(tensors["discriminator"])
+        if train_state.average is not None:
+            train_state.average.load_state_dict(tensors["average"])
         optim.restore(train_state.generator_optimizer, tensors["generator_optimizer"])
         optim.restore(train_state.discriminator_optimizer, tensors["discriminator_optimizer"])
     except RuntimeError:
         raise UserError(f"{path}: its networks do not fit the run's recipe") from None
     except UserError as error:
         raise UserError(f"{path}: {error}; it does not fit the run's recipe") from None
-    train_state.step = int(state(path)["step"])
+    about = state(path)
+    train_state.step = int(about["step"])
+    train_state.length = int(about.get("length", train_state.length))
 
 
 def _parts(train_state: TrainState) -> dict[str, dict[str, torch.Tensor]]:
@@ -150,7 +158,8 @@ def _parts(train_state: TrainState) -> dict[str, dict[str, torch.Tensor]]:
         optim.state_of(train_state.generator_optimizer),
         optim.state_of(train_state.discriminator_optimizer),
     )
-    return dict(zip(PARTS, states, strict=True))
+    average = {} if train_state.average is None else {"average": train_state.average.state_dict()}
+    return dict(zip(PARTS, states, strict=True)) | average
 
 
 def _found(folder: Path) -> Iterator[tuple[int, Path]]:

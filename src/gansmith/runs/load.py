@@ -91,6 +91,7 @@ def from_checkpoint(run: Run, path: Path | None = None) -> Generator:
 def _read(run: Run, path: Path) -> Generator:
     state = checkpoint.state(path)
     checkpoint.check_run(path, run.identity)
-    generator = snapshot(read_network(run.recipe, path / "generator.safetensors"), run.recipe)
+    part = "average" if run.recipe.average.on else "generator"
+    generator = snapshot(read_network(run.recipe, path / f"{part}.safetensors"), run.recipe)
     about = {"data": run.data.name, "steps": state["step"], "seed": run.settings.seed}
     return replace(generator, classes=run.data.classes, about=about)

@@ -17,6 +17,7 @@ from gansmith.training.step import (
     StepOutput,
     TrainState,
     discriminator_gradients,
+    end_step,
     generator_gradients,
     update_discriminator,
     update_generator,
@@ -58,6 +59,12 @@ def capture(works: Sequence[Work], device: torch.device, precision: str) -> list
         return for_each(captured)
 
 
+def plain(recipe: Recipe) -> bool:
+    """Whether each step is one update of D and one of G, of the same arithmetic: what two graphs can replay."""
+    alone = recipe.discriminator_updates == recipe.generator_updates == 1
+    return alone and not recipe.one_pass and not recipe.augment.on and recipe.penalty.kind == "none"
+
+
 class CapturedStep:
     """:func:`gansmith.training.step.step` of one training state, replayed from CUDA graphs.
 
@@ -82,7 +89,7 @@ class CapturedStep:
         self._state, self._recipe = state, recipe
         shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
         self._real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
-        self._labels = torch.zeros(len(self._real), dtype=torch.long, device=device) if recipe.classes else None
+        self._labels = torch.zeros(len(self._real), dtype=torch.long, device=device) if recipe.conditions else None
         self._first: DiscriminatorPass
         self._output: StepOutput
         buffers = [*state.generator.buffers(), *state.discriminator.buffers()]  # moving averages of batch norm
@@ -105,11 +112,11 @@ class CapturedStep:
         update_discriminator(self._state, self._recipe)
         self._replay_generator()
         update_generator(self._state, self._recipe)
-        self._state.step += 1
+        end_step(self._state, self._recipe)
         return self._output
 
     def _discriminator_gradients(self) -> None:
         self._first = discriminator_gradients(self._state, self._recipe, self._real, self._labels)
 
     def _generator_gradients(self) -> None:
-        self._output = generator_gradients(self._state, self._recipe, self._first, self._labels)
+        self._output = generator_gradients(self._state, self._recipe, self._first, self._labels, real=self._real)

@@ -23,8 +23,8 @@ from gansmith import recipes
 from gansmith.errors import DivergenceError
 from gansmith.nn import set_fast
 from gansmith.recipe import Recipe
-from gansmith.training import optim
-from gansmith.training.cuda_graph import CapturedStep
+from gansmith.training import average, optim
+from gansmith.training.cuda_graph import CapturedStep, plain
 from gansmith.training.events import Event, Measured, Observer, Probe, Progress, Saved, Snapshot
 from gansmith.training.options import Settings
 from gansmith.training.step import StepOutput, TrainState, discriminator_gradients, step, update_discriminator
@@ -62,7 +62,10 @@ def train(
     advance = stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
     snapshot = _snapshots(state, recipe, settings.seed)
     last_step = math.inf if settings.steps is None else settings.steps
-    deadline = math.inf if seconds is None else time.monotonic() + seconds
+    begun, first = time.monotonic(), state.step
+    deadline = math.inf if seconds is None else begun + seconds
+    if settings.steps is not None:
+        state.length = settings.steps
 
     def notify(event: Event) -> None:
         for observer in observers:
@@ -84,6 +87,9 @@ def train(
         # losses and accuracies
         check_finite(output, now)
         logged = now % settings.log_every == 0 or ended
+        if logged and settings.steps is None:  # time ends the run: its length follows from the rate so far
+            spent = time.monotonic() - begun
+            state.length = now + round(max(0.0, deadline - begun - spent) / spent * (now - first))
         notify(Progress(now, seen, metrics(output, recipe, now) if logged else None))
 
         # quality, and the doctor's signals
@@ -109,7 +115,7 @@ def stepper(
 ) -> Callable[[Tensor, Tensor | None], StepOutput]:
     """(real, labels) -> :func:`gansmith.training.step.step` in a precision; on CUDA, where ``fast``, as CUDA graphs."""
     device = next(state.generator.parameters()).device
-    if fast and device.type == "cuda":
+    if fast and device.type == "cuda" and plain(recipe):
         try:
             return CapturedStep(state, recipe, precision, device)
         except RuntimeError as error:
@@ -149,14 +155,16 @@ def new_state(recipe: Recipe, *, seed: int, device: torch.device, fast: bool = T
         discriminator.train(),
         optim.build(generator.parameters(), recipe.generator_optimizer),
         optim.build(discriminator.parameters(), recipe.discriminator_optimizer),
+        length=recipe.steps,
+        average=average.start(generator, recipe.average),
     )
 
 
 def batch_at(images: Images, step: int, recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """The real images of a step, as :func:`to_pixels` gives them, and for a conditional recipe their classes (N,)."""
-    position = step * recipe.batch_size
+    """The real images of a step, as :func:`to_pixels` gives them, and their conditions (N,) where there are any."""
+    position = step * recipe.batch_size * recipe.discriminator_updates
     real = to_pixels(images.at(position), recipe, device)
-    if recipe.conditional == "none":
+    if not recipe.conditions:
         return real, None
     return real, torch.from_numpy(images.labels_at(position)).to(device, torch.long)
 
@@ -231,11 +239,11 @@ def _snapshots(state: TrainState, recipe: Recipe, seed: int) -> Callable[[], Sna
     """A function that shows what the generator makes now of 64 fixed latents, or of fewer with every class each."""
     columns = sampling.columns(recipe.classes, 64)
     latents = sampling.latents(recipe.noise, seed=seed, count=64)
-    if recipe.classes:
+    if recipe.classes and not recipe.kinds:
         latents = latents.repeat_interleave(recipe.classes, 0)[: 64 // columns * columns]
 
     def snapshot() -> Snapshot:
-        generator = sampling.snapshot(state.generator, recipe, settle_on=1024)
+        generator = sampling.snapshot(state.shown, recipe, settle_on=1024)
         return Snapshot(state.step, generator.images(latents), columns)
 
     return snapshot

@@ -14,6 +14,7 @@ from torch import nn
 
 from gansmith.errors import UserError
 from gansmith.recipe import Optimizer
+from gansmith.training import schedule
 
 State = dict[str, torch.Tensor]
 
@@ -49,20 +50,23 @@ class _Adam(_EagerAdam):  # type: ignore[misc]
         return complex_ones
 
 
-def update(optimizer: torch.optim.Optimizer, numbers: Optimizer, *, updates: int) -> None:
+def update(optimizer: torch.optim.Optimizer, numbers: Optimizer, *, updates: int, share: float = 0.0) -> None:
     """One update from the gradients in place.
 
     Args:
         optimizer: of :func:`build`.
         numbers: what it was built from.
         updates: how many it has made before this one; decides lr decay and Adam's epsilon.
+        share: of the run that is over, in [0, 1]; decides where its schedules are.
     """
     (group,) = optimizer.param_groups
     if numbers.clip_value is not None:
         nn.utils.clip_grad_value_(group["params"], numbers.clip_value)
-    group["lr"] = numbers.lr / (1 + numbers.decay * updates)
+    group["lr"] = schedule.rate(numbers, updates=updates, share=share)
     if numbers.kind == "adam":
-        group["eps"] = numbers.eps / (1 - numbers.beta2 ** (updates + 1)) ** 0.5
+        beta2 = schedule.beta2(numbers, share=share)
+        group["betas"] = (numbers.beta1, beta2)
+        group["eps"] = numbers.eps / (1 - beta2 ** (updates + 1)) ** 0.5
     optimizer.step()
 
 

@@ -1,9 +1,11 @@
-"""One step of training a GAN: D learns D(x) -> 1 and D(G(z)) -> 0, then G learns D(G(z)) -> 1.
+"""One step of training a GAN: D learns to tell x from G(z), then G learns to make D take G(z) for x.
 
-Goodfellow et al. 2014, algorithm 1 with one discriminator update for each generator update. Both halves end with
-gradients in place and leave the update to the optimiser, so that each can be recorded as a CUDA graph.
+Goodfellow et al. 2014, algorithm 1. Each half ends with gradients in place and leaves the update to the optimiser, so
+that it can be recorded as a CUDA graph.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,18 +14,33 @@ from torch.nn import functional as F
 
 from gansmith.generator import generate
 from gansmith.recipe import Noise, Recipe
-from gansmith.training import losses, optim
+from gansmith.training import average, losses, optim, penalties, schedule
+from gansmith.training.augment import changes
 
 
 @dataclass
 class TrainState:
-    """What training changes: two networks, their optimisers, and the number of steps made."""
+    """What training changes: two networks, their optimisers, the number of steps made, and the generator's average."""
 
     generator: nn.Module
     discriminator: nn.Module
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
     step: int = 0
+    length: int = 1
+    """Steps of the whole run, as far as it is known: what schedules are stretched over."""
+    average: nn.Module | None = None
+    """The moving average of the generator, where the recipe has one."""
+
+    @property
+    def share(self) -> float:
+        """How much of the run is over, in [0, 1]."""
+        return min(1.0, self.step / self.length)
+
+    @property
+    def shown(self) -> nn.Module:
+        """The generator that makes the images people see: the average, where there is one."""
+        return self.generator if self.average is None else self.average
 
 
 @dataclass(frozen=True)
@@ -52,19 +69,28 @@ class DiscriminatorPass:
 
 
 def step(state: TrainState, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> StepOutput:
-    """One update of the discriminator, then one of the generator.
+    """One step: an update of the discriminator, then one of the generator, or as many of each as the recipe says.
 
     Args:
         state: changed in place.
         recipe: decides losses, optimisers, noise and how fakes are made.
-        real: images (N, C, S, S) within recipe.pixels.
+        real: images (N, C, S, S) within recipe.pixels: a batch for each update of the discriminator.
         labels: their classes (N,), for a conditional recipe.
     """
-    first = discriminator_gradients(state, recipe, real, labels)
-    update_discriminator(state, recipe)
-    output = generator_gradients(state, recipe, first, labels)
-    update_generator(state, recipe)
-    state.step += 1
+    if recipe.one_pass:
+        output = gradients_of_both(state, recipe, real, labels)
+        update_discriminator(state, recipe)
+        update_generator(state, recipe)
+    else:
+        batches = torch.split(real, recipe.batch_size)
+        told = [None] * len(batches) if labels is None else torch.split(labels, recipe.batch_size)
+        for turn, (batch, classes) in enumerate(zip(batches, told, strict=True)):
+            first = discriminator_gradients(state, recipe, batch, classes)
+            update_discriminator(state, recipe, turn)
+        for turn in range(recipe.generator_updates):
+            output = generator_gradients(state, recipe, first, classes, real=batch)
+            update_generator(state, recipe, turn)
+    end_step(state, recipe)
     return output
 
 
@@ -74,7 +100,7 @@ def discriminator_gradients(
     """Back-propagates the discriminator loss of real images and as many generated ones."""
     # Sample latents z, and for a conditional recipe a class for each
     z = sample_latents(recipe.noise, len(real), real.device)
-    fake_labels = sample_labels(labels)
+    fake_labels = partners(recipe, labels)
 
     # Generate G(z); the graph is kept only where the generator update reuses it
     training = recipe.fakes == "training"  # else moving averages and no dropout, as Keras' `predict`
@@ -86,22 +112,30 @@ def discriminator_gradients(
     fake = generated.detach().float()
 
     # Discriminate: logits of D(x) and D(G(z))
-    all_labels = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
-    logits, class_loss = discriminate(state.discriminator, torch.cat([real, fake]), all_labels)
+    change = changes(recipe, state.share)
+    seen, seen_fake = change(real), change(fake)
+    logits, class_loss = discriminate(state.discriminator, torch.cat([seen, seen_fake]), _both(labels, fake_labels))
     on_real, on_fake = logits.chunk(2)
 
-    # L_D = -log D(x) - log(1 - D(G(z)))
-    adversarial = losses.discriminator_loss(on_real, on_fake, real_label=recipe.real_label, reduction=recipe.reduction)
-    loss = adversarial + class_loss
-    state.discriminator_optimizer.zero_grad()
-    torch.autograd.backward(loss)
+    # L_D, such as -log D(x) - log(1 - D(G(z)))
+    adversarial = losses.discriminator_loss(
+        on_real, on_fake, kind=recipe.loss, real_label=recipe.real_label, reduction=recipe.reduction
+    )
+    loss = adversarial + class_loss + _penalty(state, recipe, seen, seen_fake, labels, fake_labels)
+    weights = list(state.discriminator.parameters())
+    _assign(weights, torch.autograd.grad(loss, weights, allow_unused=True))
 
-    accuracy = losses.discriminator_accuracy(on_real.detach(), on_fake.detach())
+    accuracy = losses.discriminator_accuracy(on_real.detach(), on_fake.detach(), kind=recipe.loss)
     return DiscriminatorPass(z, fake_labels, generated if reuse else None, fake, loss.detach(), accuracy)
 
 
 def generator_gradients(
-    state: TrainState, recipe: Recipe, first: DiscriminatorPass, labels: Tensor | None = None
+    state: TrainState,
+    recipe: Recipe,
+    first: DiscriminatorPass,
+    labels: Tensor | None = None,
+    *,
+    real: Tensor | None = None,
 ) -> StepOutput:
     """Back-propagates the generator loss through the discriminator, whose own weights are frozen.
 
@@ -110,39 +144,102 @@ def generator_gradients(
         recipe: as in :func:`step`.
         first: of the same step's :func:`discriminator_gradients`.
         labels: classes (N,) of the real images, for a conditional recipe.
+        real: the real images, for a game of pairs.
     """
     # Sample latents z, or take those of the discriminator update
     z, fake_labels = first.z, first.labels
     if not recipe.share_noise:
-        z, fake_labels = sample_latents(recipe.noise, len(z), z.device), sample_labels(labels)
+        z, fake_labels = sample_latents(recipe.noise, len(z), z.device), partners(recipe, labels)
 
     # Generate G(z)
     generated = first.generated
     if generated is None:
         generated = generate(state.generator, z, fake_labels)
 
-    # Discriminate: logits of D(G(z))
+    # Discriminate: logits of D(G(z)), and in a game of pairs of D(x)
+    change = changes(recipe, state.share)
     state.discriminator.requires_grad_(False)
-    on_fake, class_loss = discriminate(state.discriminator, generated, fake_labels)
+    on_fake, class_loss = discriminate(state.discriminator, change(generated), fake_labels)
+    on_real = None
+    if recipe.loss == "relativistic":
+        assert real is not None
+        with torch.no_grad():
+            on_real = discriminate(state.discriminator, change(real), labels)[0]
 
-    # L_G = -log D(G(z)), which does not saturate where D is sure
-    loss = losses.generator_loss(on_fake) + class_loss
+    # L_G, such as -log D(G(z)), which does not saturate where D is sure
+    loss = losses.generator_loss(on_fake, kind=recipe.loss, real=on_real) + class_loss
     state.generator_optimizer.zero_grad()
     torch.autograd.backward(loss)
     state.discriminator.requires_grad_(True)
 
-    accuracy = losses.generator_accuracy(on_fake.detach())
+    accuracy = losses.generator_accuracy(on_fake.detach(), kind=recipe.loss, real=on_real)
     return StepOutput(first.loss, loss.detach(), first.accuracy, accuracy, first.fake)
 
 
-def update_discriminator(state: TrainState, recipe: Recipe) -> None:
-    """One update of the discriminator from its gradients."""
-    optim.update(state.discriminator_optimizer, recipe.discriminator_optimizer, updates=state.step)
+def gradients_of_both(state: TrainState, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> StepOutput:
+    """The gradients of both players from one pass of the discriminator.
+
+    D judges each image alone, so the gradients of both losses by a generated image x are multiples of the same slope
+    dd(x)/dx: dL_G/dx = dL_D/dx (dL_G/dd) / (dL_D/dd). Both updates are then made from the same point, where algorithm
+    1 updates D first.
+    """
+    # Sample latents z and generate G(z)
+    z, fake_labels = sample_latents(recipe.noise, len(real), real.device), partners(recipe, labels)
+    generated = generate(state.generator, z, fake_labels).float()
+
+    # Discriminate: logits of D(x) and D(G(z))
+    seen = changes(recipe, state.share)(torch.cat([real, generated]))
+    images = seen.detach().requires_grad_()
+    with_penalty = penalised(state, recipe)
+    with torch.autocast(real.device.type, enabled=torch.is_autocast_enabled(real.device.type) and not with_penalty):
+        logits = discriminate(state.discriminator, images, _both(labels, fake_labels))[0].float()
+    on_real, on_fake = logits.chunk(2)
+
+    # L_D, and its gradients by D's weights and by the images
+    loss = losses.discriminator_loss(
+        on_real, on_fake, kind=recipe.loss, real_label=recipe.real_label, reduction=recipe.reduction
+    )
+    slopes = None
+    if with_penalty:
+        slopes = penalties.slope(logits, images)
+        where = slopes[: len(real)] if recipe.penalty.kind == "r1" else slopes
+        weight = schedule.gamma(recipe.penalty, share=state.share)
+        loss = loss + weight * penalties.zero_centred(where, len(real))
+    weights = list(state.discriminator.parameters())
+    *gradients, by_images = torch.autograd.grad(loss, [*weights, images], allow_unused=True)
+    _assign(weights, gradients)
+
+    # L_G, whose gradient by G(z) follows from the slopes, and by G's weights from that
+    g_loss, by_d, by_g = _derivatives(recipe, on_real.detach(), on_fake.detach())
+    if slopes is not None:
+        by_generated = slopes.detach()[len(real) :] * by_g[..., None, None]
+    else:
+        by_generated = by_images[len(real) :] * (by_g / by_d.where(by_d.abs() > 1e-35, torch.inf))[..., None, None]
+    state.generator_optimizer.zero_grad()
+    torch.autograd.backward(seen[len(real) :], by_generated)
+
+    accuracy = losses.discriminator_accuracy(on_real.detach(), on_fake.detach(), kind=recipe.loss)
+    fooled = losses.generator_accuracy(on_fake.detach(), kind=recipe.loss, real=on_real.detach())
+    return StepOutput(loss.detach(), g_loss, accuracy, fooled, generated.detach())
 
 
-def update_generator(state: TrainState, recipe: Recipe) -> None:
-    """One update of the generator from its gradients."""
-    optim.update(state.generator_optimizer, recipe.generator_optimizer, updates=state.step)
+def update_discriminator(state: TrainState, recipe: Recipe, turn: int = 0) -> None:
+    """One update of the discriminator from its gradients, the ``turn``-th of this step, from 0."""
+    updates = state.step * recipe.discriminator_updates + turn
+    optim.update(state.discriminator_optimizer, recipe.discriminator_optimizer, updates=updates, share=state.share)
+
+
+def update_generator(state: TrainState, recipe: Recipe, turn: int = 0) -> None:
+    """One update of the generator from its gradients, the ``turn``-th of this step, from 0."""
+    updates = state.step * recipe.generator_updates + turn
+    optim.update(state.generator_optimizer, recipe.generator_optimizer, updates=updates, share=state.share)
+
+
+def end_step(state: TrainState, recipe: Recipe) -> None:
+    """Counts the step, and moves the generator's average."""
+    state.step += 1
+    if state.average is not None:
+        average.follow(state.average, state.generator, recipe.average, step=state.step, batch_size=recipe.batch_size)
 
 
 def sample_latents(noise: Noise, count: int, device: torch.device) -> Tensor:
@@ -151,6 +248,11 @@ def sample_latents(noise: Noise, count: int, device: torch.device) -> Tensor:
     if noise.distribution == "uniform":
         return z.uniform_(noise.center - noise.scale, noise.center + noise.scale)
     return z.normal_(noise.center, noise.scale)
+
+
+def partners(recipe: Recipe, labels: Tensor | None) -> Tensor | None:
+    """The classes to generate: those of the real images, one by one in a game of pairs, else drawn from among them."""
+    return labels if recipe.loss == "relativistic" else sample_labels(labels)
 
 
 def sample_labels(labels: Tensor | None) -> Tensor | None:
@@ -164,3 +266,51 @@ def discriminate(discriminator: nn.Module, images: Tensor, labels: Tensor | None
         return discriminator(images), 0.0
     output = discriminator(images, labels)
     return (output, 0.0) if isinstance(output, Tensor) else (output[0], F.cross_entropy(output[1].float(), labels))
+
+
+def penalised(state: TrainState, recipe: Recipe) -> bool:
+    """Whether this step takes the penalty on the discriminator's slope."""
+    return recipe.penalty.kind != "none" and state.step % recipe.penalty.every == 0
+
+
+def _penalty(
+    state: TrainState, recipe: Recipe, real: Tensor, fake: Tensor, labels: Tensor | None, fake_labels: Tensor | None
+) -> Tensor | float:
+    """The weighted penalty of this step, at a share of the batch; 0 where it takes none."""
+    if not penalised(state, recipe):
+        return 0.0
+    numbers = recipe.penalty
+    count = math.ceil(numbers.share * len(real))
+    told = None if labels is None else labels[:count]
+    if numbers.kind == "r1-r2":
+        told = _both(told, None if fake_labels is None else fake_labels[:count])
+
+    def answer(images: Tensor) -> Tensor:
+        return discriminate(state.discriminator, images, told)[0]
+
+    weight = schedule.gamma(numbers, share=state.share)
+    return weight * penalties.penalty(numbers, answer, real[:count], fake[:count])
+
+
+def _both(labels: Tensor | None, fake_labels: Tensor | None) -> Tensor | None:
+    return None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
+
+
+def _derivatives(recipe: Recipe, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """L_G, and the derivatives of L_D and L_G by the logits (N, 1) of generated images."""
+    fake = fake.requires_grad_()
+    d_loss = losses.discriminator_loss(
+        real, fake, kind=recipe.loss, real_label=recipe.real_label, reduction=recipe.reduction
+    )
+    g_loss = losses.generator_loss(fake, kind=recipe.loss, real=real)
+    (by_d,) = torch.autograd.grad(d_loss, fake)
+    (by_g,) = torch.autograd.grad(g_loss, fake)
+    return g_loss.detach(), by_d, by_g
+
+
+def _assign(weights: list[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+    """Puts gradients in place, each in its weight's memory format: the fused optimisers read memory as it lies."""
+    for weight, gradient in zip(weights, gradients, strict=True):
+        if gradient is not None and gradient.stride() != weight.stride():
+            gradient = torch.empty_like(weight).copy_(gradient)
+        weight.grad = gradient

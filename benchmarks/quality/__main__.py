@@ -1,0 +1,70 @@
+"""Trains `house`, or what its fields make of it, for so many core-seconds, and exports it for `gansmith evaluate`.
+
+    python -m benchmarks.quality NAME --seconds 240 --seed 0 kinds=100 penalty.gamma=0.5
+    gansmith evaluate NAME --seeds 1
+
+One thread, and the clock is the processor's time of the loop (data and optimisers, not the search for kinds), so that
+other work on the machine spoils little. Every run has its line in log.md.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gansmith import data, recipes
+from gansmith import generator as sampling
+from gansmith.data import kinds
+from gansmith.nn.isolation import isolated
+from gansmith.training import loop
+
+CPU = torch.device("cpu")
+
+
+@isolated()
+def train(name: str, changes: dict[str, Any], *, seconds: float, seed: int, labels: bool, source: str) -> Path:
+    """Trains for ``seconds`` of one core, and writes the generator and a sheet into the folder ``name``."""
+    torch.set_num_threads(1)
+    dataset = data.load(source)
+    told = {"conditional": "projection", "classes": len(dataset.classes)} if labels else {}
+    recipe = recipes.get("house").override({**told, "channels": dataset.shape[0], **changes})
+    shown = kinds.find(dataset, recipe.kinds, by_class=labels).told(dataset) if recipe.kinds else dataset
+    batches = data.Batches(shown, recipe.batch_images, seed)
+    state = loop.new_state(recipe, seed=seed, device=CPU)
+    advance = loop.stepper(state, recipe, precision="fp32")
+    begun, spent, state.length = time.process_time(), 0.0, round(seconds / 0.08)
+    while spent < seconds:
+        loop.seed_all(loop.stream(seed, state.step), CPU)
+        output = advance(*loop.batch_at(batches, state.step, recipe, CPU))
+        spent = time.process_time() - begun
+        if state.step % 20 == 0:
+            state.length = max(state.step + 1, round(state.step * seconds / spent))
+    generator = sampling.snapshot(state.shown, recipe)
+    generator.classes, generator.about = dataset.classes, {"data": source, "steps": state.step, "seed": seed}
+    folder = generator.save_pretrained(name)
+    generator.sample(160, seed=0).save(folder / "sheet.png")
+    accuracy = float(output.discriminator_accuracy)
+    print(f"{name}: {state.step} steps, {1000 * spent / state.step:.1f} ms each, accuracy of D {accuracy:.2f}")
+    return folder
+
+
+def main() -> None:
+    """Reads the command line and trains."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", help="folder for the generator and its sheet")
+    parser.add_argument("changes", nargs="*", help="fields of the recipe, such as kinds=100")
+    parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", default="mnist")
+    parser.add_argument("--labels", action="store_true", help="train on the labels too")
+    given = parser.parse_args()
+    changes = dict(change.split("=", 1) for change in given.changes)
+    values = {name: json.loads(value) if value[:1] in "-.0123456789tfn" else value for name, value in changes.items()}
+    train(given.name, values, seconds=given.seconds, seed=given.seed, labels=given.labels, source=given.data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Kinds: groups of like images, found in the pixels alone, that both players can be told beside or without labels.
+
+Liu et al. 2020 ("Diverse image generation via self-conditioned GANs") tell a GAN the clusters that its own
+discriminator sees; here k-means of the images themselves serves, all groups alike in size, so that kinds drawn evenly
+come as often as in the data.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gansmith.data.dataset import Dataset
+from gansmith.data.npz import read_arrays
+from gansmith.data.types import Labels
+from gansmith.errors import UserError
+from gansmith.files import cache_dir, write_bytes
+from gansmith.progress import Progress, Ticker
+
+LEAST = 8
+"""Images of a kind; fewer are no kind but a handful."""
+FITTED = 20_000
+"""Images that centres are fitted to; the others are assigned."""
+DIMENSIONS = 40
+ROUNDS = 25
+SCHEME = 1
+MAX_BYTES = 1 << 30
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """Centres in the space of the images' main components, and the condition of every training image."""
+
+    mean: Rows
+    """(P,) of the reduced images."""
+    basis: Rows
+    """(P, D): their main components."""
+    centres: Rows
+    """(classes x kinds, D), the kinds of a class one after another."""
+    conditions: Labels
+    """(N,): class * kinds + kind of the training images."""
+    kinds: int
+    """In each class."""
+
+    def told(self, dataset: Dataset) -> Dataset:
+        """The training images with conditions in the place of labels."""
+        return replace(dataset, labels=self.conditions, classes=_names(dataset, self.kinds, len(self.centres)))
+
+    def read(self, dataset: Dataset, indices: NDArray[np.int64]) -> Labels:
+        """The conditions (n,) of other images, such as test images: the nearest kind's, of the image's own class."""
+        rows = np.asarray((_reduced(dataset, indices) - self.mean) @ self.basis, np.float32)
+        distances = _distances(rows, self.centres)
+        if dataset.labels is not None and len(self.centres) > self.kinds:
+            of_class = np.arange(len(self.centres)) // self.kinds
+            distances[of_class[None] != dataset.labels[indices][:, None]] = np.inf
+        return np.asarray(distances.argmin(axis=1), np.int64)
+
+    def save(self, path: Path) -> None:
+        """Writes all of it as an .npz file."""
+        buffer = io.BytesIO()
+        small, kinds = self.conditions.astype(np.int32), np.int64(self.kinds)
+        np.savez(buffer, mean=self.mean, basis=self.basis, centres=self.centres, conditions=small, kinds=kinds)
+        write_bytes(path, buffer.getvalue())
+
+
+def load(path: Path, count: int) -> Kinds:
+    """What :meth:`Kinds.save` wrote for ``count`` training images. Raises UserError where it is missing or damaged."""
+    names = {"mean", "basis", "centres", "conditions", "kinds"}
+    try:
+        arrays = read_arrays(path, names, MAX_BYTES)
+    except (UserError, OSError) as error:
+        raise UserError(f"{path}: the kinds of the images cannot be read ({error})") from None
+    if arrays.keys() != names:
+        raise UserError(f"{path}: the kinds of the images cannot be read (not all arrays are there)")
+    kinds, conditions = int(arrays.pop("kinds")), arrays.pop("conditions").astype(np.int64)
+    if conditions.shape != (count,) or conditions.min() < 0 or conditions.max() >= len(arrays["centres"]):
+        raise UserError(f"{path}: these kinds are of other images")
+    return Kinds(**arrays, conditions=conditions, kinds=kinds)
+
+
+def find(dataset: Dataset, kinds: int, *, by_class: bool, progress: Progress | None = None) -> Kinds:
+    """So many groups of equal size in a data set, or in each of its classes; found once, then kept in the cache.
+
+    Raises UserError where that leaves fewer than 8 images a kind.
+    """
+    classes = len(dataset.classes) if by_class else 1
+    least = min(np.bincount(dataset.labels, minlength=classes)) if by_class and dataset.labels is not None else 0
+    available = int(least) if by_class else len(dataset)
+    if available < LEAST * kinds:
+        where = "the smallest class" if by_class else dataset.name
+        raise UserError(
+            f"`kinds` {kinds}: {where} has {available:,} images, and a kind needs {LEAST}; give `kinds` "
+            f"{max(2, available // LEAST)} or less, or 0 for none"
+        )
+    about = f"{SCHEME} {dataset.fingerprint} {kinds} {by_class}"
+    path = cache_dir() / "kinds" / f"{hashlib.sha256(about.encode()).hexdigest()[:40]}.npz"
+    try:
+        return load(path, len(dataset))
+    except UserError:
+        found = _find(dataset, kinds, classes if by_class else 0, progress)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found.save(path)
+    except OSError:  # found again next time
+        pass
+    return found
+
+
+def _find(dataset: Dataset, kinds: int, classes: int, progress: Progress | None) -> Kinds:
+    random = np.random.default_rng(SCHEME)
+    reduced = _reduced(dataset, np.arange(len(dataset)))
+    fitted = random.permutation(len(dataset))[:FITTED]
+    mean = reduced[fitted].mean(axis=0)
+    centred = reduced[fitted] - mean
+    _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+    basis = np.ascontiguousarray(vectors[:, ::-1][:, :DIMENSIONS], np.float32)
+    rows = (reduced - mean) @ basis
+    conditions, centres = np.empty(len(rows), np.int64), list[Rows]()
+    groups = [np.flatnonzero(dataset.labels == each) for each in range(classes)] or [np.arange(len(rows))]
+    tick = Ticker(progress, "kinds", len(groups) * ROUNDS)
+    for number, group in enumerate(groups):
+        own = _k_means(rows[group], kinds, random, partial(_later, tick, number * ROUNDS))
+        assigned = _evenly(rows[group], own)
+        conditions[group] = number * kinds + assigned
+        centres += [rows[group][assigned == kind].mean(axis=0) for kind in range(kinds)]
+    return Kinds(mean, basis, np.stack(centres), conditions, kinds)
+
+
+def _later(tick: Callable[[int], None], before: int, done: int) -> None:
+    tick(before + done)
+
+
+def _k_means(rows: Rows, count: int, random: np.random.Generator, tick: Callable[[int], None]) -> Rows:
+    """Centres (count, D) of rows (N, D): Lloyd's iterations from images chosen as k-means++ does, prices on."""
+    some = rows if len(rows) <= FITTED else rows[random.permutation(len(rows))[:FITTED]]
+    centres = _spread(some, count, random)
+    prices = np.zeros(count, np.float32)
+    for done in range(ROUNDS):
+        nearest = (_distances(some, centres) + prices).argmin(axis=1)
+        sizes = np.bincount(nearest, minlength=count)
+        sums = np.stack([np.bincount(nearest, some[:, axis], count) for axis in range(some.shape[1])], axis=1)
+        filled = sizes > 0
+        centres[filled] = (sums[filled] / sizes[filled, None]).astype(np.float32)
+        prices = _prices(some, centres, prices)
+        tick(done + 1)
+    return centres
+
+
+def _spread(rows: Rows, count: int, random: np.random.Generator) -> Rows:
+    """Rows far from each other: each next one drawn in proportion to its squared distance to those there are."""
+    chosen = [int(random.integers(len(rows)))]
+    nearest = _distances(rows, rows[chosen])[:, 0]
+    for _ in range(count - 1):
+        weights = np.cumsum(nearest.astype(np.float64) + 1e-9)
+        chosen.append(int(np.searchsorted(weights, random.random() * weights[-1])))
+        nearest = np.minimum(nearest, _distances(rows, rows[chosen[-1:]])[:, 0])
+    return rows[chosen].copy()
+
+
+def _prices(rows: Rows, centres: Rows, prices: Rows) -> Rows:
+    """Prices (K,) under which each row's cheapest centre, distance and price together, makes groups nearly alike."""
+    distances = _distances(rows, centres)
+    wanted = len(rows) / len(centres)
+    step = 0.2 * float(np.median(distances.min(axis=1)))
+    for _ in range(4):
+        sizes = np.bincount((distances + prices).argmin(axis=1), minlength=len(centres))
+        prices = prices + step * np.log((sizes + 0.1 * wanted) / (1.1 * wanted)).astype(np.float32)
+    result: Rows = prices - prices.mean()
+    return result
+
+
+def _evenly(rows: Rows, centres: Rows) -> Labels:
+    """The centre of each row, all of them taken equally often (within one): a row that finds its centre full, as
+    nearer ones came first, goes to its next."""
+    count = len(centres)
+    room = np.full(count, len(rows) // count) + (np.arange(count) < len(rows) % count)
+    prices = np.zeros(count, np.float32)
+    for _ in range(12):
+        prices = _prices(rows, centres, prices)
+    costs = _distances(rows, centres) + prices
+    result, left = np.full(len(rows), -1), np.arange(len(rows))
+    while len(left):
+        open_centres = np.flatnonzero(room > 0)
+        costs_now = costs[left][:, open_centres]
+        choice = costs_now.argmin(axis=1)
+        order = np.argsort(costs_now[np.arange(len(left)), choice], kind="stable")
+        choice = open_centres[choice[order]]
+        rank = _rank(choice)
+        taken = rank < room[choice]
+        result[left[order[taken]]] = choice[taken]
+        room -= np.bincount(choice[taken], minlength=count)
+        left = np.sort(left[order[~taken]])
+    return result
+
+
+def _rank(values: Labels) -> Labels:
+    """How often each value came before: (3, 5, 3, 3) -> (0, 0, 1, 2)."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    rank = np.arange(len(values)) - np.repeat(starts, np.diff(np.r_[starts, len(values)]))
+    result = np.empty(len(values), np.int64)
+    result[order] = rank
+    return result
+
+
+def _distances(rows: Rows, centres: Rows) -> Rows:
+    """Squared distances (N, K), float32."""
+    squares = (rows * rows).sum(axis=1)[:, None] + (centres * centres).sum(axis=1)[None]
+    result: Rows = np.maximum(squares - 2 * rows @ centres.T, 0)
+    return result
+
+
+def _reduced(dataset: Dataset, indices: NDArray[np.int64]) -> Rows:
+    """Images as rows (N, P) in [0, 1], shrunk by whole factors to at most 1,024 numbers."""
+    channels, side, _ = dataset.shape
+    factor = next(f for f in range(1, side + 1) if channels * (side // f) ** 2 <= 1024)
+    small = side // factor
+    rows = np.empty((len(indices), channels * small * small), np.float32)
+    for start in range(0, len(indices), 1024):
+        images = dataset.take(indices[start : start + 1024])[:, :, : small * factor, : small * factor]
+        blocks = images.reshape(len(images), channels, small, factor, small, factor)
+        rows[start : start + len(images)] = blocks.mean(axis=(3, 5), dtype=np.float32).reshape(len(images), -1) / 255
+    return rows
+
+
+def _names(dataset: Dataset, kinds: int, count: int) -> tuple[str, ...]:
+    if count == kinds:
+        return tuple(f"kind {kind}" for kind in range(kinds))
+    return tuple(f"{name}, kind {kind}" for name in dataset.classes for kind in range(kinds))

@@ -1,0 +1,61 @@
+"""Kinds: of equal size, alike inside, the same again, kept, and refused where images are too few."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gansmith import data
+from gansmith.data import kinds
+from gansmith.errors import UserError
+
+
+def some(count: int = 1203) -> data.Dataset:
+    digits = data.load("mnist")
+    return data.from_arrays(digits.take(np.arange(count)), digits.labels[:count], classes=digits.classes)
+
+
+def test_they_are_of_equal_size_and_nearly_of_one_class() -> None:
+    digits = some()
+    found = kinds.find(digits, 40, by_class=False)
+    sizes = np.bincount(found.conditions, minlength=40)
+    assert (sizes.min(), sizes.max()) == (30, 31)
+    purest = [np.bincount(digits.labels[found.conditions == kind]).max() for kind in range(40)]
+    assert sum(purest) / len(digits) > 0.65  # 0.2 by chance
+    again = kinds._find(digits, 40, 0, None)
+    assert np.array_equal(again.conditions, found.conditions)
+
+
+def test_kinds_of_classes_stay_inside_them() -> None:
+    digits = some()
+    found = kinds.find(digits, 3, by_class=True)
+    assert np.array_equal(found.conditions // 3, digits.labels)
+    told = found.told(digits)
+    assert told.classes[4] == "1, kind 1"
+    assert told.fingerprint == digits.fingerprint
+    held = found.read(digits, np.arange(50))
+    assert np.array_equal(held // 3, digits.labels[:50])
+    assert (held == found.conditions[:50]).mean() > 0.7
+
+
+def test_they_are_kept_and_damage_is_named(tmp_path: Path) -> None:
+    digits = some(200)
+    found = kinds.find(digits, 5, by_class=False)
+    path = tmp_path / "kinds.npz"
+    found.save(path)
+    assert np.array_equal(kinds.load(path, 200).conditions, found.conditions)
+    with pytest.raises(UserError, match="other images"):
+        kinds.load(path, 201)
+    for content in (b"", b"PK\x03\x04", path.read_bytes()[:300]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="cannot be read"):
+            kinds.load(path, 200)
+    with pytest.raises(UserError, match="cannot be read"):
+        kinds.load(tmp_path / "none.npz", 200)
+
+
+def test_too_few_images_name_what_would_do() -> None:
+    with pytest.raises(UserError, match=r"^`kinds` 100: arrays has 50 images.* give `kinds` 6 or less, or 0 for none$"):
+        kinds.find(some(50), 100, by_class=False)
+    with pytest.raises(UserError, match="the smallest class"):
+        kinds.find(some(50), 3, by_class=True)
