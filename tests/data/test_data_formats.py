@@ -207,7 +207,7 @@ def test_the_same_idx_set_packed_and_unpacked_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("cifar.tar.gz", gzip.compress(b"x"), "unpack it and give the folder"),
+        ("cifar.tar.gz", gzip.compress(b"x", mtime=0), "unpack it and give the folder"),
         ("digits.mat", b"MATLAB", "scipy.io.loadmat"),
         ("faces.h5", b"\x89HDF", "h5py"),
         ("data_batch_1", b"\x80\x04\x95", "pickles run programs"),
