@@ -1,6 +1,7 @@
 """`gansmith encoder`: train an encoder on labelled images of one's own, and show what is known of one."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from gansmith.cli.options import Fit, Json, Out, Source, Switch
@@ -35,8 +36,6 @@ def train(
         size: height and width in pixels that images are brought to; their own, 64 at most, if not given.
         seed: random seed of initial weights, order, augmentation, and of what is held out.
     """
-    from dataclasses import replace
-
     from gansmith import hardware
     from gansmith.encoders import train as training
     from gansmith.encoders.file import check_name, check_target

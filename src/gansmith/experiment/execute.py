@@ -52,7 +52,7 @@ def train(
         source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
         recipe: a name of :func:`gansmith.recipes.names`, or a complete value.
         from_: a run whose networks it begins with: fine-tuning. Source, recipe and fit are that run's where they are
-            None; without such a run they are then mnist, mlp-bn and crop.
+            None; without such a run they are then mnist, house and crop.
         out: the folder that run folders are made in.
         fit: non-square pictures are cropped to the centre, or padded.
         conditional: train on the data's labels, read by this head of the discriminator; True is "projection".

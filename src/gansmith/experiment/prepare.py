@@ -93,7 +93,7 @@ def prepare(
         source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
         recipe: a name, or a complete value.
         from_: a run whose networks it begins with. Source, recipe and fit are that run's where they are None; without
-            such a run they are then mnist, mlp-bn and crop.
+            such a run they are then mnist, house and crop.
         out: the folder that run folders are made in.
         fit: non-square pictures are cropped to the centre, or padded.
         conditional: train on the data's labels, read by this head of the discriminator; True is "projection".
@@ -101,62 +101,31 @@ def prepare(
         progress: called as data are decoded.
         more: fields of :class:`TrainingOptions`, such as steps; all others are changes to the recipe, as in overrides.
 
-    Raises:
-        UserError: one line saying what is wrong, where, and what to do.
+    Raises UserError: one line saying what is wrong, where, and what to do.
     """
-    options = TrainingOptions.of(
-        **{name: more.pop(name) for name in list(more) if name in TrainingOptions.model_fields}
-    )
+    fields = TrainingOptions.model_fields
+    options = TrainingOptions.of(**{name: more.pop(name) for name in list(more) if name in fields})
     changes = _changes(options, conditional, {**(overrides or {}), **more})
     begin = None if from_ is None else start_of(from_, out=out)
-    if begin is not None:
-        source = begin.run.data.source if source is None else source
-        recipe = begin.run.recipe if recipe is None else recipe
-        fit = begin.run.data.fit if fit is None else fit
-    fit = "crop" if fit is None else fit
-    value = _recipe("house" if recipe is None else recipe, changes)
+    known: tuple[str, str | Recipe, Fit] = ("mnist", "house", "crop") if begin is None else begin.names
+    source, recipe = known[0] if source is None else source, known[1] if recipe is None else recipe
+    fit = known[2] if fit is None else fit
+    value = _recipe(recipe, changes)
     _choose(options, None)  # complains before data are read
-    if begin is not None:
-        begin.check_recipe(value)
-    dataset = data.load("mnist" if source is None else source, size=value.size, fit=fit, progress=progress)
-    value = _for_data(value, dataset, channels_given="channels" in changes, kinds_given="kinds" in changes)
-    if begin is not None:
-        begin.check_data(value, dataset)
+    value, dataset = _with_data(value, changes, source, fit, begin, progress)
     data.Batches(dataset, value.batch_images, options.seed)  # raises if the data are too few
     groups = kinds.find(dataset, value.kinds, by_class=value.classes > 0, progress=progress) if value.kinds else None
     choice = _choose(options, value)
     seconds_per_step = _time_step(value, choice)
     expected = value.steps if options.minutes is None else max(1, int(options.minutes * 60 / seconds_per_step))
     every = _intervals(options, value, choice, expected)
-    measuring = online.choose(
-        dataset,
-        value,
-        choice,
-        evaluate_every=options.evaluate_every,
-        steps=expected,
-        checkpoint_every=every["checkpoint_every"],
-        fit=fit,
-        progress=progress,
-    )
-    settings = _settled(
-        options,
-        choice,
-        steps=value.steps if options.minutes is None else None,
-        evaluate_every=measuring.every,
-        origin=begin and begin.origin,
-        **every,
-    )
-    warnings = begin.warnings(dataset) if begin is not None else []
+    measuring = _measuring(options, value, dataset, choice, fit, progress, expected, every["checkpoint_every"])
+    decided = {"steps": value.steps if options.minutes is None else None, "evaluate_every": measuring.every, **every}
+    settings = _settled(options, choice, origin=begin and begin.origin, **decided)
+    before = begin.warnings(dataset) if begin is not None else []
     return Experiment(
-        value,
-        dataset,
-        settings,
-        choice,
-        Path(out),
-        fit,
-        options.minutes,
-        seconds_per_step,
-        warnings=(*warnings, *_unfinished(Path(out), value, dataset, settings)),
+        *(value, dataset, settings, choice, Path(out), fit, options.minutes, seconds_per_step),
+        warnings=(*before, *_unfinished(Path(out), value, dataset, settings)),
         measuring=measuring,
         start=begin,
         kinds=groups,
@@ -190,14 +159,49 @@ def _recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     return value
 
 
-def _for_data(recipe: Recipe, dataset: data.Dataset, *, channels_given: bool, kinds_given: bool) -> Recipe:
-    """The recipe with the channels and classes of the data, and kinds that these allow."""
-    channels, classes = dataset.shape[0], _classes(recipe, dataset)
-    if channels_given and recipe.channels != channels:
-        raise UserError(f"channels = {recipe.channels}, but {dataset.name} has {channels}; leave channels out")
-    return recipe.override(
-        channels=channels, classes=classes, kinds=_kinds(recipe, dataset, classes, given=kinds_given)
+def _measuring(
+    options: TrainingOptions,
+    recipe: Recipe,
+    dataset: data.Dataset,
+    choice: hardware.Choice,
+    fit: Fit,
+    progress: Progress | None,
+    steps: int,
+    checkpoint_every: int,
+) -> online.Measuring:
+    """How the training is to be measured."""
+    return online.choose(
+        dataset,
+        recipe,
+        choice,
+        evaluate_every=options.evaluate_every,
+        steps=steps,
+        checkpoint_every=checkpoint_every,
+        fit=fit,
+        progress=progress,
     )
+
+
+def _with_data(
+    recipe: Recipe,
+    changes: Mapping[str, Any],
+    source: str | Path,
+    fit: Fit,
+    begin: Start | None,
+    progress: Progress | None,
+) -> tuple[Recipe, data.Dataset]:
+    """The data, and the recipe with their channels and classes and the kinds that they allow; both fit ``begin``."""
+    if begin is not None:
+        begin.check_recipe(recipe)
+    dataset = data.load(source, size=recipe.size, fit=fit, progress=progress)
+    channels, classes = dataset.shape[0], _classes(recipe, dataset)
+    if "channels" in changes and recipe.channels != channels:
+        raise UserError(f"channels = {recipe.channels}, but {dataset.name} has {channels}; leave channels out")
+    number = _kinds(recipe, dataset, classes, given="kinds" in changes)
+    recipe = recipe.override(channels=channels, classes=classes, kinds=number)
+    if begin is not None:
+        begin.check_data(recipe, dataset)
+    return recipe, dataset
 
 
 def _kinds(recipe: Recipe, dataset: data.Dataset, classes: int, *, given: bool) -> int:
@@ -280,20 +284,7 @@ def prepare_resume(
         raise UserError(f"`{fixed[0]}`: a run keeps what it began with; leave it out, or train anew without `resume`")
     run = runs.find(where, out=out)
     about = run.data
-    warnings: list[str] = []
-    newest = checkpoint.newest(run.checkpoints, warnings)
-    at = checkpoint.state(newest) if newest else {"step": 0, "metrics_bytes": 0}
-    if newest is None and any(run.checkpoints.glob("step-*")):
-        raise UserError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
-    if newest is not None:
-        checkpoint.check_run(newest, run.identity)
-    elif run.settings.origin is not None:
-        raise UserError(
-            f"{run.path}: was stopped before it had the networks of {run.settings.origin.run}; start it again with "
-            f"`from_` {run.settings.origin.run}"
-        )
-    if recorder.lacks_metrics(run, at["metrics_bytes"]):
-        warnings.append(f"metrics.jsonl lacks rows up to step {at['step']}: its plots will start there")
+    newest, at, warnings = _newest(run)
     settings, left = _end(run, at["step"], options)
     recipe = run.recipe if settings.steps is None else run.recipe.override(steps=settings.steps)
     dataset = data.load(source or about.source, size=recipe.size, fit=about.fit, progress=progress)
@@ -330,6 +321,28 @@ def _anew(
     told = {name: getattr(settings, name) for name in TrainingOptions.model_fields}
     begun = prepare(source, from_=run, out=run.path.parent, progress=progress, **told | left)
     return replace(begun, warnings=(warning, *begun.warnings))
+
+
+def _newest(run: Run) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """The newest whole checkpoint, its state, and warnings; before the first one, none and the state of step 0.
+
+    Raises UserError where none is whole, and for one that is another run's.
+    """
+    warnings: list[str] = []
+    newest = checkpoint.newest(run.checkpoints, warnings)
+    at = checkpoint.state(newest) if newest else {"step": 0, "metrics_bytes": 0}
+    if newest is None and any(run.checkpoints.glob("step-*")):
+        raise UserError(f"{run.path}: no checkpoint is whole ({warnings[0]}); start again with `gansmith train`")
+    if newest is not None:
+        checkpoint.check_run(newest, run.identity)
+    elif run.settings.origin is not None:
+        raise UserError(
+            f"{run.path}: was stopped before it had the networks of {run.settings.origin.run}; start it again with "
+            f"`from_` {run.settings.origin.run}"
+        )
+    if recorder.lacks_metrics(run, at["metrics_bytes"]):
+        warnings.append(f"metrics.jsonl lacks rows up to step {at['step']}: its plots will start there")
+    return newest, at, warnings
 
 
 def _end(run: Run, start: int, options: TrainingOptions) -> tuple[Settings, float | None]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gansmith import recipes, runs
-from gansmith.data import Dataset
+from gansmith.data import Dataset, Fit
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_tensors
 from gansmith.recipe import Recipe
@@ -74,6 +74,11 @@ class Start:
             return []
         label = next(i for i, (old, new) in enumerate(zip(before, dataset.classes, strict=True)) if old != new)
         return [f"label {label} is {dataset.classes[label]} from here, and was {before[label]} in {self.run.name}"]
+
+    @property
+    def names(self) -> tuple[str, Recipe, Fit]:
+        """The run's data, its recipe, and how its images were made square."""
+        return self.run.data.source, self.run.recipe, self.run.data.fit
 
     def load(self, state: TrainState) -> None:
         """Puts the weights into fresh networks, whose optimisers stay as they are."""

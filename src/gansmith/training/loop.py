@@ -62,15 +62,10 @@ def train(
     advance = stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
     snapshot = _snapshots(state, recipe, settings.seed)
     last_step = math.inf if settings.steps is None else settings.steps
-    begun, first = time.monotonic(), state.step
-    deadline = math.inf if seconds is None else begun + seconds
-    if settings.steps is not None:
-        state.length = settings.steps
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
+    plan = _planner(state, settings.steps, seconds)
 
-    def notify(event: Event) -> None:
-        for observer in observers:
-            observer(event)
-
+    notify = partial(_notify, observers)
     if state.step == 0:
         notify(snapshot())  # the untrained generator
     saved = state.step or None  # step 0 has no checkpoint yet
@@ -81,15 +76,13 @@ def train(
         real, labels = batch_at(images, state.step, recipe, device)
         output = advance(real, labels)  # one update of the discriminator, one of the generator
         # --------------------------------------------------------------------------------------
+        plan()
         now, seen = state.step, state.step * recipe.batch_size
         ended = state.step >= last_step or time.monotonic() >= deadline
 
         # losses and accuracies
         check_finite(output, now)
         logged = now % settings.log_every == 0 or ended
-        if logged and settings.steps is None:  # time ends the run: its length follows from the rate so far
-            spent = time.monotonic() - begun
-            state.length = now + round(max(0.0, deadline - begun - spent) / spent * (now - first))
         notify(Progress(now, seen, metrics(output, recipe, now) if logged else None))
 
         # quality, and the doctor's signals
@@ -108,6 +101,25 @@ def train(
     if saved != state.step:
         notify(Saved(state.step, save(state)))
     return ended
+
+
+def _notify(observers: Sequence[Observer], event: Event) -> None:
+    for observer in observers:
+        observer(event)
+
+
+def _planner(state: TrainState, steps: int | None, seconds: float | None) -> Callable[[], None]:
+    """A function that notes how long the run will be: a number of steps, or what the rate so far makes of the time."""
+    begun, first = time.monotonic(), state.step
+
+    def plan() -> None:
+        if steps is None and seconds is not None:
+            spent = time.monotonic() - begun
+            state.length = state.step + round(max(0.0, seconds / spent - 1) * (state.step - first))
+
+    if steps is not None:
+        state.length = steps
+    return plan
 
 
 def stepper(
