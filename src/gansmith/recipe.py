@@ -18,7 +18,7 @@ from gansmith.errors import UserError
 class Value(BaseModel):
     """A frozen, typed value; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 class Optimizer(Value):
