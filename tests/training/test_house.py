@@ -125,3 +125,11 @@ def test_few_images_have_no_kinds(tmp_path: Path) -> None:
     assert run.recipe.kinds == 0
     with pytest.raises(UserError, match="`kinds` 20: few has 60 images"):
         gs.train(tmp_path / "few.npz", steps=2, out=tmp_path, overrides=SMALL, kinds=20)
+
+
+@pytest.mark.parametrize("changes", [{"loss": "hinge"}, {"conditional": "auxiliary"}, {"generator_updates": 2}])
+def test_what_one_pass_cannot_serve_is_trained_with_two(digits: Path, tmp_path: Path, changes: dict) -> None:
+    run = gs.train(digits, steps=2, out=tmp_path, overrides=SMALL, threads=1, evaluate_every=0, **changes)
+    assert not run.recipe.one_pass
+    with pytest.raises(UserError, match="one_pass"):
+        gs.train(digits, steps=2, out=tmp_path, overrides=SMALL, one_pass=True, **changes)

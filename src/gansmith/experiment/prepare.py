@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -154,9 +155,13 @@ def _recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The recipe that was named, or given, with the changes."""
     if not isinstance(recipe, str | Recipe):
         raise UserError(f"recipe {recipe!r}: give a name, such as mlp, or a Recipe")
-    value = (recipes.get(recipe) if isinstance(recipe, str) else recipe).override(changes)
+    value = recipes.get(recipe) if isinstance(recipe, str) else recipe
     recipes.entry(value.name)
-    return value
+    if value.one_pass and "one_pass" not in changes:  # where the changes do not allow it, two passes do as well
+        with suppress(UserError):
+            return value.override(changes)
+        changes = {**changes, "one_pass": False}
+    return value.override(changes)
 
 
 def _measuring(
