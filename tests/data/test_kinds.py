@@ -22,7 +22,7 @@ def test_they_are_of_equal_size_and_nearly_of_one_class() -> None:
     assert (sizes.min(), sizes.max()) == (30, 31)
     purest = [np.bincount(digits.labels[found.conditions == kind]).max() for kind in range(40)]
     assert sum(purest) / len(digits) > 0.65  # 0.2 by chance
-    again = kinds._find(digits, 40, 0, None)
+    again = kinds._find(digits, 40, 1, None)
     assert np.array_equal(again.conditions, found.conditions)
 
 
@@ -36,6 +36,16 @@ def test_kinds_of_classes_stay_inside_them() -> None:
     held = found.read(digits, np.arange(50))
     assert np.array_equal(held // 3, digits.labels[:50])
     assert (held == found.conditions[:50]).mean() > 0.7
+
+
+def test_other_images_get_the_same_kinds() -> None:
+    digits, more = some(1203), some(2000)
+    for by_class, number in ((False, 20), (True, 2)):
+        first = kinds.find(digits, number, by_class=by_class)
+        grown = first.of(more)
+        sizes = np.bincount(grown.conditions, minlength=20)
+        assert sizes.max() - sizes.min() <= (1 if not by_class else sizes.max() // 2)
+        assert (grown.conditions[:1203] == first.conditions).mean() > 0.75  # 0.05, or 0.5 in a class, by chance
 
 
 def test_they_are_kept_and_damage_is_named(tmp_path: Path) -> None:

@@ -50,17 +50,23 @@ VERBS = {
 REFUSE = {"evaluate", "truncate", "neighbours", "quiz"}
 
 
+@pytest.fixture
+def beside_a_digit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a picture to invert, quickly, in it."""
+    monkeypatch.setattr(inversion, "CANDIDATES", 64)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(gs.data.load("mnist").take([7])[0, 0]).save("digit.png")
+    return tmp_path
+
+
 def said(capsys: pytest.CaptureFixture[str]) -> str:
     captured = capsys.readouterr()
     return captured.out + captured.err
 
 
 def test_every_verb_notices_that_the_data_changed_since_training(
-    run: gs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: gs.Run, beside_a_digit: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inversion, "CANDIDATES", 64)
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(gs.data.load("mnist").take([7])[0, 0]).save("digit.png")
     for verb, flags in VERBS.items():
         assert main([verb, str(run.path), *flags]) == 0, verb
         assert "changed since" not in said(capsys), verb
@@ -69,7 +75,7 @@ def test_every_verb_notices_that_the_data_changed_since_training(
     for verb, flags in VERBS.items():
         assert main([verb, str(run.path), *flags]) == (2 if verb in REFUSE else 0), verb
         assert f"some.npz: the data changed since {run.name} was trained" in said(capsys), verb
-    write(tmp_path / "other.npz", 2)
+    write(beside_a_digit / "other.npz", 2)
     for verb in REFUSE:
         assert main([verb, str(run.path), "--data", "other.npz", *VERBS[verb]]) == 0
     data.unlink()
@@ -79,11 +85,8 @@ def test_every_verb_notices_that_the_data_changed_since_training(
 
 
 def test_every_verb_that_reads_test_images_notices_that_they_changed(
-    run: gs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: gs.Run, beside_a_digit: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inversion, "CANDIDATES", 64)
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(gs.data.load("mnist").take([7])[0, 0]).save("digit.png")
     path = Path(run.data.source)
     assert run.data.test_fingerprint == gs.data.load(path, split="test").fingerprint
     arrays = dict(np.load(path))
@@ -102,11 +105,8 @@ def test_every_verb_that_reads_test_images_notices_that_they_changed(
 
 
 def test_a_stored_comparison_is_of_the_images_that_are_there(
-    run: gs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: gs.Run, beside_a_digit: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inversion, "CANDIDATES", 64)
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(gs.data.load("mnist").take([7])[0, 0]).save("digit.png")
     invert = ["invert", str(run.path), "digit.png", "--floor", "2"]
     assert main(invert) == 0
     assert "inverting 2 test images once" in said(capsys)

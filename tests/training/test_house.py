@@ -9,6 +9,7 @@ import torch
 import gansmith as gs
 from gansmith import data, generator, latent, recipes
 from gansmith.cli import main
+from gansmith.data import kinds
 from gansmith.errors import UserError
 from gansmith.runs import checkpoint
 
@@ -61,11 +62,9 @@ def test_a_run_that_was_cut_ends_in_the_same_bytes(run: gs.Run, digits: Path, tm
     with pytest.raises(KeyboardInterrupt):
         gs.train(digits, steps=120, out=tmp_path, overrides=SMALL, observers=[stop], **QUIET)
     cut = gs.resume("last", out=tmp_path)
-    for part in ("generator", "discriminator", "average", "generator_optimizer", "state"):
-        suffix = "json" if part == "state" else "safetensors"
-        name = f"step-000120/{part}.{suffix}"
-        if part != "state":
-            assert (cut.checkpoints / name).read_bytes() == (run.checkpoints / name).read_bytes(), part
+    for part in ("generator", "discriminator", "average", "generator_optimizer", "discriminator_optimizer"):
+        name = f"step-000120/{part}.safetensors"
+        assert (cut.checkpoints / name).read_bytes() == (run.checkpoints / name).read_bytes(), part
     assert (cut.path / "signals.jsonl").read_bytes() == (run.path / "signals.jsonl").read_bytes()
 
 
@@ -116,6 +115,26 @@ def test_the_verbs_take_it(run: gs.Run, labelled: gs.Run, tmp_path: Path, capsys
             out = ["--out", str(tmp_path / f"{words[0]}.png")] if words[0] in ("morph", "mix") else []
             assert main([*words, *out, "--json"]) == 0, capsys.readouterr().err
             capsys.readouterr()
+
+
+def test_a_run_begun_from_it_keeps_its_kinds(run: gs.Run, digits: Path, tmp_path: Path) -> None:
+    """Also where the images, alone, would have had fewer, or in another order."""
+    few = data.load(digits).take(np.arange(500))[:, 0]
+    np.savez(tmp_path / "few.npz", images=few)
+    begun = gs.train(tmp_path / "few.npz", from_=run, steps=2, out=tmp_path, threads=1, evaluate_every=0)
+    assert begun.recipe.kinds == run.recipe.kinds == 30
+    was, now = (kinds.load(each.path / "kinds.npz", each.data.count) for each in (run, begun))
+    assert np.array_equal(was.centres, now.centres)
+    assert (was.conditions[:500] == now.conditions).mean() > 0.75
+
+
+def test_a_run_that_time_ends_is_judged_by_its_own_length(digits: Path, tmp_path: Path) -> None:
+    quick = {**QUIET, "signals_every": 1, "checkpoint_every": 5}
+    timed = gs.train(digits, minutes=0.05, out=tmp_path, overrides=SMALL, **quick)
+    last = timed.metrics()[-1]["step"]
+    facts = gs.examine(timed).facts
+    assert facts.steps == pytest.approx(last, rel=0.1)
+    assert facts.warm_up < last
 
 
 def test_few_images_have_no_kinds(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -53,14 +53,26 @@ class Kinds:
         """The training images with conditions in the place of labels."""
         return replace(dataset, labels=self.conditions, classes=_names(dataset, self.kinds, len(self.centres)))
 
+    def of(self, dataset: Dataset) -> "Kinds":
+        """The same kinds for other training images of the same size and classes: shared out evenly again."""
+        rows = self._rows(dataset, np.arange(len(dataset)))
+        conditions = np.empty(len(rows), np.int64)
+        for number, group in enumerate(_groups(dataset, len(self.centres) // self.kinds)):
+            first = number * self.kinds
+            conditions[group] = first + _evenly(rows[group], self.centres[first : first + self.kinds])
+        return replace(self, conditions=conditions)
+
     def read(self, dataset: Dataset, indices: NDArray[np.int64]) -> Labels:
         """The conditions (n,) of other images, such as test images: the nearest kind's, of the image's own class."""
-        rows = np.asarray((_reduced(dataset, indices) - self.mean) @ self.basis, np.float32)
-        distances = _distances(rows, self.centres)
+        distances = _distances(self._rows(dataset, indices), self.centres)
         if dataset.labels is not None and len(self.centres) > self.kinds:
             of_class = np.arange(len(self.centres)) // self.kinds
             distances[of_class[None] != dataset.labels[indices][:, None]] = np.inf
         return np.asarray(distances.argmin(axis=1), np.int64)
+
+    def _rows(self, dataset: Dataset, indices: NDArray[np.int64]) -> Rows:
+        """Images in the space of the centres: (n, D)."""
+        return np.asarray((_reduced(dataset, indices) - self.mean) @ self.basis, np.float32)
 
     def save(self, path: Path) -> None:
         """Writes all of it as an .npz file."""
@@ -104,7 +116,7 @@ def find(dataset: Dataset, kinds: int, *, by_class: bool, progress: Progress | N
     try:
         return load(path, len(dataset))
     except UserError:
-        found = _find(dataset, kinds, classes if by_class else 0, progress)
+        found = _find(dataset, kinds, classes, progress)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         found.save(path)
@@ -123,33 +135,40 @@ def _find(dataset: Dataset, kinds: int, classes: int, progress: Progress | None)
     basis = np.ascontiguousarray(vectors[:, ::-1][:, :DIMENSIONS], np.float32)
     rows = (reduced - mean) @ basis
     conditions, centres = np.empty(len(rows), np.int64), list[Rows]()
-    groups = [np.flatnonzero(dataset.labels == each) for each in range(classes)] or [np.arange(len(rows))]
-    tick = Ticker(progress, "kinds", len(groups) * ROUNDS)
+    groups = _groups(dataset, classes)
+    tick, rounds = Ticker(progress, "rounds of finding kinds", len(groups) * ROUNDS), count(1)
+
+    def done() -> None:
+        tick(next(rounds))
+
     for number, group in enumerate(groups):
-        own = _k_means(rows[group], kinds, random, partial(_later, tick, number * ROUNDS))
+        own = _k_means(rows[group], kinds, random, done)
         assigned = _evenly(rows[group], own)
         conditions[group] = number * kinds + assigned
         centres += [rows[group][assigned == kind].mean(axis=0) for kind in range(kinds)]
     return Kinds(mean, basis, np.stack(centres), conditions, kinds)
 
 
-def _later(tick: Callable[[int], None], before: int, done: int) -> None:
-    tick(before + done)
+def _groups(dataset: Dataset, classes: int) -> list[Labels]:
+    """The images of each class, or all of them where there is one."""
+    if classes == 1:
+        return [np.arange(len(dataset))]
+    return [np.flatnonzero(dataset.labels == each) for each in range(classes)]
 
 
-def _k_means(rows: Rows, count: int, random: np.random.Generator, tick: Callable[[int], None]) -> Rows:
+def _k_means(rows: Rows, count: int, random: np.random.Generator, done: Callable[[], None]) -> Rows:
     """Centres (count, D) of rows (N, D): Lloyd's iterations from images chosen as k-means++ does, prices on."""
     some = rows if len(rows) <= FITTED else rows[random.permutation(len(rows))[:FITTED]]
     centres = _spread(some, count, random)
     prices = np.zeros(count, np.float32)
-    for done in range(ROUNDS):
+    for _ in range(ROUNDS):
         nearest = (_distances(some, centres) + prices).argmin(axis=1)
         sizes = np.bincount(nearest, minlength=count)
         sums = np.stack([np.bincount(nearest, some[:, axis], count) for axis in range(some.shape[1])], axis=1)
         filled = sizes > 0
         centres[filled] = (sums[filled] / sizes[filled, None]).astype(np.float32)
         prices = _prices(some, centres, prices)
-        tick(done + 1)
+        done()
     return centres
 
 

@@ -18,7 +18,7 @@ from gansmith.doctor.verdict import Verdict, Word, conclude
 from gansmith.errors import UserError
 from gansmith.evaluation import real
 from gansmith.nn.isolation import isolated
-from gansmith.runs import Run, find, rows
+from gansmith.runs import Run, checkpoint, find, rows
 from gansmith.runs.quality import Quality, measured
 from gansmith.runs.summary import note_verdict
 
@@ -105,13 +105,20 @@ def facts_of(run: Run, last_step: int = 0) -> Facts:
     """What the rules need to know of a run. Raises UserError when its folder is damaged."""
     return Facts(
         recipe=run.recipe,
-        steps=run.settings.steps,
+        steps=run.settings.steps or _length(run),
         diverged=run.state == "diverged",
         last_step=last_step,
         pixel_std=run.data.pixel_std,
         labelled=bool(run.data.classes),
         seed=run.settings.seed,
     )
+
+
+def _length(run: Run) -> int | None:
+    """The steps that a run which time ends will have, as its newest checkpoint knew; None before there is one."""
+    newest = checkpoint.newest(run.checkpoints, [])
+    length = None if newest is None else checkpoint.state(newest).get("length")
+    return length if isinstance(length, int) else None
 
 
 def of_sheets(run: Run) -> list[dict[str, Any]]:

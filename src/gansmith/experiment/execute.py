@@ -211,7 +211,7 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
         files.write_json(sanity, {"discriminator_accuracy": check})
     if experiment.measuring.reference is not None:
         online.begin(run, experiment.measuring.reference)
-    notes = recorder.Recorder(run, start_step=state.step, batch_size=experiment.recipe.batch_size)
+    notes = recorder.Recorder(run, start_step=state.step, batch_size=experiment.recipe.batch_images)
     try:
         if experiment.start is not None:
             notes.save(state)  # from here on the run needs no other

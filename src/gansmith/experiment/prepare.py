@@ -104,8 +104,7 @@ def prepare(
 
     Raises UserError: one line saying what is wrong, where, and what to do.
     """
-    fields = TrainingOptions.model_fields
-    options = TrainingOptions.of(**{name: more.pop(name) for name in list(more) if name in fields})
+    options = TrainingOptions.of(**{name: more.pop(name) for name in TrainingOptions.model_fields if name in more})
     changes = _changes(options, conditional, {**(overrides or {}), **more})
     begin = None if from_ is None else start_of(from_, out=out)
     known: tuple[str, str | Recipe, Fit] = ("mnist", "house", "crop") if begin is None else begin.names
@@ -113,20 +112,26 @@ def prepare(
     fit = known[2] if fit is None else fit
     value = _recipe(recipe, changes)
     _choose(options, None)  # complains before data are read
-    value, dataset = _with_data(value, changes, source, fit, begin, progress)
-    data.Batches(dataset, value.batch_images, options.seed)  # raises if the data are too few
-    groups = kinds.find(dataset, value.kinds, by_class=value.classes > 0, progress=progress) if value.kinds else None
+    value, dataset, groups = _with_data(value, changes, source, fit, begin, progress)
     choice = _choose(options, value)
     seconds_per_step = _time_step(value, choice)
     expected = value.steps if options.minutes is None else max(1, int(options.minutes * 60 / seconds_per_step))
     every = _intervals(options, value, choice, expected)
-    measuring = _measuring(options, value, dataset, choice, fit, progress, expected, every["checkpoint_every"])
+    measuring = online.choose(
+        dataset,
+        value,
+        choice,
+        evaluate_every=options.evaluate_every,
+        steps=expected,
+        checkpoint_every=every["checkpoint_every"],
+        fit=fit,
+        progress=progress,
+    )
     decided = {"steps": value.steps if options.minutes is None else None, "evaluate_every": measuring.every, **every}
     settings = _settled(options, choice, origin=begin and begin.origin, **decided)
-    before = begin.warnings(dataset) if begin is not None else []
     return Experiment(
         *(value, dataset, settings, choice, Path(out), fit, options.minutes, seconds_per_step),
-        warnings=(*before, *_unfinished(Path(out), value, dataset, settings)),
+        warnings=(*(begin.warnings(dataset) if begin else ()), *_unfinished(Path(out), value, dataset, settings)),
         measuring=measuring,
         start=begin,
         kinds=groups,
@@ -164,29 +169,6 @@ def _recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
     return value.override(changes)
 
 
-def _measuring(
-    options: TrainingOptions,
-    recipe: Recipe,
-    dataset: data.Dataset,
-    choice: hardware.Choice,
-    fit: Fit,
-    progress: Progress | None,
-    steps: int,
-    checkpoint_every: int,
-) -> online.Measuring:
-    """How the training is to be measured."""
-    return online.choose(
-        dataset,
-        recipe,
-        choice,
-        evaluate_every=options.evaluate_every,
-        steps=steps,
-        checkpoint_every=checkpoint_every,
-        fit=fit,
-        progress=progress,
-    )
-
-
 def _with_data(
     recipe: Recipe,
     changes: Mapping[str, Any],
@@ -194,19 +176,26 @@ def _with_data(
     fit: Fit,
     begin: Start | None,
     progress: Progress | None,
-) -> tuple[Recipe, data.Dataset]:
-    """The data, and the recipe with their channels and classes and the kinds that they allow; both fit ``begin``."""
+) -> tuple[Recipe, data.Dataset, Kinds | None]:
+    """The recipe with the channels and classes of the data and the kinds that they allow; the data; their kinds.
+
+    Where a run is begun from, all fit its networks, and the kinds are that run's.
+    """
     if begin is not None:
         begin.check_recipe(recipe)
     dataset = data.load(source, size=recipe.size, fit=fit, progress=progress)
     channels, classes = dataset.shape[0], _classes(recipe, dataset)
     if "channels" in changes and recipe.channels != channels:
         raise UserError(f"channels = {recipe.channels}, but {dataset.name} has {channels}; leave channels out")
-    number = _kinds(recipe, dataset, classes, given="kinds" in changes)
+    number = _kinds(recipe, dataset, classes, given="kinds" in changes or begin is not None)
     recipe = recipe.override(channels=channels, classes=classes, kinds=number)
+    data.Batches(dataset, recipe.batch_images, seed=0)  # raises if the data are too few
     if begin is not None:
         begin.check_data(recipe, dataset)
-    return recipe, dataset
+        return recipe, dataset, begin.kinds(dataset)
+    if not number:
+        return recipe, dataset, None
+    return recipe, dataset, kinds.find(dataset, number, by_class=classes > 0, progress=progress)
 
 
 def _kinds(recipe: Recipe, dataset: data.Dataset, classes: int, *, given: bool) -> int:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gansmith import recipes, runs
-from gansmith.data import Dataset, Fit
+from gansmith.data import Dataset, Fit, kinds
+from gansmith.data.kinds import Kinds
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_tensors
 from gansmith.recipe import Recipe
@@ -79,6 +80,12 @@ class Start:
     def names(self) -> tuple[str, Recipe, Fit]:
         """The run's data, its recipe, and how its images were made square."""
         return self.run.data.source, self.run.recipe, self.run.data.fit
+
+    def kinds(self, dataset: Dataset) -> Kinds | None:
+        """The run's kinds, of these images; None where it knows none."""
+        if not self.run.recipe.kinds:
+            return None
+        return kinds.load(self.run.path / "kinds.npz", self.run.data.count).of(dataset)
 
     def load(self, state: TrainState) -> None:
         """Puts the weights into fresh networks, whose optimisers stay as they are."""

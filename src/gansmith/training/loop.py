@@ -1,7 +1,7 @@
 """The training loop.
 
 The clock is the number of images seen, and no random state outlives a step: step k draws its latents and dropout from a
-stream seeded by (seed, k) and takes its real images from position k * batch_size of the data's endless permutation. A
+stream seeded by (seed, k) and takes its real images from position k * batch_images of the data's endless permutation. A
 run that is cut anywhere and resumed from a checkpoint therefore ends in the same bytes as one that never stopped.
 """
 
@@ -77,7 +77,7 @@ def train(
         output = advance(real, labels)  # one update of the discriminator, one of the generator
         # --------------------------------------------------------------------------------------
         plan()
-        now, seen = state.step, state.step * recipe.batch_size
+        now, seen = state.step, state.step * recipe.batch_images
         ended = state.step >= last_step or time.monotonic() >= deadline
 
         # losses and accuracies
@@ -174,7 +174,7 @@ def new_state(recipe: Recipe, *, seed: int, device: torch.device, fast: bool = T
 
 def batch_at(images: Images, step: int, recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor | None]:
     """The real images of a step, as :func:`to_pixels` gives them, and their conditions (N,) where there are any."""
-    position = step * recipe.batch_size * recipe.discriminator_updates
+    position = step * recipe.batch_images
     real = to_pixels(images.at(position), recipe, device)
     if not recipe.conditions:
         return real, None
