@@ -34,7 +34,7 @@ class Verb(NamedTuple):
 ENCODER = "Train or show an encoder, the network that measures images."
 VERBS = (
     Verb("train", "train:train", TRAIN, "Train a GAN on images."),
-    Verb("recipes", "listing:recipes", TRAIN, "List the published GANs that can be trained, or show one."),
+    Verb("recipes", "listing:recipes", TRAIN, "List the recipes that can be trained, or show one."),
     Verb("data", "listing:data", TRAIN, "Show a data set: its images, classes and problems."),
     Verb("sample", "sample:sample", LOOK, "Make images with a trained generator."),
     Verb("runs", "listing:runs", LOOK, "List your training runs."),

@@ -1,4 +1,4 @@
-"""The registry of recipes: each published system by name, with its source, its value and its networks.
+"""The registry of recipes: our own and each published system by name, with its source, its value and its networks.
 
 torch is imported only when networks are built or counted, so that the list of recipes is there at once.
 """
@@ -20,7 +20,7 @@ __all__ = ["Entry", "Row", "Summary", "discriminator", "entry", "generator", "ge
 
 @dataclass(frozen=True)
 class Entry:
-    """A published system: where it comes from, the complete recipe, how to build its networks, and their sizes."""
+    """A system: where it comes from, the complete recipe, how to build its networks, and their sizes."""
 
     title: str
     author: str
@@ -30,7 +30,7 @@ class Entry:
     generator: "Callable[[Recipe], nn.Sequential]"
     discriminator: "Callable[[Recipe], nn.Sequential]"
     parameters: tuple[int, int]
-    """Of the published generator and discriminator, moving averages included."""
+    """Of the recipe's own generator and discriminator, moving averages included."""
     operations: tuple[int, int]
     """Multiplications and additions that the generator makes for one image, and the discriminator."""
 
@@ -58,7 +58,7 @@ _ENTRIES: dict[str, Entry] = {
         "gansmith's own",
         "gansmith",
         "2026",
-        "told the kinds of images in the data: the best digits by far for each minute",
+        "told the kinds of images that the data hold: clean digits in two minutes",
         house.RECIPE,
         house.generator,
         house.discriminator,
