@@ -16,7 +16,7 @@ from gansmith.recipe import Average, Network, Noise, Optimizer, Penalty, Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-PLAYER = Optimizer(kind="adam", lr=1e-3, beta1=0.0, beta2=0.99, eps=1e-8, warm_up=0.1, cool_from=0.8, cool_to=0.02)
+PLAYER = Optimizer(kind="adam", lr=1e-3, beta1=0.0, beta2=0.99, eps=1e-8, warm_up=0.1)
 
 RECIPE = Recipe(
     name="house",
