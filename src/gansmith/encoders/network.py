@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansmith.errors import UserError
+from gansmith.nn.unfilled import with_memory, without_memory
 
 MIN_SIDE, MAX_SIDE = 8, 64
 """Pixels; larger images are shrunk to the greatest before they are encoded."""
@@ -111,9 +112,9 @@ class Network(nn.Module):
 
 def blank(architecture: Architecture) -> Network:
     """A network without batch norm whose weights are not set yet; draws no random numbers."""
-    with torch.device("meta"):
+    with without_memory():
         network = Network(architecture, norm=False)
-    return channels_last(network.to_empty(device="cpu").eval())
+    return channels_last(with_memory(network).eval())
 
 
 @torch.no_grad()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from gansmith import recipes, runs
@@ -13,6 +12,7 @@ from gansmith.data import Dataset, Fit, kinds
 from gansmith.data.kinds import Kinds
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_tensors
+from gansmith.nn.unfilled import without_memory
 from gansmith.recipe import Recipe
 from gansmith.runs import Run, checkpoint
 from gansmith.runs.load import is_exported
@@ -43,7 +43,7 @@ class Start:
                 "without `from_`"
             )
         for player in PLAYERS:
-            with torch.device("meta"):
+            with without_memory():
                 wanted = _shapes(getattr(recipes, player)(recipe).state_dict())
             found = _shapes(self.weights[player])
             for tensor in sorted(wanted.keys() | found.keys()):

@@ -23,6 +23,7 @@ from gansmith.generator.sequence import check_place, conditions, labels, latents
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
 from gansmith.nn.isolation import isolated
+from gansmith.nn.unfilled import with_memory, without_memory
 from gansmith.progress import Progress, Ticker
 from gansmith.recipe import Noise, Recipe, parse
 
@@ -303,13 +304,13 @@ def read_network(recipe: Recipe, path: Path) -> nn.Module:
     Memory is taken only once the file's header fits the recipe, and nothing is drawn from torch's random stream.
     Raises UserError for weights of another recipe or type, and for values that are not finite.
     """
-    with torch.device("meta"):
+    with without_memory():
         network = recipes.generator(recipe)
     found = read_shapes(path)
     wanted = {name: (tensor.is_floating_point(), tuple(tensor.shape)) for name, tensor in network.state_dict().items()}
     if {name: ("F" in kind, shape) for name, (kind, shape) in found.items()} != wanted:  # F32, BF16, ...; I64
         raise UserError(f"{path}: the weights do not fit recipe {recipe.name}")
-    network.to_empty(device="cpu").load_state_dict(read_tensors(path))
+    with_memory(network).load_state_dict(read_tensors(path))
     for name, tensor in network.state_dict().items():
         if not bool(torch.isfinite(tensor).all()):
             raise UserError(f"{path}: {name} holds values that are not finite")

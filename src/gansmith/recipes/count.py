@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gansmith import recipes
 from gansmith.nn import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator, UpsampleConv2d, folded_size
+from gansmith.nn.unfilled import with_memory, without_memory
 from gansmith.recipe import Recipe
 from gansmith.recipes import Row, Summary
 
@@ -43,9 +44,9 @@ def operations(recipe: Recipe, *, folded: bool = True) -> tuple[int, int]:
 
 def _networks(recipe: Recipe) -> tuple[nn.Module, nn.Module]:
     """Both networks in inference mode, made without drawing or storing weights."""
-    with torch.device("meta"):
+    with without_memory():
         generator, discriminator = recipes.generator(recipe), recipes.discriminator(recipe)
-    return generator.to_empty(device="cpu").eval(), discriminator.to_empty(device="cpu").eval()
+    return with_memory(generator).eval(), with_memory(discriminator).eval()
 
 
 def _inputs(recipe: Recipe) -> tuple[Tensor, Tensor]:
