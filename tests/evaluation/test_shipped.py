@@ -56,6 +56,17 @@ def test_they_are_what_is_measured_here() -> None:
     assert frechet(real, others) == pytest.approx(floor["fd"].values[2], rel=1e-4)
 
 
+def test_features_of_all_training_images_are_the_encoders_to_a_hundredth_of_a_neighbours_distance() -> None:
+    split, encoders = standard("mnist")
+    found = floors._all_train(split, encoders, None)  # finds them, or the fixture's refusal raises
+    assert found is not None
+    assert found.shape == (60_000, encoders.encoder.dimensions)
+    some = np.arange(59_000, 59_256)
+    exact = encode(Part(split.others[0].dataset, some), encoders.encoder).features
+    assert np.abs(found[some] - exact).max() <= 0.02
+    assert np.abs(found[some] - exact).mean() > 0  # in 8 bits
+
+
 def test_another_encoder_count_or_image_finds_none() -> None:
     split, encoders = standard("mnist")
     other = Encoders.choose(split.real.dataset, Encoders.choose(data.load("mnist")).judge)

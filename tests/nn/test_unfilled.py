@@ -19,7 +19,8 @@ def test_the_network_is_that_of_the_recipe_and_draws_nothing(name, player):
         network = player(recipe)
     assert all(tensor.is_meta for tensor in network.state_dict().values())
     filled = with_memory(network)
-    assert filled is network and torch.equal(before, torch.get_rng_state())
+    assert filled is network
+    assert torch.equal(before, torch.get_rng_state())
     wanted = {key: (value.shape, value.dtype) for key, value in player(recipe).state_dict().items()}
     assert {key: (value.shape, value.dtype) for key, value in filled.state_dict().items()} == wanted
     assert all(weight.requires_grad for weight in filled.parameters())

@@ -60,7 +60,12 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
 
 
 def _place(key: str) -> Path:
-    return files.cache_dir() / "references" / f"{key[:40]}.safetensors"
+    return files.cache_dir() / "references" / file_name(key)
+
+
+def file_name(key: str) -> str:
+    """The file that holds an entry."""
+    return f"{key[:40]}.safetensors"
 
 
 def _smallest(array: NDArray[Any]) -> NDArray[Any]:
