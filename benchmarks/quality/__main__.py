@@ -25,8 +25,10 @@ CPU = torch.device("cpu")
 
 
 @isolated()
-def train(name: str, changes: dict[str, Any], *, seconds: float, seed: int, labels: bool, source: str) -> Path:
-    """Trains for ``seconds`` of one core, and writes the generator and a sheet into the folder ``name``."""
+def train(
+    name: str, changes: dict[str, Any], *, seconds: float, steps: int | None, seed: int, labels: bool, source: str
+) -> Path:
+    """Trains for ``steps``, or ``seconds`` of one core; writes the generator and a sheet into the folder ``name``."""
     torch.set_num_threads(1)
     dataset = data.load(source)
     told = {"conditional": "projection", "classes": len(dataset.classes)} if labels else {}
@@ -35,12 +37,12 @@ def train(name: str, changes: dict[str, Any], *, seconds: float, seed: int, labe
     batches = data.Batches(shown, recipe.batch_images, seed)
     state = loop.new_state(recipe, seed=seed, device=CPU)
     advance = loop.stepper(state, recipe, precision="fp32")
-    begun, spent, state.length = time.process_time(), 0.0, round(seconds / 0.08)
-    while spent < seconds:
+    begun, spent, state.length = time.process_time(), 0.0, steps or round(seconds / 0.08)
+    while state.step < steps if steps else spent < seconds:
         loop.seed_all(loop.stream(seed, state.step), CPU)
         output = advance(*loop.batch_at(batches, state.step, recipe, CPU))
         spent = time.process_time() - begun
-        if state.step % 20 == 0:
+        if state.step % 20 == 0 and not steps:
             state.length = max(state.step + 1, round(state.step * seconds / spent))
     generator = sampling.snapshot(state.shown, recipe)
     generator.classes, generator.about = dataset.classes, {"data": source, "steps": state.step, "seed": seed}
@@ -57,13 +59,15 @@ def main() -> None:
     parser.add_argument("name", help="folder for the generator and its sheet")
     parser.add_argument("changes", nargs="*", help="fields of the recipe, such as kinds=100")
     parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--steps", type=int, help="instead of seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--labels", action="store_true", help="train on the labels too")
     given = parser.parse_args()
     changes = dict(change.split("=", 1) for change in given.changes)
     values = {name: json.loads(value) if value[:1] in "-.0123456789tfn" else value for name, value in changes.items()}
-    train(given.name, values, seconds=given.seconds, seed=given.seed, labels=given.labels, source=given.data)
+    about = {"seconds": given.seconds, "steps": given.steps, "seed": given.seed, "labels": given.labels}
+    train(given.name, values, source=given.data, **about)
 
 
 if __name__ == "__main__":

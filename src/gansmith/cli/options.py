@@ -12,11 +12,6 @@ from cyclopts import Parameter
 from gansmith.errors import UserError
 
 
-def is_exported(where: str | Path) -> bool:
-    """Whether it is the folder of an exported generator."""
-    return (Path(where) / "model.safetensors").is_file()
-
-
 def _check_run(_: Any, where: str) -> None:
     from gansmith import runs
 
@@ -24,8 +19,10 @@ def _check_run(_: Any, where: str) -> None:
 
 
 def _check_generator(_: Any, where: str) -> None:
-    if not is_exported(where):
-        _check_run(_, where)
+    from gansmith import runs
+
+    if runs.exported(where) is None:
+        runs.find(where)
 
 
 def _check_evaluated(_: Any, where: str) -> None:
@@ -79,7 +76,8 @@ Generator = Annotated[
     str,
     Parameter(
         validator=_check_generator,
-        help="a run's folder, its name under runs/, or last; or an exported generator's folder.",
+        help="a run's folder, its name under runs/, or last; an exported generator's folder; or mnist or "
+        "fashion-mnist, which come with gansmith.",
     ),
 ]
 Evaluated = Annotated[str, Parameter(validator=_check_evaluated)]

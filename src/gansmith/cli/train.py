@@ -15,7 +15,7 @@ from cyclopts import Group, Parameter
 from gansmith import recipe as recipes
 from gansmith import runs
 from gansmith.cli.doctor import described
-from gansmith.cli.options import OptionalSource, is_exported
+from gansmith.cli.options import OptionalSource
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
 from gansmith.text import amount, duration
@@ -129,8 +129,9 @@ def _prepared(source: str | None, **keywords: Any) -> Any:
 
     if "recipe" in keywords:
         entry(keywords["recipe"])
-    if "from_" in keywords and not is_exported(keywords["from_"]):
-        runs.find(keywords["from_"], out=keywords.get("out", "runs"))
+    out = keywords.get("out", "runs")
+    if "from_" in keywords and runs.exported(keywords["from_"], out=out) is None:
+        runs.find(keywords["from_"], out=out)
     from gansmith.experiment.prepare import prepare
 
     return prepare(source, progress=progress, **keywords)

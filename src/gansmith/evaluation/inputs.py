@@ -112,8 +112,9 @@ def resolve(
     if isinstance(source, Run):
         return of_run(source, which=which, device=device)
     path = Path(source)
-    if (path / "model.safetensors").is_file():
-        return _of_folder(path, which=which, device=device)
+    folder = runs.exported(source, out=out)
+    if folder is not None:
+        return _of_folder(source, folder, which=which, device=device)
     if path.exists() and not (path / "run.json").exists() and path.name != "last":
         if which == "best":
             raise UserError(f"{path}: holds images, not checkpoints; leave `best` out")
@@ -123,7 +124,7 @@ def resolve(
 
 def place_of(source: str) -> Path:
     """The path that a source means: its own, or that of the run of this name. Raises UserError where there is none."""
-    path = Path(source)
+    path = runs.exported(source) or Path(source)
     return path if path.exists() and path.name != "last" else runs.find(source).path
 
 
@@ -161,12 +162,12 @@ def group_of(run: Run, which: Which) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _of_folder(path: Path, *, which: Which, device: str) -> Made:
-    generator = load.load(path, device=device, which=which)
+def _of_folder(source: str | Path, folder: Path, *, which: Which, device: str) -> Made:
+    generator = load.load(folder, device=device, which=which)
     about, recipe = generator.about, generator.recipe
     step, seed = about.get("steps"), about.get("seed")
     subject = Subject(
-        name=str(path),
+        name=str(source),
         kind="generator",
         recipe=recipe.name,
         step=step if isinstance(step, int) else None,

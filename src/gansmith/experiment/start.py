@@ -15,7 +15,6 @@ from gansmith.files import read_json, read_tensors
 from gansmith.nn.unfilled import without_memory
 from gansmith.recipe import Recipe
 from gansmith.runs import Run, checkpoint
-from gansmith.runs.load import is_exported
 from gansmith.training.options import Origin
 from gansmith.training.step import TrainState
 
@@ -101,7 +100,7 @@ def start_of(where: str | Path | Run, *, out: str | Path) -> Start:
     Raises UserError, in one line, where there is no such run, none of its checkpoints is whole, or it is an exported
     generator, which has no discriminator.
     """
-    if isinstance(where, str | Path) and is_exported(where):
+    if isinstance(where, str | Path) and runs.exported(where, out=out):
         raise UserError(f"`from_` {where}: is an exported generator, without its discriminator; name a run")
     run = where if isinstance(where, Run) else runs.find(where, out=out)
     newest = checkpoint.newest(run.checkpoints, [])

@@ -1,6 +1,5 @@
 """The generator of a run or of an exported folder, ready to sample."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -23,12 +22,12 @@ def load(
     device: str = "cpu",
     which: Literal["newest", "best"] = "newest",
 ) -> Generator:
-    """The generator of a run (folder, name, "last") or of an exported folder, ready to sample.
+    """The generator of a run (folder, name, "last"), of an exported folder, or a pretrained one ("mnist").
 
     A run that is not finished gives the generator of its newest checkpoint. Draws nothing from torch's random stream.
 
     Args:
-        where: the run or the folder.
+        where: the run, the folder or the name; "mnist" and "fashion-mnist" come with gansmith.
         out: the folder in which names of runs are looked up.
         device: where it computes: "auto", "cpu", "cuda", "cuda:1" or "mps".
         which: "best" for the checkpoint with the lowest Frechet distance of those measured during training.
@@ -37,10 +36,11 @@ def load(
     """
     if which not in ("newest", "best"):
         raise UserError(f"`which` {which!r}: choose newest or best")
-    if isinstance(where, str | Path) and is_exported(where):
+    folder = runs.exported(where, out=out) if isinstance(where, str | Path) else None
+    if folder is not None:
         if which == "best":
             raise UserError(f"{where}: is an exported generator, which has no checkpoints; leave `best` out")
-        generator = Generator.from_pretrained(where)
+        generator = Generator.from_pretrained(folder)
     else:
         run = where if isinstance(where, Run) else runs.find(where, out=out)
         if which == "best":
@@ -49,11 +49,6 @@ def load(
             generator = Generator.from_pretrained(run.generator) if run.finished else from_checkpoint(run)
     generator.network.to(hardware.choose(device, "fp32", None, gflop=0).device)
     return generator
-
-
-def is_exported(where: str | Path) -> bool:
-    """Whether ``where`` is the folder of an exported generator, rather than a run or nothing at all."""
-    return os.path.isfile(f"{where}/model.safetensors")  # noqa: PTH113  (Path.is_file raises for names that are too long)
 
 
 def _best(run: Run) -> Path:

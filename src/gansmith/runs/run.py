@@ -189,6 +189,31 @@ def point_last(run: Run) -> None:
         fresh.unlink(missing_ok=True)
 
 
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
+"""Generators that come with gansmith, each an exported folder; benchmarks/pretrained.py makes them."""
+
+
+def pretrained() -> list[str]:
+    """The names of the generators that come with gansmith."""
+    return sorted(path.parent.name for path in PRETRAINED.glob("*/model.safetensors"))
+
+
+def exported(where: str | Path, *, out: str | Path = "runs") -> Path | None:
+    """The folder of the exported generator that ``where`` means: its path, or the name of one that comes with gansmith.
+
+    None for anything else. A file, a folder or a run of the same name comes before a pretrained one.
+    """
+    path = Path(where)
+    try:
+        if (path / "model.safetensors").is_file():
+            return path
+        if not isinstance(where, str) or where not in pretrained() or path.exists() or (Path(out) / where).exists():
+            return None
+    except (OSError, ValueError):  # no name of a file
+        return None
+    return PRETRAINED / where
+
+
 def find(where: str | Path, *, out: str | Path = "runs") -> Run:
     """The run that ``where`` means: a folder, a name under ``out``, or "last".
 
@@ -221,6 +246,8 @@ def _named(where: Path, out: Path) -> Run:
             return Run(path.resolve() if path.is_symlink() else path)
     have = [run.name for run in every(out)]
     hint = f"there are {', '.join(have[-4:])}" if have else f"there are none in {out} yet; `gansmith train` makes one"
+    if str(where) in pretrained():
+        hint = f"the pretrained generator of this name has no training to look at; {hint}"
     raise UserError(f"no run {printable(str(where))}; {hint}")
 
 
