@@ -100,8 +100,11 @@ def test_from_arrays() -> None:
     assert made.fingerprint == other.fingerprint
     assert made.fingerprint != data.from_arrays(noise(0, 9, 3, 8, 8)).fingerprint
     assert made.fingerprint != data.from_arrays(noise(0, 9, 3, 8, 8), np.zeros(9, int)).fingerprint
-    for images in (noise(0, 9, 8, 8), noise(0, 9, 2, 8, 8), noise(0, 9, 1, 8, 8) / 255, noise(0, 0, 1, 8, 8)):
+    for images in (noise(0, 9, 8, 8).astype(str), noise(0, 0, 1, 8, 8)):
         with pytest.raises(ValueError, match="give uint8"):
+            data.from_arrays(images)
+    for images in (noise(0, 9, 2, 8, 8), noise(0, 9, 8)):
+        with pytest.raises(ValueError, match="reshape them"):
             data.from_arrays(images)
     for labels in ([0] * 8, [0.5] * 9, [-1] * 9):
         with pytest.raises(ValueError, match="give 9 integers"):

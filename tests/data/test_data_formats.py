@@ -367,6 +367,7 @@ def test_parquet_without_pyarrow_is_one_line(tmp_path: Path, monkeypatch: pytest
 
 def test_real_parquet_files(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
     rows = {
         "image": [{"bytes": png_bytes(noise(i, 8, 8)), "path": None} for i in range(20)],
         "label": [i % 2 for i in range(20)],

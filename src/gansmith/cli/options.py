@@ -33,9 +33,9 @@ def _check_evaluated(_: Any, where: str) -> None:
 
 
 def _check_data(_: Any, name: str | None) -> None:
-    from gansmith.data.naming import existing, names
+    from gansmith.data.naming import existing, is_given, names
 
-    if name is not None and name not in names() and name.strip():
+    if name is not None and name not in names() and name.strip() and not is_given(name):
         existing(name)  # says what could be meant
 
 

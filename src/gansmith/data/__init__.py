@@ -1,4 +1,4 @@
-"""Data sets: a name or a path -> uint8 images, decoded once into a memory-mapped cache.
+"""Data sets: a name, a path or images -> uint8 images, decoded once into a memory-mapped cache.
 
 What is asked for is imported when it is asked for: a mistyped name is refused before NumPy is there.
 """
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gansmith.data.loading import load, test_count
     from gansmith.data.naming import names
     from gansmith.data.npz import read_arrays
-    from gansmith.data.types import Fit, Problem, Split
+    from gansmith.data.types import Fit, Images, Problem, Split
     from gansmith.files import cache_dir
     from gansmith.progress import Progress
 
@@ -20,6 +20,7 @@ _HOMES = {
     "Batches": "gansmith.data.dataset",
     "Dataset": "gansmith.data.dataset",
     "Fit": "gansmith.data.types",
+    "Images": "gansmith.data.types",
     "Inspection": "gansmith.data.inspection",
     "Problem": "gansmith.data.types",
     "Progress": "gansmith.progress",
@@ -38,6 +39,7 @@ __all__ = [
     "Batches",
     "Dataset",
     "Fit",
+    "Images",
     "Inspection",
     "Problem",
     "Progress",

@@ -55,6 +55,8 @@ class Source:
     notes: tuple[str, ...] = ()
     reading: str = ""
     """What decides pixels or labels beside the files' names and bytes; empty where nothing does."""
+    beside: tuple["Source", ...] = field(default=(), repr=False)
+    """The other splits, where they must be decoded with this one, as they cannot be found again."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -72,24 +74,46 @@ class SizeNeededError(UserError):
         )
 
 
+_unwritten: dict[str, cache.Entry] = {}
+"""Of this process, where the cache cannot be written: what was given in Python is not there to be decoded again."""
+
+
+def key_of(source: Source, size: int | None, fit: Fit) -> str:
+    """The key of the entry of a source whose digest is known."""
+    assert source.digest is not None
+    return _key(_request(source, size, fit), source.digest)
+
+
+def _request(source: Source, size: int | None, fit: Fit) -> str:
+    how = [source.kind, source.split, size, fit] + ([source.reading] if source.reading else [])
+    return json.dumps(how)
+
+
+def _key(request: str, digest: str) -> str:
+    return hashlib.sha256(f"{cache.FORMAT} {request} {digest}".encode()).hexdigest()[:40]
+
+
 def entry_of(source: Source, size: int | None, fit: Fit, progress: Progress | None) -> cache.Entry:
     """The cache entry of a source at a size, from the cache if it is there and whole. Raises UserError."""
-    how = [source.kind, source.split, size, fit] + ([source.reading] if source.reading else [])
-    request = json.dumps(how)
+    for other in source.beside:
+        entry_of(other, size, fit, progress)
+    request = _request(source, size, fit)
     quick = cache.quick_key(source.parts, request)
     key = None if source.digest else cache.recall(quick)
     if key is not None and (entry := cache.open_entry(cache.entry_folder(key), key)) is not None:
         return entry
     marks: dict[str, str] = {}
     digest = source.digest or _content_digest(source, progress, marks)
-    key = hashlib.sha256(f"{cache.FORMAT} {request} {digest}".encode()).hexdigest()[:40]
+    key = _key(request, digest)
 
     def check_unchanged() -> None:
         if quick != cache.quick_key(source.parts, request):
             raise UserError(f"{source.origin}: changed while it was read; try again when nothing writes there")
 
-    opened = cache.open_entry(cache.entry_folder(key), key)
+    opened = _unwritten.get(key) or cache.open_entry(cache.entry_folder(key), key)
     entry = opened or _build(source, size, fit, progress, key, marks, check_unchanged)
+    if source.digest and entry.path is None:
+        _unwritten[key] = entry
     if not source.digest:
         cache.remember(quick, key)
     return entry

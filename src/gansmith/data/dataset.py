@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gansmith.data.arrays import UNIT, Span, as_array, as_pixels, image_layout, recognised
 from gansmith.data.types import Labels, Pixels, Problem, Split
 from gansmith.errors import UserError
 from gansmith.text import slug
@@ -252,29 +253,35 @@ def fingerprint_end(labels: Labels | None, shape: Sequence[int]) -> bytes:
 
 
 def from_arrays(
-    images: ArrayLike, labels: ArrayLike | None = None, *, classes: Sequence[str] = (), name: str = "arrays"
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    classes: Sequence[str] = (),
+    name: str = "arrays",
+    pixels: Span | None = None,
 ) -> Dataset:
     """A data set from arrays in memory, copied.
 
-    `images`: uint8 (N, C, H, W), C 1 or 3, at least one image; `labels`: integers (N,), indices into `classes`, whose
-    names default to "0", "1", ... UserError if anything else is given.
+    `images`: (N, H, W), (N, H, W, C) or (N, C, H, W), C 1, 3 or 4, at least one image; uint8, or floats. `labels`:
+    integers (N,), indices into `classes`, whose names default to "0", "1", ... `pixels`: what black and white are where
+    images are floats, and values beyond become these; [0, 1], [-1, 1] and [0, 255] need not be said. UserError if
+    anything else is given.
     """
-    pixels = np.array(images)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or pixels.size == 0:
-        raise UserError(f"{name}: images are {pixels.dtype} {pixels.shape}; give uint8 (N, 1 or 3, H, W)")
+    stored = _pixels(images, name, pixels)
     numbers: Labels | None = None
     names = tuple(classes)
     if labels is not None:
-        given = np.asarray(labels)
-        if given.shape != (len(pixels),) or given.dtype.kind not in "iu" or int(given.min()) < 0:
-            raise UserError(f"{name}: labels are {given.dtype} {given.shape}; give {len(pixels)} integers from 0 up")
+        told = as_array(labels)
+        given = np.asarray(labels) if told is None else told
+        if given.shape != (len(stored),) or given.dtype.kind not in "iu" or int(given.min()) < 0:
+            raise UserError(f"{name}: labels are {given.dtype} {given.shape}; give {len(stored)} integers from 0 up")
         numbers = np.array(given, np.int64)
         names = names or tuple(str(number) for number in range(int(numbers.max()) + 1))
         if int(numbers.max()) >= len(names):
             raise UserError(f"{name}: label {int(numbers.max())} has no name among {len(names)} classes; name them all")
-    digest = hashlib.sha256(pixels.tobytes() + fingerprint_end(numbers, pixels.shape)).hexdigest()
-    exact = statistics(np.bincount(pixels.ravel(), minlength=256))
-    _, channels, height, width = pixels.shape
+    digest = hashlib.sha256(stored.tobytes() + fingerprint_end(numbers, stored.shape)).hexdigest()
+    exact = statistics(np.bincount(stored.ravel(), minlength=256))
+    _, channels, height, width = stored.shape
     return Dataset(
         name=slug(name),
         source=name,
@@ -284,6 +291,21 @@ def from_arrays(
         fingerprint=digest,
         problems=(),
         labels=numbers,
-        store=MemoryStore(pixels),
+        store=MemoryStore(stored),
         exact_statistics=exact,
     )
+
+
+def _pixels(images: ArrayLike, name: str, span: Span | None) -> Pixels:
+    """Images in any layout as a fresh uint8 (N, C, H, W); floats from `span`, or from a range that is recognised."""
+    given = as_array(images)
+    values = np.asarray(images) if given is None else given
+    if values.dtype.kind not in "uifb" or values.size == 0:
+        raise UserError(f"{name}: images are {values.dtype} {values.shape}; give uint8 or floats (N, H, W)")
+    layout = image_layout(values.shape, name)
+    if span is not None and not span[0] < span[1]:
+        raise UserError(f"{name}: pixels {span}: black must be below white, such as (0, 1) or (-1, 1)")
+    if values.dtype.kind == "f":
+        span = span or recognised(float(values.min()), float(values.max()), name)
+        values = np.clip(values, *span) if np.isfinite(values).all() else values
+    return np.array(as_pixels(values, layout, name, span or UNIT))

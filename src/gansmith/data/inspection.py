@@ -12,9 +12,8 @@ from gansmith.data.build import SizeNeededError, Source, entry_of
 from gansmith.data.builtin import CREDITS
 from gansmith.data.cache import Entry, Meta
 from gansmith.data.dataset import Dataset
-from gansmith.data.folders import Files
-from gansmith.data.loading import dataset_of, load
-from gansmith.data.types import MINIMUM_IMAGES, Fit, Problem, Split, check_request
+from gansmith.data.loading import dataset_of, load, reloadable
+from gansmith.data.types import MINIMUM_IMAGES, Fit, Images, Problem, Split, check_request
 from gansmith.progress import Progress
 from gansmith.text import amount
 
@@ -91,7 +90,7 @@ class Inspection:
 
 
 def inspect(
-    source: str | Path,
+    source: Images,
     *,
     split: Split = "train",
     size: int | None = None,
@@ -104,8 +103,8 @@ def inspect(
     Does not refuse what is too little to train on: it reports it. UserError if there is nothing to look at.
     """
     size, seed = check_request(split, size, fit, seed)
-    source = naming.named(source)
-    if source in naming.DERIVED:
+    source = reloadable(naming.named(source))
+    if naming.is_derived(source):
         return _inspect_derived(load(source, split=split, size=size, fit=fit, seed=seed, progress=progress))
     found = sources.find(source, split, progress)
     looked_at: tuple[str, ...] = ()
@@ -165,7 +164,7 @@ def _observations(
         small = sum(number for width, height, number in meta.sizes if side(width, height) < size)
         if small:
             notes.append(f"smaller than {size} pixels: {amount(small, 'image')}, enlarged")
-    if meta.copies and not isinstance(found.content, Files):
+    if meta.copies and not any(problem.kind == "duplicate" for problem in meta.problems):
         notes.append(f"exact copies of others: {amount(meta.copies, 'image')}, kept, as arrays are taken as they are")
     notes += _range(meta)
     empty = [name for name, number in classes if number == 0]

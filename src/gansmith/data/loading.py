@@ -1,6 +1,7 @@
 """load: a name or a path -> a Dataset ready for training."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,14 +10,14 @@ from gansmith.data.build import Source, entry_of
 from gansmith.data.cache import Entry
 from gansmith.data.dataset import Dataset, MappedStore, statistics
 from gansmith.data.images import is_made
-from gansmith.data.types import MINIMUM_IMAGES, Fit, Split, check_request
+from gansmith.data.types import MINIMUM_IMAGES, Fit, Images, Split, check_request
 from gansmith.errors import UserError
 from gansmith.progress import Progress
 from gansmith.text import printable
 
 
 def load(
-    source: str | Path,
+    source: Images,
     *,
     split: Split = "train",
     size: int | None = None,
@@ -26,20 +27,34 @@ def load(
 ) -> Dataset:
     """Open a data set, decoding it into the cache the first time.
 
-    `source`: a built-in name (mnist, fashion-mnist, colour-mnist, stacked-mnist), or the path of a folder of images
-    (class sub-folders become labels), a .zip of one, an .npz archive, or IDX files. `size`: height and width in pixels,
-    8 to 1024; None keeps the images' own if they are all squares of one size. `fit`: crop images that are not square
-    about their centre, or pad them. `seed` is read by the derived sets alone. Files that cannot be used are skipped and
-    named in `Dataset.problems`. UserError, in one line, if there is nothing usable or fewer than 8 images.
+    `source`: a built-in name (mnist, fashion-mnist, colour-mnist, stacked-mnist); the path of a folder of images
+    (class sub-folders become labels), a .zip of one, an .npz archive, or IDX files; or images, as in :data:`Images`: an
+    array or tensor, a pair (images, labels), a data set of torch or Hugging Face, an iterable of pictures. `size`:
+    height and width in pixels, 8 to 1024; None keeps the images' own if they are all squares of one size. `fit`: crop
+    images that are not square about their centre, or pad them. `seed` is read by the derived sets alone. Files that
+    cannot be used are skipped and named in `Dataset.problems`. UserError, in one line, if there is nothing usable or
+    fewer than 8 images.
     """
     size, seed = check_request(split, size, fit, seed)
-    source = naming.named(source)
-    if source in naming.DERIVED:
+    source = reloadable(naming.named(source))
+    if naming.is_derived(source):
         base = load("mnist", split=split, size=size, fit=fit, progress=progress)
         return derived.derive(str(source), base, seed)
     found = sources.find(source, split, progress)
     entry = entry_of(found, size, fit, progress)
     return dataset_of(found, entry)
+
+
+def reloadable(source: Any) -> Any:
+    """In the place of a Dataset that was loaded from a name or a path, and is what that holds now: the name or path."""
+    if not isinstance(source, Dataset) or source.split != "train" or source.shape[1] != source.shape[2]:
+        return source
+    try:
+        again = load(source.source, size=source.shape[1])
+    except UserError:
+        return source
+    same = again.fingerprint == source.fingerprint and again.classes == source.classes
+    return source.source if same else source
 
 
 def dataset_of(found: Source, entry: Entry) -> Dataset:
@@ -90,16 +105,16 @@ def _changes(dataset: Dataset, fingerprint: str) -> dict[str, list[str]] | None:
 
 def check_sheet(source: str | Path, path: Path) -> None:
     """Raise UserError if a picture written to `path` would take the place of a file of this data set."""
-    if str(source) in naming.names() or not path.exists():
+    if str(source) in naming.names() or naming.is_given(source) or not path.exists():
         return
     home, target = Path(naming.existing(source)), path.resolve()
     if target == home or (home in target.parents and not is_made(target.read_bytes())):
         raise UserError(f"`sheet` {printable(str(path))}: is a file of the data; name a new file")
 
 
-def test_count(source: str | Path) -> int | None:
+def test_count(source: Images) -> int | None:
     """How many test images a data set has, skipped ones included; None if it has no test split. Decodes nothing."""
-    source = naming.named(source)
-    if source in naming.DERIVED:
+    source = reloadable(naming.named(source))
+    if naming.is_derived(source):
         return derived.STACKED_COUNTS["test"] if source == "stacked-mnist" else 10_000
     return sources.find(source, "train", None).test_count

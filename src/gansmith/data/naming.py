@@ -3,6 +3,7 @@
 import difflib
 import re
 from pathlib import Path
+from typing import Any
 
 from gansmith.errors import UserError
 from gansmith.text import one_line, printable
@@ -16,10 +17,23 @@ def names() -> tuple[str, ...]:
     return (*BUILT_IN, *DERIVED)
 
 
-def named(source: str | Path) -> str | Path:
+def given_name(name: str, digest: str) -> str:
+    """The name under which the cache knows images that were given in Python."""
+    return f"{name}@{digest[:16]}"
+
+
+def is_given(source: object) -> bool:
+    """Whether it is the name of images that were given in Python."""
+    return isinstance(source, str) and bool(re.fullmatch(r"[a-z0-9-]+@[0-9a-f]{16}", source))
+
+
+def is_derived(source: object) -> bool:
+    """Whether it is the name of a data set that is made from MNIST while it is read."""
+    return isinstance(source, str) and source in DERIVED
+
+
+def named(source: Any) -> Any:
     """A source whose bare name, as text or as a path where no such file is, means a data set: that name."""
-    if not isinstance(source, str | Path):
-        raise UserError(f"data {source!r}: give a name ({', '.join(names())}) or a path")
     if isinstance(source, Path) and str(source) in names() and not source.exists():
         return str(source)
     return source

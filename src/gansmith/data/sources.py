@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from gansmith.data import annotations, builtin, folders, idx, npz, own, parquet, tables, zips
+from gansmith.data import annotations, builtin, folders, given, idx, npz, own, parquet, tables, zips
 from gansmith.data.build import Source
 from gansmith.data.folders import Files, Member
 from gansmith.data.images import SUFFIXES, UNREADABLE, instead
-from gansmith.data.naming import BUILT_IN, existing, named, names
+from gansmith.data.naming import BUILT_IN, existing, is_given, named, names
 from gansmith.data.npy import MAGIC
 from gansmith.data.types import Problem, Split, natural
 from gansmith.errors import UserError
@@ -26,12 +27,16 @@ WAYS = (
 """What is not read, by suffix, and how to get there."""
 
 
-def find(source: str | Path, split: Split, progress: Progress | None, *, everything: bool = False) -> Source:
-    """One split of what a name (not a derived one's) or a path means. Decodes nothing. Raises UserError.
+def find(source: Any, split: Split, progress: Progress | None, *, everything: bool = False) -> Source:
+    """One split of what a name (not a derived one's), a path or images mean. Decodes nothing. Raises UserError.
 
     With ``everything``, all image files of a folder or .zip, in whatever sub-folder, without labels.
     """
     source = named(source)
+    if not isinstance(source, str | Path):
+        return given.find(source, split, progress)
+    if is_given(source) and not Path(source).exists():
+        return given.recall(str(source), split)
     if isinstance(source, str) and source in BUILT_IN:
         return builtin.builtin_source(source, split, progress)
     if isinstance(source, str) and not source.strip():

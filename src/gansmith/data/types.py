@@ -3,9 +3,10 @@
 import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,23 @@ from gansmith.text import printable
 
 Split = Literal["train", "test"]
 Fit = Literal["crop", "pad"]
+
+
+class MapStyle(Protocol):
+    """Anything that has a length and gives item i: an array, a tensor, a data set of torch or Hugging Face."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+Images = str | Path | MapStyle | Iterable[Any]
+"""What is taken wherever data are: the name of a data set, the path of one, or the images themselves.
+
+Images are an array or tensor (N, H, W), (N, H, W, C) or (N, C, H, W) of uint8, or of floats in [0, 1], [-1, 1] or
+[0, 255]; a pair (images, labels); a :class:`Dataset`; a map-style data set of torch or one of Hugging Face's; any
+iterable of Pillow's images or arrays, alone or as (image, label); or {"train": ..., "test": ...} of any of these.
+"""
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from gansmith import runs
+from gansmith import data, runs
 from gansmith.data import Dataset, sources
-from gansmith.data.build import SizeNeededError
+from gansmith.data.build import SizeNeededError, Source
 from gansmith.data.folders import Files
 from gansmith.data.images import UnusableError, decode, quiet_decoders, squared
 from gansmith.errors import UserError
@@ -95,22 +95,22 @@ Generated = Made | Images
 
 
 def resolve(
-    source: str | Path | Run | Generator | np.ndarray,
+    source: data.Images | Run | Generator,
     *,
     which: Which = "newest",
     out: str | Path = "runs",
     device: str = "cpu",
-) -> Made | Path | np.ndarray:
-    """What a source is: a generator, the path of images, or images.
+) -> Made | Path | Source:
+    """What a source is: a generator, the path of images, or images as :func:`gansmith.data.load` takes them.
 
     Raises UserError, in one line, when there is no such thing.
     """
-    if isinstance(source, np.ndarray):
-        return source
     if isinstance(source, Generator):
         return Made(Subject(name=source.recipe.name, kind="generator", recipe=source.recipe.name), source)
     if isinstance(source, Run):
         return of_run(source, which=which, device=device)
+    if not isinstance(source, str | Path):
+        return sources.find(source, "train", None)
     path = Path(source)
     folder = runs.exported(source, out=out)
     if folder is not None:
@@ -177,9 +177,9 @@ def _of_folder(source: str | Path, folder: Path, *, which: Which, device: str) -
 
 
 def real_images(
-    what: Made | Path | np.ndarray, source: str | Path | None, *, progress: Progress | None = None
+    what: Made | Path | Source, source: data.Images | None, *, progress: Progress | None = None
 ) -> RealImages:
-    """The real images that what is evaluated imitates: its own, or others that ``source`` names.
+    """The real images that what is evaluated imitates: its own, or others that ``source`` names or is.
 
     Raises UserError in one line where nobody knows them, or as :func:`gansmith.evaluation.real.find` does.
     """
@@ -189,31 +189,29 @@ def real_images(
         return real.of_generator(what.generator, what.subject.name, source, progress=progress)
     if source is None:
         raise UserError("images: name the real images that they imitate, such as `data` mnist")
+    images: Any = source if isinstance(source, str | Path) else sources.find(source, "train", progress)  # read once
     try:
-        return real.of_data(source, progress=progress)
+        return real.of_data(images, progress=progress)
     except SizeNeededError:
-        size = int(what.shape[2]) if isinstance(what, np.ndarray) else size_of(what, progress)
+        size = size_of(what, progress)
         if size is None:
             raise
-        return real.of_data(source, size=size, progress=progress)
+        return real.of_data(images, size=size, progress=progress)
 
 
-def generated(what: Made | Path | np.ndarray, like: Dataset, progress: Progress | None = None) -> Generated:
+def generated(what: Made | Path | Source, like: Dataset, progress: Progress | None = None) -> Generated:
     """What is evaluated, ready to be encoded: images are brought to the shape of the real ones.
 
     Raises UserError in one line for images that cannot be read, or have values that are no pixels.
     """
     if isinstance(what, Made):
         return what
-    if isinstance(what, Path):
-        return read(what, like, progress)
-    return fitted(what, like, Subject(name="images", kind="images"))
+    return read(what, like, progress)
 
 
-def size_of(path: Path, progress: Progress | None = None) -> int | None:
-    """The height of the first image of a folder or file of images, if it is square."""
-    source = sources.find(path, "train", progress)
-    content = source.content
+def size_of(what: Path | Source, progress: Progress | None = None) -> int | None:
+    """The height of the first image of a folder or file of images, or of given ones, if it is square."""
+    content = sources.find(what, "train", progress).content
     if not isinstance(content, Files):
         return content.height if content.height == content.width else None
     for member in content.members[:20]:
@@ -225,25 +223,26 @@ def size_of(path: Path, progress: Progress | None = None) -> int | None:
     return None
 
 
-def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
-    """All images of a folder, .zip, .npz or IDX file, copies and both splits too, brought to the real ones' shape.
+def read(what: Path | Source, like: Dataset, progress: Progress | None = None) -> Images:
+    """All images of a folder, .zip, .npz or IDX file, or given ones, copies too, brought to the real ones' shape.
 
-    Raises UserError, in one line, when there are none, or values that are no pixels, such as NaN.
+    Of a file both splits count, of what is given the training split. Raises UserError, in one line, when there are
+    none, or values that are no pixels, such as NaN.
     """
-    source = sources.find(path, "train", progress, everything=True)
-    subject = Subject(name=str(path), kind="images")
+    source = sources.find(what, "train", progress, everything=True)
+    subject = Subject(name=str(what) if isinstance(what, Path) else "images", kind="images")
     content = source.content
     if not isinstance(content, Files):
         blocks = list(content.blocks())
-        if source.test_count:
-            test = sources.find(path, "test", progress).content
+        if source.test_count and isinstance(what, Path):
+            test = sources.find(what, "test", progress).content
             assert not isinstance(test, Files), "both splits are arrays"
             blocks += test.blocks()
         if not blocks:
-            raise UserError(f"{path}: holds no images; give {LEAST} or more")
+            raise UserError(f"{subject.name}: holds no images; give {LEAST} or more")
         return fitted(np.concatenate(blocks), like, subject)
     size, wanted = like.shape[1], like.shape[0]
-    ticker = Ticker(progress, f"reading {path.name}", len(content.members))
+    ticker = Ticker(progress, f"reading {source.name}", len(content.members))
     found: list[np.ndarray] = []
     troubles = [f"{problem.file} {problem.what}" for problem in content.problems]
     resized = coloured = 0
@@ -261,7 +260,8 @@ def read(path: Path, like: Dataset, progress: Progress | None = None) -> Images:
                 found.append(channels(picture.pixels[None], wanted)[0])
             ticker(done + 1)
     if not found:
-        raise UserError(f"{path}: none of its {len(content.members):,} files can be used ({troubles[0]})")
+        first = troubles[0] if troubles else "there are none"
+        raise UserError(f"{subject.name}: none of its {len(content.members):,} files can be used ({first})")
     notes = [*source.notes]
     notes += [f"{len(troubles):,} files cannot be used, such as {troubles[0]}"] if troubles else []
     if resized:

@@ -8,6 +8,8 @@ import numpy as np
 
 from gansmith import render
 from gansmith._version import __version__
+from gansmith.data import Images
+from gansmith.data.build import Source
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError
 from gansmith.evaluation import figures, floors, gallery, inputs, wording
@@ -37,9 +39,9 @@ class Measured:
 
 
 def evaluate(
-    source: str | Path | Run | Generator | np.ndarray,
+    source: Images | Run | Generator,
     *,
-    data: str | Path | None = None,
+    data: Images | None = None,
     samples: int | None = None,
     seed: int = 0,
     seeds: int = SEEDS,
@@ -53,8 +55,8 @@ def evaluate(
 
     Args:
         source: a run (folder, name, "last"), an exported generator's folder, a folder, .zip or .npz of images, a loaded
-            generator, or images uint8 (N, C, H, W).
-        data: the real images: a name or a path; of a run, those it trains on.
+            generator, or images of any kind that :func:`gansmith.data.load` takes.
+        data: the real images: a name, a path, or images; of a run, those it trains on.
         samples: how many to generate for each latent seed; 10,000 if not given, fewer where there are fewer real ones.
         seed: the first latent seed.
         seeds: how many of them.
@@ -74,9 +76,9 @@ def evaluate(
 
 @isolated()
 def measure(
-    what: Made | Path | np.ndarray,
+    what: Made | Path | Source,
     *,
-    data: str | Path | None = None,
+    data: Images | None = None,
     samples: int | None = None,
     seed: int = 0,
     seeds: int = SEEDS,

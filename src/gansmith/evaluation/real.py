@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gansmith import data, runs
-from gansmith.data import Dataset, Fit
+from gansmith.data import Dataset, Fit, Images
 from gansmith.data.loading import changes
 from gansmith.errors import UserError
 from gansmith.generator import Generator
@@ -63,14 +63,14 @@ class RealImages:
 
 
 def find(
-    where: str | Path | Run, generator: Generator, source: str | Path | None = None, *, progress: Progress | None = None
+    where: str | Path | Run, generator: Generator, source: Images | None = None, *, progress: Progress | None = None
 ) -> RealImages:
     """The real images behind a generator that was loaded from a run (folder, name, "last") or an exported folder.
 
     Args:
         where: what the generator was loaded from.
         generator: whose size and channels they have.
-        source: other data instead, by name or path.
+        source: other data instead, as :func:`gansmith.data.load` takes them.
         progress: called during long work with data.
 
     Raises UserError in one line as :func:`of_run` and :func:`of_generator` do.
@@ -88,13 +88,13 @@ def run_of(where: str | Path | Run) -> Run | None:
     return None if (Path(where) / "model.safetensors").is_file() else runs.find(where)
 
 
-def of_run(run: Run, source: str | Path | None = None, *, progress: Progress | None = None) -> RealImages:
+def of_run(run: Run, source: Images | None = None, *, progress: Progress | None = None) -> RealImages:
     """The images that a run trains on, or others, made square in the same way.
 
     Raises UserError in one line where the data changed since training, are gone, or have other channels.
     """
     about = run.data
-    real = of_data(source or about.source, size=run.recipe.size, fit=about.fit, progress=progress)
+    real = of_data(about.source if source is None else source, size=run.recipe.size, fit=about.fit, progress=progress)
     if source is None and real.train.fingerprint != about.fingerprint:
         files = changes(real.train, about.fingerprint)
         raise UserError(
@@ -107,7 +107,7 @@ def of_run(run: Run, source: str | Path | None = None, *, progress: Progress | N
 
 
 def of_generator(
-    generator: Generator, name: str, source: str | Path | None = None, *, progress: Progress | None = None
+    generator: Generator, name: str, source: Images | None = None, *, progress: Progress | None = None
 ) -> RealImages:
     """The images that an exported generator imitates, as far as it names data that come with gansmith, or others.
 
@@ -121,7 +121,7 @@ def of_generator(
 
 
 def of_data(
-    source: str | Path, *, size: int | None = None, fit: Fit = "crop", seed: int = 0, progress: Progress | None = None
+    source: Images, *, size: int | None = None, fit: Fit = "crop", seed: int = 0, progress: Progress | None = None
 ) -> RealImages:
     """Named data for no generator in particular; arguments and UserErrors are those of :func:`gansmith.data.load`."""
     train = data.load(source, size=size, fit=fit, seed=seed, progress=progress)

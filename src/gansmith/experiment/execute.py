@@ -12,7 +12,7 @@ import torch
 from pydantic.fields import FieldInfo
 
 from gansmith import data, files, runs
-from gansmith.data import Fit, on_device
+from gansmith.data import Fit, Images, on_device
 from gansmith.doctor import plot as doctor_picture
 from gansmith.doctor import signals
 from gansmith.doctor.examination import examine
@@ -32,7 +32,7 @@ from gansmith.training.options import TrainingOptions, plain
 
 
 def train(
-    source: str | Path | None = None,
+    source: Images | None = None,
     *,
     recipe: str | Recipe | None = None,
     from_: str | Path | Run | None = None,
@@ -49,7 +49,8 @@ def train(
     >>> gs.train("mnist", recipe="mlp", steps=2000, batch_size=128, seed=1)  # doctest: +SKIP
 
     Args:
-        source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
+        source: a data set's name, the path of a folder, .zip, .npz or IDX file, or images: an array or tensor, a pair
+            (images, labels), a data set of torch or Hugging Face, and all else that :func:`gansmith.data.load` takes.
         recipe: a name of :func:`gansmith.recipes.names`, or a complete value.
         from_: a run whose networks it begins with: fine-tuning. Source, recipe and fit are that run's where they are
             None; without such a run they are then mnist, house and crop.
@@ -83,7 +84,7 @@ def train(
 def resume(
     where: str | Path,
     *,
-    source: str | Path | None = None,
+    source: Images | None = None,
     out: str | Path = "runs",
     observers: Sequence[Observer] = (),
     progress: Progress | None = None,
@@ -96,7 +97,7 @@ def resume(
 
     Args:
         where: the run: folder, name or "last".
-        source: where its data are now, if they were moved.
+        source: where its data are now, if they were moved; images that were given in Python, given again.
         out: where names are looked up.
         observers: called with each event of the loop.
         progress: called as data are decoded.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gansmith import cpu_speed, data, files, hardware, recipes, runs
-from gansmith.data import Fit, kinds, loading
+from gansmith.data import Fit, Images, kinds, loading, naming
 from gansmith.data.kinds import Kinds
 from gansmith.doctor import signals
 from gansmith.errors import UserError
@@ -77,7 +77,7 @@ class Experiment:
 @isolated()
 @only_training()
 def prepare(
-    source: str | Path | None = None,
+    source: Images | None = None,
     *,
     recipe: str | Recipe | None = None,
     from_: str | Path | Run | None = None,
@@ -91,7 +91,8 @@ def prepare(
     """Checks a training, decides what its options leave open, and estimates its time.
 
     Args:
-        source: a data set's name, or the path of a folder, .zip, .npz or IDX file.
+        source: a data set's name, the path of a folder, .zip, .npz or IDX file, or images, as
+            :func:`gansmith.data.load` takes them.
         recipe: a name, or a complete value.
         from_: a run whose networks it begins with. Source, recipe and fit are that run's where they are None; without
             such a run they are then mnist, house and crop.
@@ -172,7 +173,7 @@ def _recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
 def _with_data(
     recipe: Recipe,
     changes: Mapping[str, Any],
-    source: str | Path,
+    source: Images,
     fit: Fit,
     begin: Start | None,
     progress: Progress | None,
@@ -250,7 +251,7 @@ def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, settings: Sett
 def prepare_resume(
     where: str | Path,
     *,
-    source: str | Path | None = None,
+    source: Images | None = None,
     out: str | Path = "runs",
     progress: Progress | None = None,
     **changes: Any,
@@ -262,7 +263,7 @@ def prepare_resume(
 
     Args:
         where: the run: folder, name or "last".
-        source: where its data are now, if they were moved.
+        source: where its data are now, if they were moved; images that were given in Python, given again.
         out: where names are looked up.
         progress: called as data are decoded.
         changes: a new end, steps to train up to or minutes to train from here; device, precision, threads or fast, if
@@ -281,10 +282,11 @@ def prepare_resume(
     newest, at, warnings = _newest(run)
     settings, left = _end(run, at["step"], options)
     recipe = run.recipe if settings.steps is None else run.recipe.override(steps=settings.steps)
-    dataset = data.load(source or about.source, size=recipe.size, fit=about.fit, progress=progress)
+    dataset = data.load(about.source if source is None else source, size=recipe.size, fit=about.fit, progress=progress)
     if dataset.fingerprint != about.fingerprint:
-        which = loading.changes(dataset, about.fingerprint)
-        said = f"{dataset.source}: the data changed since {run.name} began{which}"
+        said = f"{dataset.source}: the data changed since {run.name} began{loading.changes(dataset, about.fingerprint)}"
+        if naming.is_given(dataset.source):
+            said = f"{dataset.source}: these are other images than those that {run.name} began with"
         if newest is None or settings.steps == at["step"] or not loading.only_grew(dataset, about.fingerprint):
             raise UserError(f"{said}; restore them, or start a new run with `from_` {run.name}")
         end = {"steps": settings.steps and settings.steps - at["step"], "minutes": left}
