@@ -209,3 +209,18 @@ def test_class_names_are_spelled_out_on_one_line(hostile: Path, capsys: pytest.C
     out = capsys.readouterr().out
     for name in ("\\x1b]0;pwned\\x07", "a\\u202eb"):
         assert name in out
+
+
+@pytest.mark.parametrize(
+    ("line", "flag"),
+    [
+        (["train", "--steps", "1.5"], "--steps"),
+        (["train", "--batch-size", "32.0"], "--batch-size"),
+        (["data", "mnist", "--scale", "1.5"], "--scale"),
+        (["train", "--seed", "."], "--seed"),
+        (["train", "--threads", "1e3"], "--threads"),
+    ],
+)
+def test_a_fraction_is_no_whole_number(line: list[str], flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(line) == 2
+    assert capsys.readouterr().err == f'gansmith: Invalid value for {flag}: "{line[-1]}" is no whole number.\n'

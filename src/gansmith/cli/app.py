@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FunctionType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from cyclopts import App, CycloptsError, Group, UnknownOptionError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Group, Parameter, Token, UnknownOptionError, UnusedCliTokensError, convert
 
 from gansmith.cli import output
 from gansmith.errors import UserError
@@ -65,6 +65,7 @@ def _version() -> str:
 def build() -> App:
     """The app with every verb of the table; a verb's module is imported when it is called."""
     top = App(
+        default_parameter=Parameter(converter=_converted),
         name="gansmith",
         help="Learn to forge images from a small data set.\n\nStart with: gansmith train --minutes 2",
         help_format="plaintext",
@@ -80,6 +81,15 @@ def build() -> App:
         parent.command(f"gansmith.cli.{verb.place}", name=name, help=verb.help, group=group, sort_key=index)
     top.command(encoder)
     return top
+
+
+def _converted(kind: Any, tokens: Sequence[Token]) -> Any:
+    """A flag's value, as Cyclopts converts it; but "1.5" is no whole number, where Cyclopts takes it for 2."""
+    if kind is int:
+        for token in tokens:
+            if "." in token.value:
+                raise ValueError
+    return convert(kind, tokens)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -163,7 +173,7 @@ def _reworded(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"too many arguments: {' '.join(error.unused_tokens or [])}"
     if not isinstance(error, UnknownOptionError):
-        return message
+        return re.sub(r'unable to convert (".*?") into int(\|None)?', r"\1 is no whole number", message)
     from gansmith.recipe import fields
 
     leaf = (error.token.keyword or error.token.value).lstrip("-").replace("-", "_")
