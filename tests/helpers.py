@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from gansmith import recipes
 from gansmith.training.options import Settings
 
 
@@ -11,5 +10,7 @@ def settings(**given: Any) -> Settings:
     return Settings(**{"device": "cpu", "precision": "fp32", "threads": 1, **given})
 
 
-ARTICLES = [name for name in recipes.names() if name != "house"]
-"""The recipes that are published elsewhere."""
+ARTICLES = ["dcgan-upsample", "dcgan-transpose", "deconv", "mlp", "mlp-bn"]
+"""The recipes of tutorials."""
+PAPERS = ["dcgan", "infogan", "lsgan", "wgan-gp", "acgan", "sngan", "r3gan"]
+"""The recipes of papers."""

@@ -49,7 +49,7 @@ class Noise(Value):
 class Network(Value):
     """The numbers that a recipe's network reads; its layers are in the recipe's own file."""
 
-    width: float = Field(1.0, gt=0, le=16, description="factor on the number of hidden channels or units")
+    width: float = Field(1.0, gt=0, le=32, description="factor on the number of hidden channels or units")
     slope: float = Field(0.0, ge=0, le=1, description="LeakyReLU's slope for negative inputs; 0 is ReLU")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of activations dropped in training")
 
@@ -132,6 +132,12 @@ class Recipe(Value):
     one_pass: bool = Field(
         False, description="one pass of the discriminator serves both updates, which are then made at once"
     )
+    apart: bool = Field(
+        False, description="real and generated images pass the discriminator in batches of their own, for batch norm"
+    )
+    spectral_norm: bool = Field(
+        False, description="divide each weight of the discriminator by its largest singular value (Miyato et al. 2018)"
+    )
     reduction: Literal["mean", "sum"] = Field(
         "mean", description="the discriminator's loss: mean over real and fake, or the sum of their two means"
     )
@@ -146,9 +152,21 @@ class Recipe(Value):
     kinds: int = Field(
         0, ge=0, le=10_000, description="groups of like images, found in the data or in each class, that are told too"
     )
+    condition: Literal["vector", "one-hot"] = Field(
+        "vector",
+        description="what tells the generator a class or kind, beside the noise: a learned vector, or 0s and a 1",
+    )
     condition_length: float = Field(
         1.0, gt=0, le=100, description="length of the vector that tells the generator a class or kind, beside the noise"
     )
+    information: float = Field(
+        0.0,
+        ge=0,
+        le=1e3,
+        description="weight of reading the kind from the image (Chen et al. 2016): kinds are then made up by the game, "
+        "and not found in the data; 0 for none",
+    )
+    codes: int = Field(0, ge=0, le=4096, description="coordinates of the noise, its first, that are read too")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -160,6 +178,10 @@ class Recipe(Value):
             self._check_one_pass()
         if self.kinds == 1:
             raise UserError("kinds = 1: give 2 or more, or 0 for none")
+        if self.information:
+            self._check_information()
+        elif self.codes:
+            raise UserError(f"codes = {self.codes}: are read back where information is above 0; give that, or no codes")
         if self.generator_updates > 1 and self.share_noise:
             raise UserError("share_noise: with several generator_updates each has noise of its own; leave it out")
         return self
@@ -169,6 +191,24 @@ class Recipe(Value):
         """Real images of a step: a batch for each update of the discriminator."""
         return self.batch_size * self.discriminator_updates
 
+    @property
+    def labelled(self) -> bool:
+        """Whether training images come with conditions, which the data decide."""
+        return self.conditions > 0 and not self.information
+
+    @property
+    def turns(self) -> int:
+        """How many classes, or kinds that the game makes up, take turns in order; 0 where none do."""
+        return self.classes or (self.kinds if self.information else 0)
+
+    def _check_information(self) -> None:
+        if self.conditional != "none":
+            raise UserError("information: the game makes up kinds of its own, without labels; leave conditional out")
+        if not self.kinds:
+            raise UserError(f"information = {self.information}: is of kinds; give kinds, 2 or more")
+        if self.codes > self.noise.size:
+            raise UserError(f"codes = {self.codes}: the noise has {self.noise.size} coordinates; give fewer")
+
     def _check_one_pass(self) -> None:
         """What makes the generator's gradient a multiple, image by image, of the discriminator's."""
         if self.loss == "hinge":
@@ -177,6 +217,8 @@ class Recipe(Value):
             raise UserError("one_pass: both players make one update a step; leave it, or the numbers of updates, out")
         if self.conditional == "auxiliary" or self.fakes == "inference" or self.penalty.kind == "gradient":
             raise UserError("one_pass: goes with neither an auxiliary head, fakes of inference nor a gradient penalty")
+        if self.apart or self.information:
+            raise UserError("one_pass: one batch holds all images; leave it, or apart and information, out")
         if self.penalty.share < 1 or self.penalty.difference > 0:
             raise UserError("one_pass: takes its penalty exactly, at the whole batch")
 
@@ -232,7 +274,8 @@ DEEPEST = 8
 """More dots are in no name that a line should be wasted on."""
 OPTIONAL = (
     *("loss", "penalty", "average", "augment", "discriminator_updates", "generator_updates", "one_pass"),
-    *("conditional", "classes", "kinds", "condition_length"),
+    *("apart", "spectral_norm", "conditional", "classes", "kinds", "condition", "condition_length"),
+    *("information", "codes"),
 )
 SCHEDULE = ("warm_up", "cool_from", "cool_to", "beta2_end")
 """Fields of a recipe and of its optimisers that stand in its file only where they are not at their defaults."""

@@ -69,7 +69,8 @@ def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def untrained(name: str, **changes: object) -> Generator:
     torch.manual_seed(0)
-    recipe = recipes.get(name).override({"generator.width": 0.125, **changes})
+    less = min(128, recipes.get(name).noise.size)
+    recipe = recipes.get(name).override({"generator.width": 0.125, "noise.size": less, **changes})
     return generator.snapshot(recipes.generator(recipe), recipe, settle_on=256)
 
 

@@ -1,4 +1,4 @@
-"""The five published systems: parameter tables, values, overriding, and networks of other sizes."""
+"""The tutorials' systems: parameter tables, values, overriding, and networks of other sizes."""
 
 import subprocess
 import sys
@@ -135,7 +135,7 @@ def test_other_sizes_and_colours(name: str, size: int, channels: int) -> None:
     assert recipes.discriminator(recipe)(images).shape == (2, 1)
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", [name for name in recipes.names() if name != "r3gan"])  # which nothing bounds
 def test_generator_stays_in_its_pixel_range(name: str) -> None:
     recipe = recipes.get(name)
     torch.manual_seed(0)

@@ -55,10 +55,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
 
 
 @pytest.mark.parametrize("head", ["projection", "auxiliary"])
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", [name for name in recipes.names() if name != "infogan"])
 def test_every_recipe_trains_on_labels(name: str, head: str) -> None:
     several = {"one_pass": False} if name == "house" and head == "auxiliary" else {}
-    recipe = small(name, head, **{"discriminator.width": 0.5}, **several)
+    wide = recipes.get(name).discriminator.width / 2
+    recipe = small(name, head, **{"discriminator.width": wide, "condition": "vector"}, **several)
     state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
     read = state.discriminator.projection or state.discriminator.classifier
     before = [p.detach().clone() for p in (state.generator.embedding.weight, read.weight)]

@@ -116,7 +116,8 @@ def test_one_pass_gives_the_gradients_of_two(loss: str, penalised: bool) -> None
     gradients_of_both(state, recipe, real, told)
 
     torch.manual_seed(2)
-    z, fake_told = sample_latents(recipe.noise, 8, CPU), partners(recipe, told)
+    z = sample_latents(recipe.noise, 8, CPU)
+    fake_told = partners(recipe, told, z)
     generated = other.generator(z, fake_told)
     images = torch.cat([real, generated.detach()]).requires_grad_()
     logits = other.discriminator(images, torch.cat([told, fake_told]))

@@ -69,7 +69,7 @@ def after(recipe: Recipe, precision: str, device: torch.device, *, capture: Any)
     return [*everything(state), *seen]
 
 
-CASES = [(name, {}) for name in ARTICLES]
+CASES = [(name, {}) for name in (*ARTICLES, "dcgan", "infogan", "sngan")]
 CASES += [("mlp-bn", {"conditional": head}) for head in ("projection", "auxiliary")]
 CASES += [("mlp", {"discriminator_optimizer": {"kind": "rmsprop", "clip_value": 0.01}})]
 

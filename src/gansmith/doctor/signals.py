@@ -82,7 +82,7 @@ class Bank:
     train_features: Tensor
     told: Tensor | None  # (256,) the conditions that the generator is told, where the recipe has any
     labels: Tensor | None  # (256,) the classes that these ask for, where it has classes
-    shown: Tensor | None  # (M,) the conditions of all images that the discriminator is shown, then
+    shown: Tensor | None  # (M,) the conditions of all images that the discriminator is shown, where data have some
     shares: Tensor | None  # (K,) of the classes of real images
     readable: float  # share of real images whose class is read right
     neighbours_tell: bool  # whether `train` is enough of the training set for its neighbours to mean something
@@ -131,7 +131,9 @@ def bank(
         train_features=features(train),
         told=told,
         labels=told // max(1, recipe.kinds) if told is not None and recipe.classes else None,
-        shown=None if told is None else torch.cat([part for part in (*shown, told) if part is not None]),
+        shown=None
+        if not recipe.labelled or told is None
+        else torch.cat([part for part in (*shown, told) if part is not None]),
         shares=shares,
         readable=readable,
         neighbours_tell=len(train) * 10 >= len(dataset),

@@ -194,14 +194,14 @@ def _with_data(
     if begin is not None:
         begin.check_data(recipe, dataset)
         return recipe, dataset, begin.kinds(dataset)
-    if not number:
+    if not number or recipe.information:
         return recipe, dataset, None
     return recipe, dataset, kinds.find(dataset, number, by_class=classes > 0, progress=progress)
 
 
 def _kinds(recipe: Recipe, dataset: data.Dataset, classes: int, *, given: bool) -> int:
     """As many kinds as were asked for; a recipe's own number is shared by the classes, and less for few images."""
-    if given or not recipe.kinds:
+    if given or not recipe.kinds or recipe.information:
         return recipe.kinds
     smallest = len(dataset)
     if classes and dataset.labels is not None:
@@ -306,7 +306,7 @@ def prepare_resume(
         start_from=newest,
         warnings=(*warnings, *_differences(run, choice)),
         measuring=online.again(settings.evaluate_every, dataset, fit=about.fit, progress=progress),
-        kinds=kinds.load(run.path / "kinds.npz", len(dataset)) if recipe.kinds else None,
+        kinds=kinds.load(run.path / "kinds.npz", len(dataset)) if recipe.kinds and recipe.labelled else None,
     )
 
 
@@ -398,7 +398,7 @@ def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
         state = loop.new_state(recipe, seed=0, device=device, fast=choice.fast)
         shape = (recipe.batch_images, recipe.channels, recipe.size, recipe.size)
         real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
-        labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.conditions else None
+        labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.labelled else None
         advance = loop.stepper(state, recipe, precision=choice.precision, fast=choice.fast)
         times: list[float] = []
         while not times or (sum(times[1:]) < 0.3 and times[0] < 2):  # the first is cold; a slow one has to do

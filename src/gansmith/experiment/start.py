@@ -82,7 +82,7 @@ class Start:
 
     def kinds(self, dataset: Dataset) -> Kinds | None:
         """The run's kinds, of these images; None where it knows none."""
-        if not self.run.recipe.kinds:
+        if not self.run.recipe.kinds or self.run.recipe.information:
             return None
         return kinds.load(self.run.path / "kinds.npz", self.run.data.count).of(dataset)
 

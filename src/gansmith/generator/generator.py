@@ -212,7 +212,7 @@ class Generator:
             z[wanted].numpy(),
             seed,
             None if told is None or not turns else told // max(1, self.recipe.kinds),
-            columns(len(turns), n) if 1 < len(turns) <= 16 and not start % len(turns) else None,
+            _columns(len(turns) or self.recipe.turns, start, n),
             self.digest,
             tuple(self.classes),
             told if self.recipe.kinds else None,
@@ -323,6 +323,11 @@ def _tensor(what: str, given: Tensor | ArrayLike) -> Tensor:
         return given.detach() if isinstance(given, Tensor) else torch.from_numpy(np.array(given, order="C"))
     except (TypeError, ValueError):
         raise UserError(f"{what} are no numbers: give an array or a tensor of them") from None
+
+
+def _columns(turns: int, start: int, count: int) -> int | None:
+    """Columns of a sheet that show one class, or made-up kind, each; None where that cannot be."""
+    return columns(turns, count) if 1 < turns <= 16 and not start % turns else None
 
 
 def _filled(rows: Tensor, start: int, count: int) -> Tensor:

@@ -37,13 +37,16 @@ def conditions(recipe: Recipe, *, start: int = 0, count: int, classes: Sequence[
     """What the generator is told for images start .. start + count - 1: (count,) int64 in 0 .. recipe.conditions - 1.
 
     ``classes`` take turns, or all of them do; None for a recipe without conditions. Of the K kinds of a class, each of
-    its images number m K .. m K + K - 1 is another, in an order of their own: kinds come as often as in the data.
+    its images number m K .. m K + K - 1 is another, in an order of their own: kinds come as often as in the data. Kinds
+    that the game made up come in their own order, as classes do.
     """
     if not recipe.conditions:
         return None
     index = np.arange(start, start + count)
     turns = np.array(classes or range(max(1, recipe.classes)))
     condition = turns[index % len(turns)]
+    if recipe.information:
+        return labels(recipe.kinds, start=start, count=count)
     if recipe.kinds and count:
         rounds, place = np.divmod(index // len(turns), recipe.kinds)
         known, which = np.unique(rounds, return_inverse=True)

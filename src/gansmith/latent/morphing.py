@@ -12,7 +12,7 @@ from gansmith.errors import UserError, whole_number
 from gansmith.generator import CHUNK, Generator
 from gansmith.latent import vectors
 from gansmith.latent.vectors import Images, Latents, Points, Vectors, steady
-from gansmith.nn import EMBEDDING, ConditionalGenerator
+from gansmith.nn import ConditionalGenerator
 from gansmith.nn.isolation import isolated
 from gansmith.recipe import Noise
 
@@ -166,11 +166,11 @@ class Track:
         self.embeddings: Latents | None = None
         if isinstance(network, ConditionalGenerator) and keys.labels is not None:
             recipe = self.generator.recipe
-            wider = recipe.noise.model_copy(update={"size": recipe.noise.size + EMBEDDING})
-            plain = recipe.model_copy(update={"noise": wider, "conditional": "none", "classes": 0, "kinds": 0})
             with torch.no_grad():
                 where = torch.from_numpy(keys.labels).to(self.generator.device)
                 self.embeddings = network.vectors(where).cpu().numpy()
+            wider = recipe.noise.model_copy(update={"size": recipe.noise.size + self.embeddings.shape[1]})
+            plain = recipe.model_copy(update={"noise": wider, "conditional": "none", "classes": 0, "kinds": 0})
             self.generator = Generator(network.body, plain)
 
     def latents(self, where: Sequence[NDArray[np.float64]]) -> Latents:

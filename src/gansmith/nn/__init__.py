@@ -2,9 +2,12 @@
 
 from gansmith.nn.conditional import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator
 from gansmith.nn.layers import (
+    Basis,
     Crop,
     DepthToSpace,
+    Doubled,
     Dropout,
+    Halved,
     Reshape,
     Residual,
     SameConv2d,
@@ -12,6 +15,7 @@ from gansmith.nn.layers import (
     SpaceToDepth,
     UpsampleConv2d,
     folded_size,
+    halves,
     initialise,
     same_padding,
     set_fast,
@@ -19,11 +23,14 @@ from gansmith.nn.layers import (
 
 __all__ = [
     "EMBEDDING",
+    "Basis",
     "ConditionalDiscriminator",
     "ConditionalGenerator",
     "Crop",
     "DepthToSpace",
+    "Doubled",
     "Dropout",
+    "Halved",
     "Reshape",
     "Residual",
     "SameConv2d",
@@ -31,6 +38,7 @@ __all__ = [
     "SpaceToDepth",
     "UpsampleConv2d",
     "folded_size",
+    "halves",
     "initialise",
     "same_padding",
     "set_fast",

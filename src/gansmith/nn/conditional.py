@@ -23,18 +23,22 @@ class ConditionalGenerator(nn.Module):
         body: a generator of latents (N, Z + EMBEDDING).
         classes: how many labels there are.
         length: of the vectors.
+        one_hot: the vectors are not learned: 0s and a ``length`` for each class; the body then takes (N, Z + classes).
     """
 
-    def __init__(self, body: nn.Module, classes: int, length: float = 1.0) -> None:
+    def __init__(self, body: nn.Module, classes: int, length: float = 1.0, *, one_hot: bool = False) -> None:
         super().__init__()
         self.classes = classes
         self.length = length
-        self.embedding = nn.Embedding(classes, EMBEDDING)
-        nn.init.normal_(self.embedding.weight, std=0.1)  # a length below 1: an update of 1e-3 turns it a little
+        self.embedding = None if one_hot else nn.Embedding(classes, EMBEDDING)
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=0.1)  # a length below 1: an update of 1e-3 turns it a little
         self.body = body
 
     def vectors(self, labels: Tensor) -> Tensor:
-        """Embeddings (N, EMBEDDING) of labels (N,), each of the same length."""
+        """Embeddings (N, EMBEDDING) of labels (N,), or one-hot vectors (N, classes), each of the same length."""
+        if self.embedding is None:
+            return self.length * F.one_hot(labels, self.classes).float()
         return self.length * F.normalize(self.embedding(labels), dim=1)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -50,27 +54,35 @@ class ConditionalDiscriminator(nn.Module):
 
     "projection" adds e(y)·f(x) to the logit (Miyato & Koyama 2018, equation 3); e starts at 0, so that training starts
     from the published discriminator. "auxiliary" has a linear classifier read the class from f(x) (AC-GAN, Odena et
-    al. 2017).
+    al. 2017); "information" a small network, and numbers beside the class (InfoGAN, Chen et al. 2016: Q).
 
     Args:
         body: the published discriminator, a chain that ends in a linear layer to one logit.
         classes: how many labels there are.
-        head: which of the two.
+        head: which of the three.
+        numbers: that "information" reads.
     """
 
-    def __init__(self, body: nn.Sequential, classes: int, head: Literal["projection", "auxiliary"]) -> None:
+    def __init__(
+        self,
+        body: nn.Sequential,
+        classes: int,
+        head: Literal["projection", "auxiliary", "information"],
+        *,
+        numbers: int = 0,
+    ) -> None:
         super().__init__()
         *features, logit = body.children()
         assert isinstance(logit, nn.Linear), "a published discriminator ends in a linear layer"
         self.features = nn.Sequential(*features)
         self.logit = logit
         self.projection = nn.Embedding(classes, logit.in_features) if head == "projection" else None
-        self.classifier = nn.Linear(logit.in_features, classes) if head == "auxiliary" else None
+        self.classifier = _classifier(head, logit.in_features, classes + numbers)
         if self.projection is not None:
             nn.init.zeros_(self.projection.weight)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Images (N, C, S, S) and labels (N,) -> logits (N, 1); with labels, "auxiliary" adds class logits (N, K)."""
+        """Images (N, C, S, S) and labels (N,) -> logits (N, 1); with labels, a classifier's logits (N, K) too."""
         features = self.features(images)
         logits: Tensor = self.logit(features)
         if labels is None:
@@ -80,3 +92,12 @@ class ConditionalDiscriminator(nn.Module):
             return logits + match
         assert self.classifier is not None
         return logits, self.classifier(features)
+
+
+def _classifier(head: str, features: int, outputs: int) -> nn.Module | None:
+    """What reads a class from features (N, F): Q of InfoGAN, section C.1, has a layer of 128 units of its own."""
+    if head == "projection":
+        return None
+    if head == "auxiliary":
+        return nn.Linear(features, outputs)
+    return nn.Sequential(nn.Linear(features, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.1), nn.Linear(128, outputs))

@@ -24,6 +24,18 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+def halves(size: int, least: int) -> tuple[int, ...]:
+    """The sides of maps from small to large: a size halved, and rounded up, until it is ``least`` or less.
+
+    >>> halves(28, 4)
+    (4, 7, 14, 28)
+    """
+    sides = [size]
+    while sides[0] > least:
+        sides.insert(0, -(-sides[0] // 2))
+    return tuple(sides)
+
+
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's 'same' padding: (N, C, H, W) -> (N, C', ceil(H/s), ceil(W/s)).
 
@@ -219,6 +231,42 @@ class DepthToSpace(nn.Module):
         count, channels, height, width = input.shape
         rows = input.permute(0, 2, 3, 1).reshape(count, height, width, 2, 2, channels // 4)
         return rows.permute(0, 1, 3, 2, 4, 5).reshape(count, 2 * height, 2 * width, -1).permute(0, 3, 1, 2)
+
+
+class Basis(nn.Module):
+    """(N, C) -> (N, C, side, side): a learned map for each channel, times the channel's number."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels, side, side))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The maps, scaled."""
+        return input[:, :, None, None] * self.weight
+
+
+class Doubled(nn.Module):
+    """(N, C, H, W) -> (N, C, 2H, 2W): between two pixels their mean, by the filter [1, 2, 1]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The filter after zeros in between, each channel alone; beyond the border there are zeros."""
+        kernel = _smooth(input) * 4
+        return F.conv_transpose2d(input, kernel, stride=2, padding=1, output_padding=1, groups=len(kernel))
+
+
+class Halved(nn.Module):
+    """(N, C, H, W) -> (N, C, ceil(H/2), ceil(W/2)): every second pixel after the filter [1, 2, 1]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Each channel alone; beyond the border there are zeros."""
+        kernel = _smooth(input)
+        return F.conv2d(input, kernel, stride=2, padding=1, groups=len(kernel))
+
+
+def _smooth(input: Tensor) -> Tensor:
+    """The filter [1, 2, 1] in both directions, for each channel of a map: (C, 1, 3, 3), of sum 1."""
+    line = torch.tensor([0.25, 0.5, 0.25], dtype=input.dtype, device=input.device)
+    return (line[:, None] * line).expand(input.shape[1], 1, 3, 3)
 
 
 class Residual(nn.Module):

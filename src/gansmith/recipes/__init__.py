@@ -6,11 +6,25 @@ torch is imported only when networks are built or counted, so that the list of r
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gansmith.errors import UserError
 from gansmith.recipe import Recipe
-from gansmith.recipes import dcgan_transpose, dcgan_upsample, deconv, house, mlp, mlp_bn
+from gansmith.recipes import (
+    acgan,
+    dcgan,
+    dcgan_transpose,
+    dcgan_upsample,
+    deconv,
+    house,
+    infogan,
+    lsgan,
+    mlp,
+    mlp_bn,
+    r3gan,
+    sngan,
+    wgan_gp,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -120,6 +134,83 @@ _ENTRIES: dict[str, Entry] = {
         parameters=(1_493_520, 533_505),
         operations=(2_967_552, 1_065_472),
     ),
+    "dcgan": Entry(
+        "Unsupervised representation learning with deep convolutional GANs",
+        "A. Radford et al.",
+        "2015",
+        "the rules that most later networks kept: strides, batch norm, no dense layers",
+        dcgan.RECIPE,
+        dcgan.generator,
+        dcgan.discriminator,
+        parameters=(4_930_561, 4_111_361),
+        operations=(188_032_000, 186_409_984),
+    ),
+    "infogan": Entry(
+        "InfoGAN: interpretable representation learning",
+        "X. Chen et al.",
+        "2016",
+        "finds ten kinds, mostly digits, without being told any label",
+        infogan.RECIPE,
+        infogan.generator,
+        infogan.discriminator,
+        parameters=(6_667_201, 6_694_733),
+        operations=(26_243_072, 26_093_568),
+    ),
+    "lsgan": Entry(
+        "Least squares generative adversarial networks",
+        "X. Mao et al.",
+        "2017",
+        "squares in the place of logarithms: fakes far from real ones pull harder",
+        lsgan.RECIPE,
+        lsgan.generator,
+        lsgan.discriminator,
+        parameters=(13_228_801, 4_308_993),
+        operations=(84_396_032, 73_130_496),
+    ),
+    "wgan-gp": Entry(
+        "Improved training of Wasserstein GANs",
+        "I. Gulrajani et al.",
+        "2017",
+        "a critic with slopes near 1, updated five times a step: slow and steady",
+        wgan_gp.RECIPE,
+        wgan_gp.generator,
+        wgan_gp.discriminator,
+        parameters=(1_554_177, 1_030_145),
+        operations=(47_960_576, 46_920_192),
+    ),
+    "acgan": Entry(
+        "Conditional image synthesis with auxiliary classifier GANs",
+        "A. Odena et al.",
+        "2017",
+        "labels: the discriminator names the class too",
+        acgan.RECIPE,
+        acgan.generator,
+        acgan.discriminator,
+        parameters=(2_989_825, 1_666_571),
+        operations=(106_433_280, 58_096_768),
+    ),
+    "sngan": Entry(
+        "Spectral normalization for generative adversarial networks",
+        "T. Miyato et al.",
+        "2018",
+        "weights held to a norm of 1 in the place of a penalty",
+        sngan.RECIPE,
+        sngan.generator,
+        sngan.discriminator,
+        parameters=(3_812_097, 2_934_721),
+        operations=(172_869_632, 181_405_696),
+    ),
+    "r3gan": Entry(
+        "The GAN is dead; long live the GAN! A modern baseline GAN",
+        "Y. Huang et al.",
+        "2024",
+        "pairs, R1 and R2, residual blocks without any norm, at a CPU's width",
+        r3gan.RECIPE,
+        r3gan.generator,
+        r3gan.discriminator,
+        parameters=(110_112, 108_096),
+        operations=(55_698_432, 55_695_424),
+    ),
 }
 
 
@@ -150,12 +241,20 @@ def generator(recipe: Recipe) -> "nn.Module":
     build = entry(recipe.name).generator
     if not conditioned(recipe):
         return build(recipe)
-    from gansmith.nn import EMBEDDING, ConditionalGenerator
+    from gansmith.nn import ConditionalGenerator
 
     _check_classes(recipe)
-    wider = recipe.noise.model_copy(update={"size": recipe.noise.size + EMBEDDING})
+    wider = recipe.noise.model_copy(update={"size": recipe.noise.size + condition_size(recipe)})
     body = build(recipe.model_copy(update={"noise": wider}))
-    return ConditionalGenerator(body, recipe.conditions, recipe.condition_length)
+    one_hot = recipe.condition == "one-hot"
+    return ConditionalGenerator(body, recipe.conditions, recipe.condition_length, one_hot=one_hot)
+
+
+def condition_size(recipe: Recipe) -> int:
+    """Coordinates that tell a generator its class or kind, beside the noise."""
+    from gansmith.nn import EMBEDDING
+
+    return recipe.conditions if recipe.condition == "one-hot" else EMBEDDING
 
 
 def discriminator(recipe: Recipe) -> "nn.Module":
@@ -164,13 +263,24 @@ def discriminator(recipe: Recipe) -> "nn.Module":
     A conditional recipe's takes labels (N,) too: see :class:`gansmith.nn.ConditionalDiscriminator`.
     """
     body = entry(recipe.name).discriminator(recipe)
-    if not conditioned(recipe):
-        return body
-    from gansmith.nn import ConditionalDiscriminator
+    network: nn.Module = body
+    if conditioned(recipe):
+        from gansmith.nn import ConditionalDiscriminator
 
-    _check_classes(recipe)
-    head = "projection" if recipe.conditional == "none" else recipe.conditional
-    return ConditionalDiscriminator(body, recipe.conditions, head)
+        _check_classes(recipe)
+        network = ConditionalDiscriminator(body, recipe.conditions, _head(recipe), numbers=recipe.codes)
+    if recipe.spectral_norm:
+        from gansmith.nn import spectral
+
+        spectral.normalise(network)
+    return network
+
+
+def _head(recipe: Recipe) -> Literal["projection", "auxiliary", "information"]:
+    """How the discriminator takes conditions into account."""
+    if recipe.information:
+        return "information"
+    return "projection" if recipe.conditional == "none" else recipe.conditional
 
 
 def conditioned(recipe: Recipe) -> bool:
@@ -201,7 +311,8 @@ def step_gflop(recipe: Recipe) -> float:
         penalised = 4 / recipe.penalty.every if recipe.penalty.kind != "none" else 0
         return recipe.batch_size * (3 * generating + (6 + penalised) * discriminating) / 1e9
     passes = 3 if recipe.share_noise and recipe.fakes == "training" else 4
-    by_d = recipe.discriminator_updates * (6 * discriminating + generating)
+    penalised = {"none": 0, "r1": 3, "r1-r2": 6, "gradient": 3}[recipe.penalty.kind] * recipe.penalty.share
+    by_d = recipe.discriminator_updates * ((6 + penalised / recipe.penalty.every) * discriminating + generating)
     by_g = recipe.generator_updates * (2 * discriminating + (passes - 1) * generating)
     return recipe.batch_size * (by_d + by_g) / 1e9
 
@@ -224,4 +335,5 @@ def _operations(recipe: Recipe) -> tuple[int, int]:
 def _networks(recipe: Recipe) -> tuple[object, ...]:
     """The values that decide the layers."""
     numbers = (recipe.generator.width, recipe.discriminator.width, recipe.noise.size)
-    return recipe.size, recipe.channels, recipe.conditional, recipe.kinds, *numbers
+    told = recipe.conditional, recipe.classes, recipe.kinds, recipe.condition, recipe.information > 0, recipe.codes
+    return recipe.size, recipe.channels, *told, *numbers

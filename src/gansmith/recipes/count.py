@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith import recipes
-from gansmith.nn import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator, UpsampleConv2d, folded_size
+from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator, UpsampleConv2d, folded_size
 from gansmith.nn.unfilled import with_memory, without_memory
 from gansmith.recipe import Recipe
 from gansmith.recipes import Row, Summary
@@ -22,7 +22,7 @@ def summary(recipe: Recipe) -> Summary:
     latent, image = _inputs(recipe)
     if not isinstance(generator, ConditionalGenerator) or not isinstance(discriminator, ConditionalDiscriminator):
         return Summary(_rows(generator.children(), latent), _rows(discriminator.children(), image))
-    label, wider = torch.zeros(1, dtype=torch.long), torch.zeros(1, recipe.noise.size + EMBEDDING)
+    label, wider = torch.zeros(1, dtype=torch.long), torch.zeros(1, recipe.noise.size + recipes.condition_size(recipe))
     features = torch.zeros(1, discriminator.logit.in_features)
     projection, classifier = discriminator.projection, discriminator.classifier
     head = _rows([projection], label) if projection else _rows([classifier], features)
@@ -43,7 +43,8 @@ def operations(recipe: Recipe, *, folded: bool = True) -> tuple[int, int]:
 
 
 def _networks(recipe: Recipe) -> tuple[nn.Module, nn.Module]:
-    """Both networks in inference mode, made without drawing or storing weights."""
+    """Both networks in inference mode, made without drawing or storing weights; spectral norm changes no count."""
+    recipe = recipe.model_copy(update={"spectral_norm": False})
     with without_memory():
         generator, discriminator = recipes.generator(recipe), recipes.discriminator(recipe)
     return with_memory(generator).eval(), with_memory(discriminator).eval()

@@ -89,7 +89,7 @@ class CapturedStep:
         self._state, self._recipe = state, recipe
         shape = (recipe.batch_size, recipe.channels, recipe.size, recipe.size)
         self._real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
-        self._labels = torch.zeros(len(self._real), dtype=torch.long, device=device) if recipe.conditions else None
+        self._labels = torch.zeros(len(self._real), dtype=torch.long, device=device) if recipe.labelled else None
         self._first: DiscriminatorPass
         self._output: StepOutput
         buffers = [*state.generator.buffers(), *state.discriminator.buffers()]  # moving averages of batch norm

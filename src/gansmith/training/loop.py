@@ -176,7 +176,7 @@ def batch_at(images: Images, step: int, recipe: Recipe, device: torch.device) ->
     """The real images of a step, as :func:`to_pixels` gives them, and their conditions (N,) where there are any."""
     position = step * recipe.batch_images
     real = to_pixels(images.at(position), recipe, device)
-    if not recipe.conditions:
+    if not recipe.labelled:
         return real, None
     return real, torch.from_numpy(images.labels_at(position)).to(device, torch.long)
 
@@ -249,10 +249,10 @@ def sanity_check(
 
 def _snapshots(state: TrainState, recipe: Recipe, seed: int) -> Callable[[], Snapshot]:
     """A function that shows what the generator makes now of 64 fixed latents, or of fewer with every class each."""
-    columns = sampling.columns(recipe.classes, 64)
+    columns = sampling.columns(recipe.turns, 64)
     latents = sampling.latents(recipe.noise, seed=seed, count=64)
-    if recipe.classes and not recipe.kinds:
-        latents = latents.repeat_interleave(recipe.classes, 0)[: 64 // columns * columns]
+    if recipe.turns == recipe.conditions > 0:
+        latents = latents.repeat_interleave(recipe.turns, 0)[: 64 // columns * columns]
 
     def snapshot() -> Snapshot:
         generator = sampling.snapshot(state.shown, recipe, settle_on=1024)

@@ -100,7 +100,7 @@ def discriminator_gradients(
     """Back-propagates the discriminator loss of real images and as many generated ones."""
     # Sample latents z, and for a conditional recipe a class for each
     z = sample_latents(recipe.noise, len(real), real.device)
-    fake_labels = partners(recipe, labels)
+    fake_labels = partners(recipe, labels, z)
 
     # Generate G(z); the graph is kept only where the generator update reuses it
     training = recipe.fakes == "training"  # else moving averages and no dropout, as Keras' `predict`
@@ -114,8 +114,7 @@ def discriminator_gradients(
     # Discriminate: logits of D(x) and D(G(z))
     change = changes(recipe, state.share)
     seen, seen_fake = change(real), change(fake)
-    logits, class_loss = discriminate(state.discriminator, torch.cat([seen, seen_fake]), _both(labels, fake_labels))
-    on_real, on_fake = logits.chunk(2)
+    on_real, on_fake, class_loss = _discriminate_both(state, recipe, seen, seen_fake, labels, fake_labels, z)
 
     # L_D, such as -log D(x) - log(1 - D(G(z)))
     adversarial = losses.discriminator_loss(
@@ -149,7 +148,7 @@ def generator_gradients(
     # Sample latents z, or take those of the discriminator update
     z, fake_labels = first.z, first.labels
     if not recipe.share_noise:
-        z, fake_labels = sample_latents(recipe.noise, len(z), z.device), partners(recipe, labels)
+        z, fake_labels = sample_latents(recipe.noise, len(z), z.device), partners(recipe, labels, z)
 
     # Generate G(z)
     generated = first.generated
@@ -159,7 +158,8 @@ def generator_gradients(
     # Discriminate: logits of D(G(z)), and in a game of pairs of D(x)
     change = changes(recipe, state.share)
     state.discriminator.requires_grad_(False)
-    on_fake, class_loss = discriminate(state.discriminator, change(generated), fake_labels)
+    on_fake, class_loss = discriminate(state.discriminator, change(generated), fake_labels, z[:, : recipe.codes])
+    class_loss = (recipe.information or 1.0) * class_loss
     on_real = None
     if recipe.loss == "relativistic":
         assert real is not None
@@ -184,7 +184,8 @@ def gradients_of_both(state: TrainState, recipe: Recipe, real: Tensor, labels: T
     1 updates D first.
     """
     # Sample latents z and generate G(z)
-    z, fake_labels = sample_latents(recipe.noise, len(real), real.device), partners(recipe, labels)
+    z = sample_latents(recipe.noise, len(real), real.device)
+    fake_labels = partners(recipe, labels, z)
     generated = generate(state.generator, z, fake_labels).float()
 
     # Discriminate: logits of D(x) and D(G(z))
@@ -250,8 +251,11 @@ def sample_latents(noise: Noise, count: int, device: torch.device) -> Tensor:
     return z.normal_(noise.center, noise.scale)
 
 
-def partners(recipe: Recipe, labels: Tensor | None) -> Tensor | None:
-    """The classes to generate: those of the real images, one by one in a game of pairs, else drawn from among them."""
+def partners(recipe: Recipe, labels: Tensor | None, z: Tensor) -> Tensor | None:
+    """The conditions to generate with latents z (N, Z): those of the real images, one by one in a game of pairs, else
+    drawn from among them; kinds that the game makes up are drawn evenly."""
+    if recipe.information:
+        return torch.randint(recipe.conditions, (len(z),), device=z.device)
     return labels if recipe.loss == "relativistic" else sample_labels(labels)
 
 
@@ -260,12 +264,44 @@ def sample_labels(labels: Tensor | None) -> Tensor | None:
     return None if labels is None else labels[torch.randint(len(labels), labels.shape, device=labels.device)]
 
 
-def discriminate(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
-    """Logits (N, 1), and the cross-entropy of an auxiliary classifier (Odena et al. 2017); 0 where there is none."""
+def discriminate(
+    discriminator: nn.Module, images: Tensor, labels: Tensor | None, codes: Tensor | None = None
+) -> tuple[Tensor, Tensor | float]:
+    """Logits (N, 1), and the loss of a classifier that reads from the images what they were made with; 0 without one.
+
+    That is the cross-entropy of the labels (Odena et al. 2017), and for codes (N, C) half their squared errors: minus
+    the logarithm, but for a constant, of a normal density of std 1 (Chen et al. 2016).
+    """
     if labels is None:
         return discriminator(images), 0.0
     output = discriminator(images, labels)
-    return (output, 0.0) if isinstance(output, Tensor) else (output[0], F.cross_entropy(output[1].float(), labels))
+    if isinstance(output, Tensor):
+        return output, 0.0
+    logits, read = output[0], output[1].float()
+    numbers = 0 if codes is None else codes.shape[1]
+    loss = F.cross_entropy(read[:, : read.shape[1] - numbers], labels)
+    if codes is not None and numbers:
+        loss = loss + (read[:, -numbers:] - codes).square().sum(dim=1).mean() / 2
+    return logits, loss
+
+
+def _discriminate_both(
+    state: TrainState,
+    recipe: Recipe,
+    real: Tensor,
+    fake: Tensor,
+    labels: Tensor | None,
+    fake_labels: Tensor | None,
+    z: Tensor,
+) -> tuple[Tensor, Tensor, Tensor | float]:
+    """Logits of real and of generated images, and the loss of :func:`discriminate`: in one batch, or apart."""
+    if not recipe.apart and not recipe.information:
+        logits, loss = discriminate(state.discriminator, torch.cat([real, fake]), _both(labels, fake_labels))
+        on_real, on_fake = logits.chunk(2)
+        return on_real, on_fake, loss
+    on_real, of_real = discriminate(state.discriminator, real, labels)
+    on_fake, of_fake = discriminate(state.discriminator, fake, fake_labels, z[:, : recipe.codes])
+    return on_real, on_fake, recipe.information * of_fake if recipe.information else (of_real + of_fake) / 2
 
 
 def penalised(state: TrainState, recipe: Recipe) -> bool:
