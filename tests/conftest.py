@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from gansmith import recipe as values
+from gansmith.recipes import own
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -20,3 +23,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         data.load("mnist")  # decoded here, so that no test waits for it or sees its progress
         data.load("mnist", split="test")
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_own_stays() -> Iterator[None]:
+    """Recipes and their parts that a test registers are unknown to the next one."""
+    tables = [values.OWN, own.ENTRIES, own._loaded]
+    before = [dict(table) for table in tables]
+    yield
+    for table, then in zip(tables, before, strict=True):
+        table.clear()
+        table.update(then)  # type: ignore[arg-type]

@@ -9,7 +9,8 @@ A document's blocks run in a temporary folder, through the real command line, on
 - The run of docs/explore.md gets a generator that draws digits (tests/decoder.py): one of a few steps knows no class.
   `truncate` measures few images, `neighbours` and `evaluate` look among few, and `invert` compares with one.
 - `make TARGET` lines are checked against the Makefile.
-- Python blocks of a document share one namespace; `steps=N` and `minutes=M` shrink the same way.
+- Python blocks of a document share one namespace; `steps=N` and `minutes=M` shrink the same way. A block that begins
+  with a comment such as `# my_recipes.py` is written to that file instead.
 - Data that documents may name: `my-images/` (class sub-folders of digits), `my-images.zip`, `my-images.npz`, and
   `me.png`, a digit written on paper. Data sets that need a network are replaced by mnist.
 - `<!-- not run: REASON -->` before a block leaves that one out.
@@ -131,6 +132,9 @@ def run_python(block: Block, name: str, namespace: dict[str, object]) -> None:
     """Runs a Python block of a document, its budgets shrunk."""
     source = re.sub(r"\bsteps=([\d_]+)", lambda match: f"steps={fewer(float(match[1]))}", block.text)
     source = re.sub(r"\bminutes=([\d.]+)", lambda match: f"steps={fewer(1000 * float(match[1]))}", source)
+    if file := re.match(r"# (\w+\.py)\n", source):
+        Path(file[1]).write_text(source)
+        return
     for wanted, used in NEEDS_NETWORK.items():
         source = source.replace(f'"{wanted}"', f'"{used}"')
     code = compile("\n" * (block.line - 1) + source, name, "exec")  # line numbers of the document in tracebacks

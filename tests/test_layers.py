@@ -19,6 +19,7 @@ ORDER = (
     "doctor",
     "evaluation",
     "runs",
+    "own",  # what recipes and training let be registered, under one name
     "training",
     "generator",
     "encoders",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gansmith._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from gansmith import data, latent, recipes
+    from gansmith import data, latent, own, recipes
     from gansmith.doctor.examination import Examination, examine
     from gansmith.evaluation import compare, evaluate
     from gansmith.evaluation.report import Report
@@ -39,7 +39,7 @@ _HOMES = {
     "resume": "gansmith.experiment.execute",
     "train": "gansmith.experiment.execute",
 }
-_MODULES = ("data", "latent", "recipes")
+_MODULES = ("data", "latent", "own", "recipes")
 
 __all__ = [
     "Examination",
@@ -57,6 +57,7 @@ __all__ = [
     "examine",
     "latent",
     "load",
+    "own",
     "recipes",
     "resume",
     "train",

@@ -118,6 +118,10 @@ def write_tensors(path: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    first: dict[int, str] = {}
+    for name, tensor in plain.items():  # weights that a network uses twice are written twice
+        if tensor.numel() and first.setdefault(tensor.untyped_storage().data_ptr(), name) != name:
+            plain[name] = tensor.clone()
     write_bytes(path, save(plain, metadata={"format": "pt"}))  # `save_file` would make it private, against the umask
 
 

@@ -7,10 +7,11 @@ built by :mod:`gansmith.recipes`.
 import difflib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Self
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gansmith.errors import UserError
 
@@ -19,6 +20,58 @@ class Value(BaseModel):
     """A frozen, typed value; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class RecipeFile(Value):
+    """The Python source that something of one's own is defined in: a recipe, a loss, a penalty or an augmentation."""
+
+    name: str
+    """The module's."""
+    path: str
+    """Where the file was; empty for what was typed into a notebook."""
+    sha256: str
+    """Over its text."""
+
+
+OWN: dict[tuple[str, str], RecipeFile] = {}
+"""Where each name of one's own comes from, by the field that it is a value of, such as ("loss", "mine")."""
+Loss = Literal["non-saturating", "relativistic", "hinge", "wasserstein", "least-squares"]
+PenaltyKind = Literal["none", "r1", "r1-r2", "gradient"]
+LOSSES: tuple[str, ...] = get_args(Loss)
+PENALTIES: tuple[str, ...] = get_args(PenaltyKind)
+
+
+def _known(field: str, name: str, *given: str) -> str:
+    """The name, if it is one of those ``given`` or one's own. Raises ValueError, which pydantic makes its complaint."""
+    own = [each for place, each in OWN if place == field]
+    if name in given or name in own:
+        return name
+    every = [repr(each) for each in (*given, *own)]
+    if not every:
+        raise ValueError("Load the file that defines it")
+    raise ValueError(f"Input should be {', '.join(every[:-1])} or {every[-1]}" if every[1:] else f"Only {every[0]} is")
+
+
+def where_missing(files: Sequence[RecipeFile]) -> str:
+    """What to do where a recipe cannot be read because files of one's own are not loaded; empty if they all are."""
+    loaded = {(file.name, file.path) for file in OWN.values()} | {(file.name, file.sha256) for file in OWN.values()}
+    missing = [each for each in files if not {(each.name, each.path), (each.name, each.sha256)} & loaded]
+    if not missing:
+        return ""
+    file = missing[0]
+    if not file.path:
+        return "it is defined in a notebook; run that cell first"
+    gone = "" if Path(file.path).exists() else ", where it is no longer"
+    return (
+        f"it is defined in {file.path}{gone}; to run that file, name it: `recipes` {file.path}, or own.load in Python"
+    )
+
+
+def changed_since(files: Sequence[RecipeFile]) -> list[RecipeFile]:
+    """The files of one's own that are loaded, but with another text than these say."""
+    texts = {file.sha256 for file in OWN.values()}
+    names = {file.name for file in OWN.values()}
+    return [file for file in files if file.sha256 not in texts and file.name in names]
 
 
 class Optimizer(Value):
@@ -61,7 +114,7 @@ class Network(Value):
 class Penalty(Value):
     """A term of the discriminator's loss that keeps its slope, the gradient of D(x) by x, small."""
 
-    kind: Literal["none", "r1", "r1-r2", "gradient"] = Field(
+    kind: PenaltyKind | str = Field(
         "none",
         description="r1: at real images (Mescheder et al. 2018); r1-r2: at generated ones too; gradient: to length 1, "
         "between the two (Gulrajani et al. 2017)",
@@ -73,6 +126,11 @@ class Penalty(Value):
     difference: float = Field(
         0.0, ge=0, le=1, description="length of a finite difference that stands for the slope; 0: the exact one"
     )
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_known(cls, value: str) -> str:
+        return _known("penalty.kind", value, *PENALTIES)
 
 
 class Average(Value):
@@ -95,11 +153,17 @@ class Augment(Value):
     colour: float = Field(0.0, ge=0, le=1, description="strength of changes of brightness, contrast and saturation")
     share: float = Field(1.0, ge=0, le=1, description="of the images that are changed")
     ramp: float = Field(0.0, ge=0, le=1, description="share of the run in which that rises from 0")
+    own: str | None = Field(None, description="and one of one's own, by its name, after the others")
+
+    @field_validator("own")
+    @classmethod
+    def _own_is_known(cls, value: str | None) -> str | None:
+        return value and _known("augment.own", value)
 
     @property
     def on(self) -> bool:
         """Whether any image is changed."""
-        return self.share > 0 and (self.shift > 0 or self.cutout > 0 or self.colour > 0)
+        return self.share > 0 and (self.shift > 0 or self.cutout > 0 or self.colour > 0 or self.own is not None)
 
 
 class Recipe(Value):
@@ -121,9 +185,7 @@ class Recipe(Value):
         "training", description="mode of the generator when it makes fakes for the discriminator"
     )
     share_noise: bool = Field(False, description="one noise batch serves both updates of a step")
-    loss: Literal["non-saturating", "relativistic", "hinge", "wasserstein", "least-squares"] = Field(
-        "non-saturating", description="the game's losses"
-    )
+    loss: Loss | str = Field("non-saturating", description="the game's losses")
     penalty: Penalty = Field(Penalty(), description="on the discriminator's slope")
     average: Average = Field(Average(), description="of the generator's weights")
     augment: Augment = Field(Augment(), description="of what the discriminator sees")
@@ -167,6 +229,11 @@ class Recipe(Value):
         "and not found in the data; 0 for none",
     )
     codes: int = Field(0, ge=0, le=4096, description="coordinates of the noise, its first, that are read too")
+
+    @field_validator("loss")
+    @classmethod
+    def _loss_is_known(cls, value: str) -> str:
+        return _known("loss", value, *LOSSES)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -213,6 +280,8 @@ class Recipe(Value):
         """What makes the generator's gradient a multiple, image by image, of the discriminator's."""
         if self.loss == "hinge":
             raise UserError("one_pass: the hinge loss stops where D is sure, and G learns from there; leave it out")
+        if self.loss not in LOSSES or self.penalty.kind not in PENALTIES:
+            raise UserError("one_pass: goes with the losses and penalties that come with gansmith; leave it out")
         if self.discriminator_updates > 1 or self.generator_updates > 1:
             raise UserError("one_pass: both players make one update a step; leave it, or the numbers of updates, out")
         if self.conditional == "auxiliary" or self.fakes == "inference" or self.penalty.kind == "gradient":
@@ -223,9 +292,30 @@ class Recipe(Value):
             raise UserError("one_pass: takes its penalty exactly, at the whole batch")
 
     @property
+    def files(self) -> tuple[RecipeFile, ...]:
+        """The Python sources of what in it is of one's own; none where all comes with gansmith."""
+        names = {
+            "name": self.name,
+            "loss": self.loss,
+            "penalty.kind": self.penalty.kind,
+            "augment.own": self.augment.own,
+        }
+        found = (OWN.get((field, name)) for field, name in names.items() if name is not None)
+        return tuple(dict.fromkeys(filter(None, found)))
+
+    @property
     def conditions(self) -> int:
         """How many conditions the networks are told: classes, kinds, or the kinds of all classes; 0 for none."""
         return max(self.classes, 1) * max(self.kinds, 1) if self.classes or self.kinds else 0
+
+    def in_two_passes(self, changes: Mapping[str, Any]) -> "Recipe":
+        """As :meth:`override`, but in two passes where the changes do not allow ``one_pass`` and do not ask for it."""
+        if not self.one_pass or "one_pass" in changes:
+            return self.override(changes)
+        try:
+            return self.override(changes)
+        except UserError:
+            return self.override({**changes, "one_pass": False})
 
     def override(self, changes: Mapping[str, Any] | None = None, **more: Any) -> "Recipe":
         """A copy with other values.
@@ -243,6 +333,10 @@ class Recipe(Value):
             _assign(values, name, value)
         return parse(values)
 
+    def complete(self) -> dict[str, Any]:
+        """Every field as a plain value, but for a name of one's own where there is none."""
+        return self.model_dump(mode="json", exclude={"augment": {"own"}} if self.augment.own is None else None)
+
     def to_json(self) -> str:
         """The complete recipe as indented JSON, but for parts of the method that it does not use, such as labels."""
         return self.model_dump_json(indent=2, exclude=self._unused()) + "\n"
@@ -258,6 +352,8 @@ class Recipe(Value):
         """The optional fields that are at their defaults, as pydantic's ``exclude`` takes them."""
         fields = type(self).model_fields
         unused: dict[str, Any] = {name: True for name in OPTIONAL if getattr(self, name) == fields[name].default}
+        if self.augment.own is None:
+            unused.setdefault("augment", {"own"})
         for player in ("generator_optimizer", "discriminator_optimizer"):
             numbers = getattr(self, player)
             unused[player] = {n for n in SCHEDULE if getattr(numbers, n) == Optimizer.model_fields[n].default}

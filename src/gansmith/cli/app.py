@@ -35,6 +35,7 @@ ENCODER = "Train or show an encoder, the network that measures images."
 VERBS = (
     Verb("train", "train:train", TRAIN, "Train a GAN on images."),
     Verb("recipes", "listing:recipes", TRAIN, "List the recipes that can be trained, or show one."),
+    Verb("new-recipe", "new_recipe:new_recipe", TRAIN, "Write a commented file of a recipe of your own, which trains."),
     Verb("data", "listing:data", TRAIN, "Show a data set: its images, classes and problems."),
     Verb("sample", "sample:sample", LOOK, "Make images with a trained generator."),
     Verb("runs", "listing:runs", LOOK, "List your training runs."),
@@ -125,6 +126,8 @@ def _refuse(error: BaseException) -> int:
         raise error
     if isinstance(error, OSError):
         output.discard_output()
+    if details := getattr(error, "details", ""):  # of a user's own file: where in it
+        output.say(details.rstrip(), aside=True)
     return _say(message, 2)
 
 

@@ -1,16 +1,17 @@
 """`gansmith doctor`: says what is wrong with a run, on what evidence and what to try, while training and afterwards."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
 
-from gansmith.cli.options import Json, Run, Switch
+from gansmith.cli.options import Json, Recipes, Run, Switch
 from gansmith.cli.output import finite, show
 
 INDENT = "   "
 
 
-def doctor(run: Run, /, *, strict: Switch = False, json: Json = False) -> int:
+def doctor(run: Run, /, *, strict: Switch = False, own: Recipes = None, json: Json = False) -> int:
     """Say what is wrong with a run: on what evidence, why, and what to try.
 
     Reads the run's metrics and signals (for a run that has none, its sheets), also while it trains, and draws
@@ -80,4 +81,13 @@ def told(found: Any, picture: Path | None) -> str:
 
 def again(run: Any) -> str:
     """The data and recipe of a run, as `gansmith train` takes them."""
-    return f"{shlex.quote(run.data.source)} --recipe {run.recipe.name}"
+    return f"{shlex.quote(run.data.source)} --recipe {run.recipe.name}{needed(run)}"
+
+
+def needed(run: Any) -> str:
+    """The flag that names the file of the user's own that a run's recipe is defined in; empty for other recipes."""
+    paths = [file.path for file in run.settings.recipes if file.path]
+    if not paths:
+        return ""
+    near = os.path.relpath(paths[0])
+    return f" --recipes {shlex.quote(paths[0] if near.startswith('..') else near)}"

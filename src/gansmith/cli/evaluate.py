@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gansmith.cli.options import Best, Device, Encoder, Evaluated, Json, OptionalSource, check_folder
+from gansmith.cli.options import Best, Device, Encoder, Evaluated, Json, OptionalSource, Recipes, check_folder
 from gansmith.cli.output import progress, say, show, table
 from gansmith.errors import UserError
 
@@ -26,6 +26,7 @@ def evaluate(
     max_fd: float | None = None,
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> int:
     """Measure generated images against real ones: every figure beside its floor, the score of real images.
@@ -111,6 +112,7 @@ def compare(
     encoder: Encoder = None,
     best: Best = False,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Put runs side by side. A difference counts only if it exceeds twice the noise; nothing else is ranked.

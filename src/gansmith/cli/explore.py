@@ -3,7 +3,20 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, RealImages, Save, Scale, Seed, Switch
+from gansmith.cli.options import (
+    Best,
+    Device,
+    Generator,
+    Json,
+    Number,
+    Out,
+    RealImages,
+    Recipes,
+    Save,
+    Scale,
+    Seed,
+    Switch,
+)
 from gansmith.cli.output import finite, progress, show, table
 from gansmith.errors import UserError
 from gansmith.text import amount
@@ -31,6 +44,7 @@ def morph(
     scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Turn one image into another: a strip of frames, or an animation.
@@ -119,6 +133,7 @@ def mix(
     scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Do arithmetic on noise: `"12 - 40 + 7"`, `"0.5 * me.npz + mean(1,2,3)"`, `"mean(label=3) - 5"`.
@@ -159,6 +174,7 @@ def directions(
     scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Find the directions in latent space that change images most, and show a walk along each.
@@ -234,6 +250,7 @@ def truncate(
     scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Trade variety for quality: noise drawn nearer to its centre, and what that does to precision and recall.

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gansmith.cli.doctor import described
-from gansmith.cli.options import Device, Fit, Json, Run, Scale, Size, Source, check_picture, check_sheet_scale
+from gansmith.cli.options import Device, Fit, Json, Recipes, Run, Scale, Size, Source, check_picture, check_sheet_scale
 from gansmith.cli.output import Drawn, colours, finite, pairs, progress, show, table
 from gansmith.errors import UserError
 from gansmith.text import duration
 
 
-def recipes(name: str | None = None, /, *, json: Json = False) -> None:
+def recipes(name: str | None = None, /, *, own: Recipes = None, json: Json = False) -> None:
     """List the recipes, or show one: its layers, and every field as TOML.
 
     What `gansmith recipes NAME > my.toml` writes can be edited and trained: `gansmith train --config my.toml`.
@@ -23,10 +23,12 @@ def recipes(name: str | None = None, /, *, json: Json = False) -> None:
         name: a recipe of the list; without it, the list.
     """
     from gansmith import recipes
+    from gansmith.recipes.own import load_installed
 
     if name is not None:
         _show_recipe(name, json=json)
         return
+    load_installed()
     rows = [_recipe_row(each) for each in recipes.names()]
     headers = ["recipe", "after", "generator", "discriminator", "batch", "steps", "GFLOP/step"]
     show(
@@ -43,9 +45,10 @@ def _show_recipe(name: str, *, json: bool) -> None:
 
     entry = recipes.entry(name)
     summary = recipes.summary(entry.recipe)
+    origin = f"after {entry.author}, “{entry.title}” ({entry.year})" if entry.year else f"of {entry.author}"
     show(
         {"recipe": entry.recipe.model_dump(mode="json"), **asdict(summary)},
-        f"# {name}: {entry.note}\n# after {entry.author}, “{entry.title}” ({entry.year})\n#",
+        f"# {name}: {entry.note}\n# {origin}\n#",
         *(_layer_table(player, getattr(summary, player)) for player in ("generator", "discriminator")),
         entry.recipe.to_toml().rstrip(),
         json=json,
@@ -56,10 +59,10 @@ def _recipe_row(name: str) -> dict[str, Any]:
     from gansmith import recipes
 
     entry = recipes.entry(name)
-    generator, discriminator = entry.parameters
+    generator, discriminator = entry.parameters or recipes.parameters(entry.recipe)
     return {
         "recipe": name,
-        "after": f"{entry.author} {entry.year}",
+        "after": f"{entry.author} {entry.year}".strip(),
         "title": entry.title,
         "generator": generator,
         "discriminator": discriminator,
@@ -190,7 +193,7 @@ def _run_row(each: Any) -> dict[str, Any]:
     }
 
 
-def report(run: Run, /, *, json: Json = False) -> None:
+def report(run: Run, /, *, own: Recipes = None, json: Json = False) -> None:
     """Write a run's report.html again: one file that shows all of it and needs no network."""
     from gansmith.report.page import write_report
     from gansmith.runs import find

@@ -39,6 +39,13 @@ def _check_data(_: Any, name: str | None) -> None:
         existing(name)  # says what could be meant
 
 
+def _load_recipes(_: Any, path: Path | None) -> None:
+    if path is not None:
+        from gansmith.recipes.own import load
+
+        load(path)
+
+
 def check_folder(path: Path, flag: str) -> None:
     """Raises UserError where a file cannot be written because its folder is not there."""
     if not path.parent.is_dir():
@@ -65,6 +72,14 @@ def check_sheet_scale(sheet: Path | None, scale: int | None) -> None:
         raise UserError("--scale: only a --sheet is enlarged; name one, or leave it out")
 
 
+Recipes = Annotated[
+    Path | None,
+    Parameter(
+        name="--recipes",
+        validator=_load_recipes,
+        help="a Python file of recipes of your own, which is run; a run made with it needs it again.",
+    ),
+]
 SWITCH = Parameter(negative=(), show_default=False)
 Switch = Annotated[bool, SWITCH]
 Json = Annotated[bool, SWITCH, Parameter(help="print one JSON document.")]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gansmith.cli.options import Device, Generator, Json, OptionalSource, Scale, check_sheet_scale
+from gansmith.cli.options import Device, Generator, Json, OptionalSource, Recipes, Scale, check_sheet_scale
 from gansmith.cli.output import Drawn, colours, finite, pairs, progress, say, show
 from gansmith.errors import UserError
 from gansmith.text import amount
@@ -26,6 +26,7 @@ def quiz(
     sheet: Path | None = None,
     scale: Scale = None,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> int:
     """Real or forged? Answer r or f, image by image; q ends. The score is kept in the run's folder.

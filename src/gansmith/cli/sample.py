@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, Scale
+from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, Recipes, Scale
 from gansmith.cli.output import progress, show
 from gansmith.text import amount
 
@@ -20,6 +20,7 @@ def sample(
     out: Out = Path("sheet.png"),
     device: Device = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Make images with a trained generator. Image i of a seed is always the same, however many are made.

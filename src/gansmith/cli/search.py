@@ -15,6 +15,7 @@ from gansmith.cli.options import (
     Number,
     Out,
     RealImages,
+    Recipes,
     Save,
     Scale,
     Seed,
@@ -40,6 +41,7 @@ def find(
     save: Save = None,
     scale: Scale = None,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Find noise that makes a class, or an appearance, or both: an encoder goes through thousands of samples.
@@ -123,6 +125,7 @@ def invert(
     sheet: Path | None = None,
     scale: Scale = None,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Find the noise that makes your own picture; its file is then usable wherever an image number is.
@@ -268,6 +271,7 @@ def neighbours(
     scale: Scale = None,
     best: Best = False,
     device: Device = "auto",
+    own: Recipes = None,
     json: Json = False,
 ) -> None:
     """Show samples beside the training images nearest to them, by pixels and by features: are they copies?

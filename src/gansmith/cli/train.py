@@ -14,8 +14,8 @@ from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
 from gansmith import runs
-from gansmith.cli.doctor import described
-from gansmith.cli.options import OptionalSource
+from gansmith.cli.doctor import described, needed
+from gansmith.cli.options import OptionalSource, Recipes
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
 from gansmith.text import amount, duration
@@ -76,6 +76,7 @@ def train(
     config: Path | None = None,
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     resume: str | None = None,
+    own: Recipes = None,
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     quiet: Annotated[bool, Switch] = False,
     json: Annotated[bool, Switch] = False,
@@ -240,7 +241,7 @@ def _closing(run: Any) -> str:
 
     newest = checkpoint.newest(run.checkpoints, [])
     step = checkpoint.state(newest)["step"] if newest else 0
-    where = shlex.quote(run.name if run.path.parent == Path("runs") else str(run.path))
+    where = shlex.quote(run.name if run.path.parent == Path("runs") else str(run.path)) + needed(run)
     if run.state == "interrupted":
         return (
             f"\ninterrupted and saved at step {step:,} in {run.path}; go on with\n  {program()} train --resume {where}"
@@ -324,7 +325,7 @@ def _summary(run: Any) -> dict[str, Any]:
         "quality": {"best": run.best(), "newest": (run.quality() or [None])[-1], "known": known and described(known)},
         "verdict": verdict,
         "reason": reason,
-        "next": _told(run, str(run.path), last.get("step", 0))["next"],
+        "next": _told(run, f"{run.path}{needed(run)}", last.get("step", 0))["next"],
         "sanity": [finite(share) for share in _sanity(run)],
         "files": sorted(path.name for path in run.path.iterdir() if not path.name.startswith(".")),
     }

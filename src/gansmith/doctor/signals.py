@@ -29,7 +29,7 @@ from gansmith.evaluation.real import RealImages
 from gansmith.generator import generate
 from gansmith.recipe import Recipe
 from gansmith.training.events import Probe
-from gansmith.training.losses import PAIRED
+from gansmith.training.losses import is_paired
 from gansmith.training.step import StepOutput, TrainState, discriminate
 
 BANK = 256  # noise vectors, training images and test images
@@ -267,7 +267,7 @@ def _answers(logits: Tensor, count: int, held: bool, game: str) -> dict[str, flo
     fake = logits[len(real) :]
     unseen = real[-count:]
     middle = 0.5 if game == "least-squares" else 0.0
-    if game in PAIRED:  # only differences mean something: the middle is between the two
+    if is_paired(game):  # only differences mean something: the middle is between the two
         middle = float(unseen.mean() + fake.mean()) / 2
         logits, unseen, fake = logits - middle, unseen - middle, fake - middle
         real, middle = real - middle, 0.0

@@ -158,7 +158,8 @@ def group_of(run: Run, which: Which) -> str:
     minutes = run.settings.minutes
     length = f"{minutes:.3g} minutes" if minutes is not None else f"{newest_step(run)} steps"
     origin = [] if run.settings.origin is None else [run.settings.origin.digest]
-    text = json.dumps([recipe, run.data.fingerprint, length, which, *origin], sort_keys=True)
+    files = [file.sha256 for file in run.settings.recipes]
+    text = json.dumps([recipe, run.data.fingerprint, length, which, *origin, *files], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

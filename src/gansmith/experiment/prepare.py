@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +21,9 @@ from gansmith.experiment.start import Start, start_of
 from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
+from gansmith.recipes import own
 from gansmith.runs import Run, checkpoint, recorder
-from gansmith.training import loop
+from gansmith.training import loop, parts
 from gansmith.training.options import Settings, TrainingOptions
 
 SHEETS = 20  # how many times a run draws its fixed noise and saves, unless its options say otherwise
@@ -114,6 +114,7 @@ def prepare(
     value = _recipe(recipe, changes)
     _choose(options, None)  # complains before data are read
     value, dataset, groups = _with_data(value, changes, source, fit, begin, progress)
+    own.check(value)
     choice = _choose(options, value)
     seconds_per_step = _time_step(value, choice)
     expected = value.steps if options.minutes is None else max(1, int(options.minutes * 60 / seconds_per_step))
@@ -129,7 +130,7 @@ def prepare(
         progress=progress,
     )
     decided = {"steps": value.steps if options.minutes is None else None, "evaluate_every": measuring.every, **every}
-    settings = _settled(options, choice, origin=begin and begin.origin, **decided)
+    settings = _settled(options, choice, origin=begin and begin.origin, recipes=value.files, **decided)
     return Experiment(
         *(value, dataset, settings, choice, Path(out), fit, options.minutes, seconds_per_step),
         warnings=(*(begin.warnings(dataset) if begin else ()), *_unfinished(Path(out), value, dataset, settings)),
@@ -163,11 +164,9 @@ def _recipe(recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
         raise UserError(f"recipe {recipe!r}: give a name, such as mlp, or a Recipe")
     value = recipes.get(recipe) if isinstance(recipe, str) else recipe
     recipes.entry(value.name)
-    if value.one_pass and "one_pass" not in changes:  # where the changes do not allow it, two passes do as well
-        with suppress(UserError):
-            return value.override(changes)
-        changes = {**changes, "one_pass": False}
-    return value.override(changes)
+    value = own.fitting(value.in_two_passes(changes), changes)
+    parts.check(value)
+    return value
 
 
 def _with_data(
@@ -295,7 +294,7 @@ def prepare_resume(
     return Experiment(
         recipe,
         dataset,
-        _settled(settings, choice),
+        _settled(settings, choice, recipes=recipe.files),
         choice,
         run.path.parent,
         about.fit,

@@ -12,7 +12,6 @@ from gansmith.data import Dataset, Fit, kinds
 from gansmith.data.kinds import Kinds
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_tensors
-from gansmith.nn.unfilled import without_memory
 from gansmith.recipe import Recipe
 from gansmith.runs import Run, checkpoint
 from gansmith.training.options import Origin
@@ -42,7 +41,7 @@ class Start:
                 "without `from_`"
             )
         for player in PLAYERS:
-            with without_memory():
+            with recipes.unfilled(recipe):
                 wanted = _shapes(getattr(recipes, player)(recipe).state_dict())
             found = _shapes(self.weights[player])
             for tensor in sorted(wanted.keys() | found.keys()):

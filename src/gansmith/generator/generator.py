@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from gansmith import recipes
@@ -23,9 +25,9 @@ from gansmith.generator.sequence import check_place, conditions, labels, latents
 from gansmith.hardware import Precision
 from gansmith.nn import ConditionalGenerator
 from gansmith.nn.isolation import isolated
-from gansmith.nn.unfilled import with_memory, without_memory
+from gansmith.nn.unfilled import with_memory
 from gansmith.progress import Progress, Ticker
-from gansmith.recipe import Noise, Recipe, parse
+from gansmith.recipe import Noise, Recipe, RecipeFile, changed_since, explain, parse, where_missing
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
 DENSE_CHUNK = 512  # without convolutions: there every chunk reads all weights for little arithmetic
@@ -266,7 +268,8 @@ class Generator:
         config = {
             "format": FORMAT,
             "library": "gansmith",
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": self.recipe.complete(),
+            **({"recipes": [file.model_dump() for file in self.recipe.files]} if self.recipe.files else {}),
             "classes": list(self.classes),
             "about": self.about,
         }
@@ -285,7 +288,7 @@ class Generator:
             config = read_json(folder / "config.json")
             if config.get("format") != FORMAT:
                 raise UserError(f"format {config.get('format')}; this gansmith reads format {FORMAT}")
-            recipe = parse(config.get("recipe", {}))
+            recipe = _recipe(config)
             network = read_network(recipe, folder / "model.safetensors")
         except UserError as error:
             raise UserError(f"{folder}: the generator cannot be read ({error})") from None
@@ -298,13 +301,30 @@ class Generator:
         )
 
 
+def _recipe(config: dict[str, Any]) -> Recipe:
+    """The recipe of an exported generator. Raises UserError, naming a file of the user's that it needs."""
+    given = config.get("recipes")
+    try:
+        files = [RecipeFile.model_validate(each) for each in given] if isinstance(given, list) else []
+    except ValidationError as error:
+        raise UserError(f"config.json, recipes: {explain(error)}") from None
+    try:
+        recipe = parse(config.get("recipe", {}))
+        recipes.entry(recipe.name)
+    except UserError as error:
+        raise UserError(where_missing(files) or str(error)) from None
+    for file in changed_since(files) if recipe.files else ():
+        warnings.warn(f"{file.path or file.name} changed since this generator was trained with it", stacklevel=1)
+    return recipe
+
+
 def read_network(recipe: Recipe, path: Path) -> nn.Module:
     """A recipe's generator network with the weights of a safetensors file, on the CPU.
 
     Memory is taken only once the file's header fits the recipe, and nothing is drawn from torch's random stream.
     Raises UserError for weights of another recipe or type, and for values that are not finite.
     """
-    with without_memory():
+    with recipes.unfilled(recipe):
         network = recipes.generator(recipe)
     found = read_shapes(path)
     wanted = {name: (tensor.is_floating_point(), tuple(tensor.shape)) for name, tensor in network.state_dict().items()}

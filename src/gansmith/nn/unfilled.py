@@ -36,8 +36,10 @@ def without_memory() -> Iterator[None]:
 def with_memory(network: Built) -> Built:
     """The same module with memory on the CPU for its weights, whose values are whatever lay there.
 
-    Stands for ``network.to_empty(device="cpu")``, for which torch imports sympy too.
+    One that has memory stays as it is. Stands for ``network.to_empty(device="cpu")``, for which torch imports sympy.
     """
+    if not any(each.is_meta for each in network.state_dict().values()):
+        return network
     empty = {name: torch.empty(each.shape, dtype=each.dtype) for name, each in network.state_dict().items()}
     network.load_state_dict(empty, assign=True)
     return network

@@ -1,10 +1,11 @@
-"""The registry of recipes: our own and each published system by name, with its source, its value and its networks.
+"""The registry of recipes: our own, each published system and the user's by name, with source, value and networks.
 
 torch is imported only when networks are built or counted, so that the list of recipes is there at once.
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -21,32 +22,17 @@ from gansmith.recipes import (
     lsgan,
     mlp,
     mlp_bn,
+    own,
     r3gan,
     sngan,
     wgan_gp,
 )
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["Entry", "Row", "Summary", "discriminator", "entry", "generator", "get", "names", "step_gflop", "summary"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A system: where it comes from, the complete recipe, how to build its networks, and their sizes."""
-
-    title: str
-    author: str
-    year: str
-    note: str
-    recipe: Recipe
-    generator: "Callable[[Recipe], nn.Sequential]"
-    discriminator: "Callable[[Recipe], nn.Sequential]"
-    parameters: tuple[int, int]
-    """Of the recipe's own generator and discriminator, moving averages included."""
-    operations: tuple[int, int]
-    """Multiplications and additions that the generator makes for one image, and the discriminator."""
 
 
 @dataclass(frozen=True)
@@ -214,22 +200,33 @@ _ENTRIES: dict[str, Entry] = {
 }
 
 
+BUILT_IN = tuple(_ENTRIES)
+"""The names of those that come with gansmith."""
+
+
 def names() -> tuple[str, ...]:
-    """The names of all recipes."""
-    return tuple(_ENTRIES)
+    """The names of all recipes: those that come with gansmith, and those of the user that were loaded."""
+    return (*BUILT_IN, *own.ENTRIES)
 
 
 def entry(name: str) -> Entry:
-    """The registered system. Raises UserError, with near names, for one that is not."""
-    if name not in _ENTRIES:
-        near = difflib.get_close_matches(name, _ENTRIES, n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_ENTRIES)}"
+    """The registered system. Raises UserError, with near names, for one that is not.
+
+    Installed packages that bring recipes are loaded when a name is not known without them.
+    """
+    if name in _ENTRIES:
+        return _ENTRIES[name]
+    if name not in own.ENTRIES:
+        own.load_installed()
+    if name not in own.ENTRIES:
+        near = difflib.get_close_matches(name, names(), n=2, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}"
         raise UserError(f"no recipe is called {name!r}; {hint}")
-    return _ENTRIES[name]
+    return own.ENTRIES[name]
 
 
 def get(name: str) -> Recipe:
-    """The complete published recipe. Raises UserError as :func:`entry` does."""
+    """The complete recipe. Raises UserError as :func:`entry` does."""
     return entry(name).recipe
 
 
@@ -268,7 +265,13 @@ def discriminator(recipe: Recipe) -> "nn.Module":
         from gansmith.nn import ConditionalDiscriminator
 
         _check_classes(recipe)
-        network = ConditionalDiscriminator(body, recipe.conditions, _head(recipe), numbers=recipe.codes)
+        chain = own.chain(body)
+        if chain is None:
+            raise UserError(
+                f"recipe {recipe.name}: to be told labels or kinds, its discriminator must be an nn.Sequential that "
+                "ends in nn.Linear(..., 1); give it one, or leave out `conditional` and `kinds`"
+            )
+        network = ConditionalDiscriminator(chain, recipe.conditions, _head(recipe), numbers=recipe.codes)
     if recipe.spectral_norm:
         from gansmith.nn import spectral
 
@@ -281,6 +284,20 @@ def _head(recipe: Recipe) -> Literal["projection", "auxiliary", "information"]:
     if recipe.information:
         return "information"
     return "projection" if recipe.conditional == "none" else recipe.conditional
+
+
+@contextmanager
+def unfilled(recipe: Recipe) -> Iterator[None]:
+    """Networks of the recipe built inside the block draw nothing from torch's random stream, and wait for weights.
+
+    Those that come with gansmith take no memory either: see :func:`gansmith.nn.unfilled.without_memory`.
+    """
+    import torch
+
+    from gansmith.nn.unfilled import without_memory
+
+    with torch.random.fork_rng(devices=[]) if recipe.name in own.ENTRIES else without_memory():
+        yield
 
 
 def conditioned(recipe: Recipe) -> bool:
@@ -298,6 +315,12 @@ def summary(recipe: Recipe) -> Summary:
     from gansmith.recipes import count
 
     return count.summary(recipe)
+
+
+def parameters(recipe: Recipe) -> tuple[int, int]:
+    """How many the generator and the discriminator have, moving averages included."""
+    both = summary(recipe)
+    return sum(row.parameters for row in both.generator), sum(row.parameters for row in both.discriminator)
 
 
 def step_gflop(recipe: Recipe) -> float:
@@ -325,7 +348,7 @@ def image_gflop(recipe: Recipe) -> float:
 def _operations(recipe: Recipe) -> tuple[int, int]:
     """Operations of the recipe's networks, as in :class:`Entry`: looked up for published ones, counted for others."""
     published = entry(recipe.name)
-    if _networks(recipe) == _networks(published.recipe):
+    if published.operations is not None and _networks(recipe) == _networks(published.recipe):
         return published.operations
     from gansmith.recipes import count
 

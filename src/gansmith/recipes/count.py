@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gansmith import recipes
 from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator, UpsampleConv2d, folded_size
-from gansmith.nn.unfilled import with_memory, without_memory
+from gansmith.nn.unfilled import with_memory
 from gansmith.recipe import Recipe
 from gansmith.recipes import Row, Summary
 
@@ -21,13 +21,13 @@ def summary(recipe: Recipe) -> Summary:
     generator, discriminator = _networks(recipe)
     latent, image = _inputs(recipe)
     if not isinstance(generator, ConditionalGenerator) or not isinstance(discriminator, ConditionalDiscriminator):
-        return Summary(_rows(generator.children(), latent), _rows(discriminator.children(), image))
+        return Summary(_layers(generator, latent), _layers(discriminator, image))
     label, wider = torch.zeros(1, dtype=torch.long), torch.zeros(1, recipe.noise.size + recipes.condition_size(recipe))
     features = torch.zeros(1, discriminator.logit.in_features)
     projection, classifier = discriminator.projection, discriminator.classifier
     head = _rows([projection], label) if projection else _rows([classifier], features)
     return Summary(
-        _rows([generator.embedding], label) + _rows(generator.body.children(), wider),
+        _rows([generator.embedding], label) + _layers(generator.body, wider),
         _rows([*discriminator.features, discriminator.logit], image) + head,
     )
 
@@ -45,7 +45,7 @@ def operations(recipe: Recipe, *, folded: bool = True) -> tuple[int, int]:
 def _networks(recipe: Recipe) -> tuple[nn.Module, nn.Module]:
     """Both networks in inference mode, made without drawing or storing weights; spectral norm changes no count."""
     recipe = recipe.model_copy(update={"spectral_norm": False})
-    with without_memory():
+    with recipes.unfilled(recipe):
         generator, discriminator = recipes.generator(recipe), recipes.discriminator(recipe)
     return with_memory(generator).eval(), with_memory(discriminator).eval()
 
@@ -56,14 +56,36 @@ def _inputs(recipe: Recipe) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
+def _layers(network: nn.Module, value: Tensor) -> tuple[Row, ...]:
+    """The layers of a chain; of any other module its parts, in the order in which they are first used."""
+    if isinstance(network, nn.Sequential):
+        return _rows(network.children(), value)
+    rows: dict[nn.Module, Row] = {}
+
+    def note(layer: nn.Module, inputs: object, output: object) -> None:
+        if layer not in rows and isinstance(output, Tensor):
+            rows[layer] = _row(layer, output)
+
+    hooks = [layer.register_forward_hook(note) for layer in network.children()]
+    output = network(value)
+    for hook in hooks:
+        hook.remove()
+    return tuple(rows.values()) or (_row(network, output),)
+
+
+@torch.no_grad()
 def _rows(layers: Iterable[nn.Module | None], value: Tensor) -> tuple[Row, ...]:
     rows = []
     for layer in filter(None, layers):
         value = layer(value)
-        trainable = sum(parameter.numel() for parameter in layer.parameters())
-        averages = sum(buffer.numel() for buffer in layer.buffers() if buffer.is_floating_point())
-        rows.append(Row(type(layer).__name__, tuple(value.shape[1:]), trainable + averages, trainable))
+        rows.append(_row(layer, value))
     return tuple(rows)
+
+
+def _row(layer: nn.Module, output: Tensor) -> Row:
+    trainable = sum(parameter.numel() for parameter in layer.parameters())
+    averages = sum(buffer.numel() for buffer in layer.buffers() if buffer.is_floating_point())
+    return Row(type(layer).__name__, tuple(output.shape[1:]), trainable + averages, trainable)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_text, write_text
-from gansmith.recipe import Recipe, Value, explain, from_json
+from gansmith.recipe import Recipe, Value, changed_since, explain, from_json, where_missing
 from gansmith.text import one_line, printable
 from gansmith.training.options import Settings
 
@@ -76,9 +77,25 @@ class Run:
         try:
             recipe = from_json(read_text(self.path / "recipe.json"))
             recipes.entry(recipe.name)
-            return recipe
         except UserError as error:
-            raise UserError(f"{self.path / 'recipe.json'}: {error}") from None
+            raise UserError(f"{self.path / 'recipe.json'}: {self._missing() or error}") from None
+        for file in changed_since(self.settings.recipes) if recipe.files else ():
+            warnings.warn(f"{file.path or file.name} changed since {self.name} was trained with it", stacklevel=1)
+        return recipe
+
+    def _missing(self) -> str:
+        """Which file of the user's own has to be loaded, where that is known."""
+        with suppress(UserError):
+            return where_missing(self.settings.recipes)
+        return ""
+
+    @property
+    def recipe_name(self) -> str:
+        """The name of its recipe, which may be one whose file is not loaded."""
+        name = read_json(self.path / "recipe.json").get("name")
+        if not isinstance(name, str):
+            raise UserError(f"{self.path / 'recipe.json'}: name is missing; the run is damaged")
+        return name
 
     @cached_property
     def data(self) -> DataFacts:
@@ -145,7 +162,7 @@ class Run:
         return sheet.read_bytes() if sheet.exists() else None
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.recipe.name}, {self.state})"
+        return f"Run({str(self.path)!r}, {self.recipe_name}, {self.state})"
 
 
 def create(out: Path, data: str, recipe: str) -> Run:

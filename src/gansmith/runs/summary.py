@@ -45,7 +45,7 @@ def summary(run: Run) -> Summary:
         return Summary(
             run,
             run.state,
-            recipe=run.recipe.name,
+            recipe=run.recipe_name,
             data=run.data.name,
             origin=None if run.settings.origin is None else run.settings.origin.run,
             started=_started(run),

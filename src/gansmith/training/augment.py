@@ -4,14 +4,12 @@ Zhao et al. 2020 ("Differentiable augmentation for data-efficient GAN training")
 the same kinds of change, and the generator's gradient through them.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from gansmith.recipe import Recipe
-
-Change = Callable[[Tensor], Tensor]
+from gansmith.training import parts
+from gansmith.training.parts import Change
 
 
 def changes(recipe: Recipe, share: float) -> Change:
@@ -33,6 +31,8 @@ def changes(recipe: Recipe, share: float) -> Change:
             changed = shifted(changed, numbers.shift)
         if numbers.cutout:
             changed = cut_out(changed, numbers.cutout, (black + white) / 2)
+        if numbers.own is not None:
+            changed = parts.AUGMENTATIONS[numbers.own](changed)
         chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < part
         return torch.where(chosen, changed, images)
 

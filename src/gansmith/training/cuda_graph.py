@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from gansmith import recipes
 from gansmith.recipe import Recipe
 from gansmith.training.step import (
     DiscriminatorPass,
@@ -61,6 +62,8 @@ def capture(works: Sequence[Work], device: torch.device, precision: str) -> list
 
 def plain(recipe: Recipe) -> bool:
     """Whether each step is one update of D and one of G, of the same arithmetic: what two graphs can replay."""
+    if recipes.entry(recipe.name).step is not None:
+        return False
     alone = recipe.discriminator_updates == recipe.generator_updates == 1
     return alone and not recipe.one_pass and not recipe.augment.on and recipe.penalty.kind == "none"
 

@@ -20,14 +20,21 @@ from torch import Tensor, nn
 
 from gansmith import generator as sampling
 from gansmith import recipes
-from gansmith.errors import DivergenceError
+from gansmith.errors import DivergenceError, UserError
 from gansmith.nn import set_fast
 from gansmith.recipe import Recipe
 from gansmith.training import average, optim
 from gansmith.training.cuda_graph import CapturedStep, plain
 from gansmith.training.events import Event, Measured, Observer, Probe, Progress, Saved, Snapshot
 from gansmith.training.options import Settings
-from gansmith.training.step import StepOutput, TrainState, discriminator_gradients, step, update_discriminator
+from gansmith.training.step import (
+    StepOutput,
+    TrainState,
+    discriminator_gradients,
+    end_step,
+    step,
+    update_discriminator,
+)
 
 
 class Images(Protocol):
@@ -135,8 +142,23 @@ def stepper(
             warnings.warn(f"CUDA graph capture failed; running eagerly ({reason})", stacklevel=1)
 
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-    advance: Callable[[Tensor, Tensor | None], StepOutput] = autocast(partial(step, state, recipe))
+    own = recipes.entry(recipe.name).step
+    make = partial(step, state, recipe) if own is None else partial(_own_step, own, state, recipe)
+    advance: Callable[[Tensor, Tensor | None], StepOutput] = autocast(make)
     return advance
+
+
+def _own_step(
+    own: Callable[..., StepOutput], state: TrainState, recipe: Recipe, real: Tensor, labels: Tensor | None = None
+) -> StepOutput:
+    """One step by a function of the user's, counted if that did not."""
+    before = state.step
+    output = own(state, recipe, real, labels)
+    if not isinstance(output, StepOutput):
+        raise UserError(f"recipe {recipe.name}: its step returns {type(output).__name__}; return a StepOutput")
+    if state.step == before:
+        end_step(state, recipe)
+    return output
 
 
 def stream(seed: int, label: object) -> int:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gansmith.training import parts
+
 
 def discriminator_loss(
     real: Tensor, fake: Tensor, *, kind: str = "non-saturating", real_label: float = 1.0, reduction: str = "mean"
@@ -18,7 +20,7 @@ def discriminator_loss(
     Args:
         real: logits of real images.
         fake: logits of as many generated images; in "relativistic" row i of both is a pair.
-        kind: which game, a key of :data:`GAMES`.
+        kind: which game, a key of :data:`GAMES` or the name of a loss of the user's own.
         real_label: label of real images in "non-saturating"; below 1 is one-sided label smoothing (Salimans et al.
             2016, section 3.4).
         reduction: "mean" over all images, or "sum" of the means over real and over fake.
@@ -27,6 +29,8 @@ def discriminator_loss(
         A float32 scalar, finite for any finite logits of ordinary size.
     """
     real, fake = real.float(), fake.float()
+    if kind in parts.LOSSES:
+        return parts.LOSSES[kind].terms(real, fake)[0]
     if kind == "relativistic":
         return F.softplus(fake - real).mean()
     if kind == "non-saturating":
@@ -38,8 +42,11 @@ def discriminator_loss(
 
 
 def generator_loss(fake: Tensor, *, kind: str = "non-saturating", real: Tensor | None = None) -> Tensor:
-    """What the generator makes small, of the logits of its images; "relativistic" needs those of real images too."""
+    """What the generator makes small, of the logits of its images, and of real ones where :func:`needs_real`."""
     fake = fake.float()
+    if kind in parts.LOSSES:
+        assert real is not None
+        return parts.LOSSES[kind].terms(real.float(), fake)[1]
     if kind == "relativistic":
         assert real is not None
         return F.softplus(real.float() - fake).mean()
@@ -68,7 +75,7 @@ def discriminator_accuracy(real: Tensor, fake: Tensor, *, kind: str = "non-satur
     The boundary is the logit 0; for "least-squares" it is 0.5, and a critic of "wasserstein" has none: there too the
     pairs count.
     """
-    if kind in PAIRED:
+    if is_paired(kind):
         return (real > fake).float().mean()
     middle = 0.5 if kind == "least-squares" else 0.0
     return ((real > middle).float().mean() + (fake <= middle).float().mean()) / 2
@@ -76,10 +83,20 @@ def discriminator_accuracy(real: Tensor, fake: Tensor, *, kind: str = "non-satur
 
 def generator_accuracy(fake: Tensor, *, kind: str = "non-saturating", real: Tensor | None = None) -> Tensor:
     """Share of generated images that the discriminator classifies as real, or prefers to their partners, in [0, 1]."""
-    if kind in PAIRED and real is not None:
+    if is_paired(kind) and real is not None:
         return (fake > real).float().mean()
     return (fake > (0.5 if kind == "least-squares" else 0.0)).float().mean()
 
 
 PAIRED = ("relativistic", "wasserstein")
 """Games in which a logit means something only beside another."""
+
+
+def is_paired(kind: str) -> bool:
+    """Whether in a game a logit means something only beside another."""
+    return kind in PAIRED or (kind in parts.LOSSES and parts.LOSSES[kind].paired)
+
+
+def needs_real(kind: str) -> bool:
+    """Whether the generator's loss depends on the logits of real images too."""
+    return kind == "relativistic" or kind in parts.LOSSES

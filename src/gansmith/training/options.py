@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 from pydantic import BeforeValidator, Field, ValidationError, model_serializer, model_validator
 
 from gansmith.errors import UserError
-from gansmith.recipe import Value
+from gansmith.recipe import RecipeFile, Value
 
 ANIMATIONS = {False: "samples.webp", True: "samples.gif"}
 
@@ -119,6 +119,8 @@ class Settings(TrainingOptions):
     evaluate_every: StepsOrNever = 0
     origin: Origin | None = None
     """None for networks that began untrained."""
+    recipes: tuple[RecipeFile, ...] = ()
+    """The Python sources of what in its recipe is of the user's own."""
 
     @property
     def animation(self) -> str:
@@ -142,6 +144,8 @@ class Settings(TrainingOptions):
         del values["gif"]
         if values["origin"] is None:
             del values["origin"]
+        if not values["recipes"]:
+            del values["recipes"]
         return values | {"animation": self.animation}
 
 

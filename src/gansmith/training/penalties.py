@@ -3,14 +3,12 @@
 Always in float32, as second derivatives of bfloat16 products are noise.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from gansmith.recipe import Penalty
-
-Answer = Callable[[Tensor], Tensor]
+from gansmith.training import parts
+from gansmith.training.parts import Answer
 
 
 def slope(logits: Tensor, images: Tensor) -> Tensor:
@@ -55,11 +53,14 @@ def penalty(numbers: Penalty, answer: Answer, real: Tensor, fake: Tensor) -> Ten
 
     Args:
         numbers: which penalty, and how it is taken.
-        answer: images (M, C, S, S) -> logits (M, 1): the first N of them are, or become, ``real``, the next ``fake``.
+        answer: images (M, C, S, S) -> logits (M, 1), M being N or 2 N: the first N are, or become, ``real``, the next
+            ``fake``.
         real: real images.
         fake: as many generated ones, without gradients.
     """
     with torch.autocast(real.device.type, enabled=False):
+        if numbers.kind in parts.PENALTIES:
+            return parts.PENALTIES[numbers.kind](answer, real, fake)
         if numbers.kind == "gradient":
             share = torch.rand(len(real), 1, 1, 1, device=real.device)
             between = (share * real + (1 - share) * fake).requires_grad_()

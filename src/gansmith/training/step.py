@@ -161,7 +161,7 @@ def generator_gradients(
     on_fake, class_loss = discriminate(state.discriminator, change(generated), fake_labels, z[:, : recipe.codes])
     class_loss = (recipe.information or 1.0) * class_loss
     on_real = None
-    if recipe.loss == "relativistic":
+    if losses.needs_real(recipe.loss):
         assert real is not None
         with torch.no_grad():
             on_real = discriminate(state.discriminator, change(real), labels)[0]
@@ -318,11 +318,10 @@ def _penalty(
     numbers = recipe.penalty
     count = math.ceil(numbers.share * len(real))
     told = None if labels is None else labels[:count]
-    if numbers.kind == "r1-r2":
-        told = _both(told, None if fake_labels is None else fake_labels[:count])
+    both = _both(told, None if fake_labels is None else fake_labels[:count])
 
     def answer(images: Tensor) -> Tensor:
-        return discriminate(state.discriminator, images, told)[0]
+        return discriminate(state.discriminator, images, told if len(images) == count else both)[0]
 
     weight = schedule.gamma(numbers, share=state.share)
     return weight * penalties.penalty(numbers, answer, real[:count], fake[:count])

@@ -1,0 +1,271 @@
+"""Recipes of the user's own: registered by name, loaded from a file that the user names or by an installed package."""
+
+import hashlib
+import inspect
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from gansmith import recipe as values
+from gansmith.errors import UserError
+from gansmith.recipe import OWN, Recipe, RecipeFile
+from gansmith.recipes.entries import Entry
+from gansmith.text import one_line, printable
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Networks = Callable[[Recipe], "tuple[nn.Module, nn.Module] | None"]
+ENTRIES: dict[str, Entry] = {}
+GROUP = "gansmith.recipes"
+START = Path(__file__).parent / "start.txt"
+"""The file that `gansmith new-recipe` writes; NAME stands for the recipe's."""
+MAX_BYTES = 4 << 20
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_loaded: dict[Path, str] = {}
+"""SHA-256 of each file that was loaded."""
+_current: list[RecipeFile] = []
+"""The file that is being loaded."""
+_installed = False
+
+
+class RecipeFileError(UserError):
+    """A recipe file, or a function in it, raised an exception; ``details`` is its traceback, of the file alone."""
+
+    def __init__(self, message: str, details: str) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+def register(
+    name: str, networks: Networks, base: Recipe, changes: Mapping[str, Any], step: Callable[..., Any] | None
+) -> Recipe:
+    """Makes a function of a recipe's value that builds two networks known under a name; returns the value."""
+    file = claim("name", name, networks)
+    recipe = base.in_two_passes(changes).override(name=name)
+    said = {field for field, _ in values.fields() if recipe_field(recipe, field) != recipe_field(base, field)}
+    said |= {each.replace("-", "_").partition(".")[0] for each in changes}
+    ENTRIES[name] = Entry(
+        title=name,
+        author=f"{file.name}.py" if file.path else "a notebook",
+        year="",
+        note=(inspect.getdoc(networks) or "your own").partition("\n")[0].rstrip("."),
+        recipe=recipe,
+        generator=lambda recipe: _built(networks, recipe, base.name, "generator"),
+        discriminator=lambda recipe: _built(networks, recipe, base.name, "discriminator"),
+        parameters=None,
+        operations=None,
+        step=step,
+        said=frozenset(said),
+    )
+    return recipe
+
+
+def claim(field: str, name: str, function: Callable[..., Any]) -> RecipeFile:
+    """Notes that a name of one's own is a value of a recipe's field, and in which file it is defined.
+
+    Raises UserError for what is no name, a name that comes with gansmith, and one that another file has.
+    """
+    what = check_name(field, name)
+    if not callable(function):
+        raise UserError(f"{what} {name}: decorate a function")
+    file, before = _current[-1] if _current else _file_of(function), OWN.get((field, name))
+    if before is not None and before.path and file.path and before.path != file.path:
+        raise UserError(f"{what} {name}: {before.path} defines one of this name too; rename one of them")
+    OWN[field, name] = file
+    return file
+
+
+def check_name(field: str, name: str) -> str:
+    """What a name of one's own is a name of, in words. Raises UserError for no name, and one that is taken."""
+    from gansmith import recipes
+
+    what = {"name": "recipe", "loss": "loss", "penalty.kind": "penalty", "augment.own": "augmentation"}[field]
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UserError(f"{what} {name!r}: give a name of small letters, digits and hyphens, such as mine")
+    builtin = {"name": recipes.BUILT_IN, "loss": values.LOSSES, "penalty.kind": values.PENALTIES}.get(field, ())
+    if name in builtin:
+        raise UserError(f"{what} {name}: comes with gansmith; give yours another name")
+    return what
+
+
+def load(path: str | Path) -> tuple[str, ...]:
+    """Runs a Python file that registers recipes, losses, penalties or augmentations; returns the names of its recipes.
+
+    A file that was loaded before and is unchanged is not run again. Raises UserError where there is no such file, it
+    raises an exception, or it registers nothing.
+    """
+    given = printable(str(path))
+    try:
+        place = Path(path).expanduser().resolve(strict=True)
+        content = place.read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        what = f"{one_line(error)}; `gansmith new-recipe NAME` writes a file to start from"
+        raise UserError(f"`recipes` {given}: {what}") from None
+    if len(content) > MAX_BYTES or place.suffix != ".py":
+        raise UserError(f"`recipes` {given}: is no Python file of recipes; give a .py file")
+    digest = hashlib.sha256(content).hexdigest()
+    if _loaded.get(place) != digest:
+        file = RecipeFile(name=place.stem, path=str(place), sha256=digest)
+        _run(place, content, file)
+        _loaded[place] = digest
+    return tuple(name for (field, name), file in OWN.items() if field == "name" and file.path == str(place))
+
+
+def _run(place: Path, content: bytes, file: RecipeFile) -> None:
+    """Executes a file; what it registers is known only if it ends well."""
+    module = ModuleType(f"gansmith_own_{re.sub('[^0-9a-zA-Z]', '_', place.stem)}_{file.sha256[:8]}")
+    module.__file__, module.__spec__ = str(place), ModuleSpec(module.__name__, None, origin=str(place))
+    names, entries = dict(OWN), dict(ENTRIES)
+    for key in [key for key, known in OWN.items() if known.path == str(place)]:  # of its text before a change
+        del OWN[key]
+    sys.modules[module.__name__] = module
+    _current.append(file)
+    try:
+        with blaming(file):
+            exec(compile(content, str(place), "exec"), module.__dict__)
+        if not any(known == file for known in OWN.values()):
+            raise UserError(f"`recipes` {place}: registers nothing; decorate a function with @own.recipe(NAME)")
+    except BaseException:
+        OWN.clear()
+        OWN.update(names)
+        ENTRIES.clear()
+        ENTRIES.update(entries)
+        del sys.modules[module.__name__]
+        raise
+    finally:
+        _current.pop()
+
+
+def load_installed() -> None:
+    """Loads the recipes of installed packages, once: modules under the entry point group ``gansmith.recipes``."""
+    global _installed  # noqa: PLW0603
+    if _installed:
+        return
+    _installed = True
+    for point in entry_points(group=GROUP):
+        try:
+            point.load()
+        except Exception as error:  # another package's fault must not keep gansmith from working
+            package = point.dist.name if point.dist else point.value
+            warnings.warn(f"the recipes of {package} cannot be loaded ({one_line(error)})", stacklevel=1)
+
+
+@contextmanager
+def blaming(file: RecipeFile) -> Iterator[None]:
+    """An exception raised inside, in a user's file, becomes one line that names the line, with its own traceback."""
+    try:
+        yield
+    except RecipeFileError:
+        raise
+    except (Exception, SystemExit) as error:
+        frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename == file.path]
+        line = frames[-1].lineno if frames else getattr(error, "lineno", None)
+        place = f"{file.path or 'the notebook'}{f', line {line}' if line else ''}"
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        details = "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
+        raise RecipeFileError(f"{place}: {kind}{one_line(error)}", details) from error
+
+
+def check(recipe: Recipe) -> None:
+    """Runs networks of one's own on two images. Raises UserError, in one line, where their outputs do not fit."""
+    file = OWN.get(("name", recipe.name))
+    if file is None:
+        return
+    import torch
+
+    from gansmith import recipes
+
+    shape = (2, recipe.channels, recipe.size, recipe.size)
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), blaming(file):
+        generator, discriminator = recipes.generator(recipe), recipes.discriminator(recipe)
+        told = (torch.zeros(2, dtype=torch.long),) if recipes.conditioned(recipe) else ()
+        images = generator.eval()(torch.zeros(2, recipe.noise.size), *told)
+        _fits(f"recipe {recipe.name}: its generator makes", images, shape, f"latents (2, {recipe.noise.size})")
+        logits = discriminator.eval()(torch.zeros(shape), *told)
+        logits = logits[0] if isinstance(logits, tuple) else logits
+        _fits(f"recipe {recipe.name}: its discriminator answers", logits, (2, 1), f"images {shape}")
+
+
+def _fits(who: str, found: Any, wanted: tuple[int, ...], given: str) -> None:
+    shape = tuple(getattr(found, "shape", ())) or type(found).__name__
+    if shape != wanted:
+        raise UserError(f"{who} {shape} of {given}; it must be {wanted}")
+
+
+def fitting(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe of one's own without what it has from its base alone and its networks cannot do.
+
+    Kinds are told to discriminators that are chains; one pass for both players needs one that judges each image alone,
+    without batch norm.
+    """
+    if recipe.name not in ENTRIES or not (recipe.kinds or recipe.one_pass):
+        return recipe
+    import torch
+
+    said = {*ENTRIES[recipe.name].said, *(each.replace("-", "_").partition(".")[0] for each in changes)}
+    with torch.random.fork_rng(devices=[]), blaming(OWN["name", recipe.name]):
+        discriminator = ENTRIES[recipe.name].discriminator(recipe)
+    left: dict[str, Any] = {}
+    if "kinds" not in said and chain(discriminator) is None:
+        left["kinds"] = 0
+    norms = torch.nn.modules.batchnorm._BatchNorm
+    if "one_pass" not in said and any(isinstance(layer, norms) for layer in discriminator.modules()):
+        left["one_pass"] = False
+    return recipe.override(left) if left else recipe
+
+
+def chain(discriminator: "nn.Module") -> "nn.Sequential | None":
+    """A discriminator as a chain of layers that ends in a linear one to a single logit; None if it is none."""
+    from torch import nn
+
+    last = list(discriminator.children())[-1:]
+    linear = isinstance(discriminator, nn.Sequential) and last and isinstance(last[0], nn.Linear)
+    return discriminator if linear and last[0].out_features == 1 else None  # type: ignore[return-value]
+
+
+def recipe_field(recipe: Recipe, dotted: str) -> Any:
+    """The value of a field by its dotted name."""
+    value: Any = recipe
+    for part in dotted.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _built(networks: Networks, recipe: Recipe, base: str, player: str) -> "nn.Module":
+    from torch import nn
+
+    from gansmith import recipes
+
+    pair: Any = networks(recipe)
+    if pair is None:
+        network: nn.Module = getattr(recipes.entry(base), player)(recipe)
+        return network
+    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(each, nn.Module) for each in pair):
+        given = f"a tuple of {len(pair)}" if isinstance(pair, tuple) else type(pair).__name__
+        raise UserError(f"recipe {recipe.name}: returns {given}; return (generator, discriminator), two nn.Modules")
+    built: nn.Module = pair[0 if player == "generator" else 1]
+    return built
+
+
+def _file_of(function: Callable[..., Any]) -> RecipeFile:
+    """Where a function that was not loaded by :func:`load` is defined: a module's file, or a notebook's cell."""
+    module = getattr(function, "__module__", None) or "__main__"
+    try:
+        path = Path(inspect.getsourcefile(function) or "").resolve(strict=True)
+        return RecipeFile(name=path.stem, path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    except (OSError, TypeError):
+        pass
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        source = ""
+    return RecipeFile(name=module, path="", sha256=hashlib.sha256(source.encode()).hexdigest())

@@ -1,0 +1,348 @@
+"""Recipes of the user's own: registered, loaded, built, checked, trained and found again."""
+
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import gansmith as gs
+from gansmith import data, own, recipes
+from gansmith.cli import main
+from gansmith.errors import UserError
+from gansmith.recipes import own as registry
+from gansmith.training import parts
+
+FILE = '''from pathlib import Path
+from torch import nn
+from gansmith import own
+Path("was-run").touch()
+@own.recipe("mine", base="mlp", batch_size=8)
+def mine(recipe):
+    """two layers"""
+    pixels = recipe.channels * recipe.size**2
+    image = nn.Unflatten(1, (recipe.channels, recipe.size, recipe.size))
+    generator = nn.Sequential(nn.Linear(recipe.noise.size, 16), nn.ReLU(), nn.Linear(16, pixels), nn.Tanh(), image)
+    return generator, nn.Sequential(nn.Flatten(), nn.Linear(pixels, 16), nn.ReLU(), nn.Linear(16, 1))
+'''
+QUICK = ["--threads", "1", "--evaluate-every", "0", "--quiet"]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """mine.py and a few digits in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    supply(tmp_path)
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    return path
+
+
+def supply(folder: Path) -> None:
+    digits = data.load("mnist")
+    assert digits.labels is not None
+    np.savez(folder / "digits.npz", images=digits.take(range(96)), labels=digits.labels[:96])
+
+
+def few() -> data.Dataset:
+    return data.from_arrays(data.load("mnist").take(range(96)), np.arange(96) % 3)
+
+
+def forget() -> None:
+    """As in a new process: nothing is loaded."""
+    for table in (registry.OWN, registry.ENTRIES, registry._loaded):
+        table.clear()  # type: ignore[attr-defined]
+    Path("was-run").unlink(missing_ok=True)
+
+
+def train(*words: str) -> int:
+    return main(["train", "digits.npz", "--recipes", "mine.py", "--recipe", "mine", *QUICK, *words])
+
+
+def weights(run: str) -> bytes:
+    return Path("runs", run, "generator", "model.safetensors").read_bytes()
+
+
+def test_a_file_is_listed_trained_resumed_sampled_and_explored(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--steps", "6") == 0
+    command = [
+        sys.executable,
+        "-m",
+        "gansmith",
+        "train",
+        "digits.npz",
+        "--recipes",
+        "mine.py",
+        "--recipe",
+        "mine",
+        *QUICK,
+    ]
+    process = subprocess.Popen([*command, "--steps", "100000", "--checkpoint-every", "2"], stderr=subprocess.DEVNULL)
+    try:
+        while not list(Path("runs").glob("digits-mine-002/checkpoints/step-*/manifest.json")):
+            assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+    newest = max(Path("runs/digits-mine-002/checkpoints").glob("step-*"))
+    steps = str(int(newest.name.removeprefix("step-")) + 3)
+    assert main(["train", "--resume", "digits-mine-002", "--recipes", "mine.py", "--steps", steps, *QUICK[:2]]) == 0
+    assert train("--steps", steps) == 0
+    assert weights("digits-mine-002") == weights("digits-mine-003")
+    forget()
+    capsys.readouterr()
+    for words in (["recipes"], ["recipes", "mine"], ["sample", "last"], ["morph", "last", "--seeds", "1,2"]):
+        assert main([*words, "--recipes", "mine.py"]) == 0
+    told = capsys.readouterr().out
+    assert "two layers" in told
+    assert "mine.py" in told
+    assert main(["evaluate", "last", "--recipes", "mine.py", "--samples", "50", "--seeds", "1", "--json"]) == 0
+
+
+def test_a_run_never_runs_the_file_it_names(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--steps", "1") == 0
+    forget()
+    capsys.readouterr()
+    for words in (
+        ["sample", "last"],
+        ["doctor", "last"],
+        ["sample", "runs/last/generator"],
+        ["train", "--resume", "last"],
+    ):
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert f"it is defined in {file}; to run that file, name it: --recipes {file}" in said
+        assert said.count("\n") == 1
+    assert main(["runs"]) == 0
+    assert "mine" in capsys.readouterr().out
+    assert repr(gs.Run(Path("runs/digits-mine-001"))).endswith("mine, finished)")
+    assert not Path("was-run").exists()
+    file.rename("moved.py")
+    assert main(["sample", "last"]) == 2
+    assert "where it is no longer" in capsys.readouterr().err
+    assert main(["sample", "last", "--recipes", "moved.py"]) == 0  # its text is the same
+    assert Path("was-run").exists()
+
+
+def test_a_file_that_changed_since_is_told(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--steps", "1") == 0
+    forget()
+    file.write_text(FILE + "# a comment\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        for verb, trained in (("sample", "this generator"), ("doctor", "digits-mine-001")):
+            assert main([verb, "last", "--recipes", "mine.py"]) == 0
+            assert f"warning: {file} changed since {trained} was trained with it" in capsys.readouterr().err
+        file.write_text(FILE.replace("16", "17"))
+        assert main(["sample", "last", "--recipes", "mine.py"]) == 2
+        assert "the weights do not fit recipe mine" in capsys.readouterr().err
+
+
+def test_a_changed_file_is_run_again_and_an_unchanged_one_is_not(file: Path) -> None:
+    assert own.load(file) == ("mine",)
+    Path("was-run").unlink()
+    assert own.load("mine.py") == ("mine",)
+    assert not Path("was-run").exists()
+    file.write_text(FILE.replace('"mine", base', '"other", base'))
+    assert own.load(file) == ("other",)
+    assert "mine" in registry.ENTRIES or "mine" not in recipes.names()
+
+
+class Deep(nn.Module):
+    """A discriminator that is no chain, with batch norm."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(pixels, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.last(self.norm(self.first(images.flatten(1))))
+        return answer
+
+
+class Tied(nn.Module):
+    """A generator with weights that are used twice, and a constant that no file holds."""
+
+    def __init__(self, recipe: gs.Recipe) -> None:
+        super().__init__()
+        self.into = nn.Linear(recipe.noise.size, recipe.noise.size, bias=False)
+        self.again = nn.Linear(recipe.noise.size, recipe.noise.size, bias=False)
+        self.again.weight = self.into.weight
+        self.out = nn.Linear(recipe.noise.size, recipe.channels * recipe.size**2)
+        self.constant = torch.full((), 0.5)
+        self.shape = (-1, recipe.channels, recipe.size, recipe.size)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.out(self.again(torch.relu(self.into(z)))) * self.constant).reshape(self.shape)
+
+
+def test_any_modules_are_trained_saved_and_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    @own.recipe("odd", base="house", batch_size=8, noise={"size": 12})
+    def odd(recipe: gs.Recipe) -> Any:
+        return Tied(recipe), Deep(recipe.channels * recipe.size**2)
+
+    assert odd.kinds == gs.recipes.get("house").kinds
+    run = gs.train(few(), recipe=odd, steps=2, threads=1, evaluate_every=0, out=tmp_path)
+    assert (run.recipe.kinds, run.recipe.one_pass) == (0, False)
+    summary = recipes.summary(run.recipe)
+    assert [row.layer for row in summary.generator] == ["Linear", "Linear", "Linear"]
+    assert [row.layer for row in summary.discriminator] == ["Linear", "BatchNorm1d", "Linear"]
+    read = gs.load(run)
+    assert read.sample(4).images.std() > 0
+    network = read.network
+    assert isinstance(network, Tied)
+    assert network.again.weight is network.into.weight
+    for asked in ({"kinds": 2}, {"conditional": True}):
+        with pytest.raises(UserError, match=r"must be an nn.Sequential that ends in nn.Linear\(..., 1\)"):
+            gs.train(few(), recipe=odd, steps=2, out=tmp_path, **asked)
+
+
+def test_the_networks_of_the_base_and_other_sizes() -> None:
+    @own.recipe("plain", base="mlp")
+    def plain(recipe: gs.Recipe) -> None:
+        """mlp again"""
+
+    assert recipes.parameters(plain) == recipes.entry("mlp").parameters
+    assert recipes.step_gflop(plain) == pytest.approx(recipes.step_gflop(recipes.get("mlp")))
+    bigger = plain.override(size=16, channels=3)
+    registry.check(bigger)
+    assert recipes.generator(bigger)(torch.zeros(2, 100)).shape == (2, 3, 16, 16)
+    told = plain.override(conditional="projection", classes=10)
+    assert recipes.discriminator(told)(torch.zeros(2, 1, 28, 28), torch.tensor([0, 9])).shape == (2, 1)
+
+
+def broken(image: Any = None, logit: Any = None, result: Any = None) -> Callable[[gs.Recipe], Any]:
+    """A function of networks, one of which answers this."""
+
+    class Fixed(nn.Module):
+        def __init__(self, answer: Any) -> None:
+            super().__init__()
+            self.answer = answer
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, given: torch.Tensor) -> Any:
+            return self.answer
+
+    def build(recipe: gs.Recipe) -> Any:
+        shape = (2, recipe.channels, recipe.size, recipe.size)
+        pair = (
+            Fixed(torch.zeros(shape) if image is None else image),
+            Fixed(torch.zeros(2, 1) if logit is None else logit),
+        )
+        return pair if result is None else result
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("networks", "said"),
+    [
+        (
+            broken(image=torch.zeros(2, 28, 28)),
+            r"makes \(2, 28, 28\) of latents \(2, 100\); .* \(2, 1, 28, 28\)",
+        ),
+        (broken(logit=torch.zeros(2)), r"discriminator answers \(2,\) of images \(2, 1, 28, 28\); it must be \(2, 1\)"),
+        (broken(logit=[1]), "discriminator answers list"),
+        (broken(result=nn.ReLU()), r"returns ReLU; return \(generator, discriminator\)"),
+        (broken(result=(nn.ReLU(), 3)), "two nn.Modules"),
+        (lambda recipe: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda recipe: (nn.Linear(3, 4), nn.Linear(1, 1)), "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+def test_networks_that_do_not_fit(networks: Any, said: str, tmp_path: Path) -> None:
+    value = own.recipe("wrong", base="mlp")(networks)
+    with pytest.raises(UserError, match=said) as caught:
+        gs.train(few(), recipe=value, steps=1, out=tmp_path)
+    assert str(Path(__file__).name) in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (FILE.replace("base=", "bass="), r"mine.py, line 5: a recipe has no bass; did you mean"),
+        (FILE.replace('"mlp"', '"mpl"'), "no recipe is called 'mpl'; did you mean mlp"),
+        (FILE.replace('"mine"', '"mlp"'), "recipe mlp: comes with gansmith; give yours another name"),
+        (FILE.replace('"mine"', '"My Own"'), "give a name of small letters"),
+        (FILE + "1 / 0\n", "mine.py, line 12: ZeroDivisionError: division by zero"),
+        (FILE + "raise SystemExit\n", "line 12: SystemExit"),
+        (FILE + "def (\n", "line 12: SyntaxError"),
+        ("x = 1\n", r"registers nothing; decorate a function with @own.recipe\(NAME\)"),
+        ("from gansmith import own\nown.recipe('a')(3)\n", "decorate a function"),
+    ],
+)
+def test_files_that_cannot_be_used(file: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(text)
+    with pytest.raises(UserError, match=said):
+        own.load(file)
+    assert not registry.OWN
+    assert not registry.ENTRIES
+    assert main(["recipes", "--recipes", "mine.py"]) == 2
+    err = capsys.readouterr().err
+    assert "gansmith/recipes/own.py" not in err, "the traceback is shortened to the file"
+
+
+def test_the_traceback_is_that_of_the_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("def deeper():\n    return {}['x']\n\ndeeper()\n")
+    assert main(["recipes", "--recipes", "mine.py"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.strip() for line in lines if "File" in line] == [
+        f'File "{file}", line 4, in <module>',
+        f'File "{file}", line 2, in deeper',
+    ]
+    assert lines[-1] == f"gansmith: {file}, line 2: KeyError: 'x'"
+
+
+def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("x")
+    for given in ("missing.py", "text.txt", tmp_path, 3):
+        with pytest.raises(UserError, match="`recipes`"):
+            own.load(given)  # type: ignore[arg-type]
+
+
+def test_two_files_may_not_define_one_name(file: Path) -> None:
+    own.load(file)
+    file.with_name("other.py").write_text(FILE)
+    with pytest.raises(UserError, match=r"mine.py defines one of this name too; rename one of them"):
+        own.load("other.py")
+
+
+def test_installed_packages_bring_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "package_of_recipes.py").write_text(FILE.replace('"mine"', '"installed"'))
+    about = tmp_path / "package_of_recipes-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: package-of-recipes\nVersion: 1.0\n")
+    points = "[gansmith.recipes]\nmine = package_of_recipes\nworse = no_such_module\n"
+    (about / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_installed", False)
+    assert not Path("was-run").exists()
+    with pytest.warns(UserWarning, match="the recipes of package-of-recipes cannot be loaded"):
+        assert recipes.get("installed").batch_size == 8
+    assert recipes.get("installed").files[0].path == str(tmp_path / "package_of_recipes.py")
+    del sys.modules["package_of_recipes"]
+
+
+def test_new_recipe_writes_a_file_that_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    supply(tmp_path)
+    assert main(["new-recipe", "my-own"]) == 0
+    assert "gansmith train mnist --recipes my_own.py --recipe my-own --minutes 2" in capsys.readouterr().out
+    words = ["train", "digits.npz", "--recipes", "my_own.py", "--recipe", "my-own", "--steps", "2", "--batch-size", "8"]
+    assert main([*words, *QUICK, "--size", "21"]) == 0
+    assert main([*words, *QUICK, "--conditional"]) == 0
+    assert "my-own" in parts.LOSSES
+    assert main(["new-recipe", "my-own"]) == 2
+    assert "is there already" in capsys.readouterr().err
+    for words in (["mlp"], ["My Own"], ["other", "-o", "other.txt"], ["other", "-o", "no/folder/x.py"]):
+        assert main(["new-recipe", *words]) == 2
