@@ -67,7 +67,7 @@ def recipes(root: str) -> Path:
     """The first images of seed 0 of every recipe, below as many real ones."""
     folders = {path.name: path for path in Path(root).iterdir() if path.is_dir()}
     rows = [("real MNIST", data.load("mnist", split="test").take(np.arange(SHOWN)))]
-    for name in (*gs.recipes.names(), "fashion-mlp-bn"):
+    for name in (name for name in (*gs.recipes.names(), "fashion-mlp-bn") if name in folders):
         run = next(run for run in every(folders[name]) if run.settings.seed == 0)
         if name.startswith("fashion"):
             rows.append(("real Fashion-MNIST", data.load("fashion-mnist", split="test").take(np.arange(SHOWN))))

@@ -82,10 +82,10 @@ def find(
 
 
 def run_of(where: str | Path | Run) -> Run | None:
-    """The run that ``where`` names; None for the folder of an exported generator."""
+    """The run that ``where`` names; None for an exported or pretrained generator."""
     if isinstance(where, Run):
         return where
-    return None if (Path(where) / "model.safetensors").is_file() else runs.find(where)
+    return None if runs.exported(where) is not None else runs.find(where)
 
 
 def of_run(run: Run, source: Images | None = None, *, progress: Progress | None = None) -> RealImages:
