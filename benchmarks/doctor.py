@@ -138,8 +138,10 @@ class Result:
 
     @property
     def first(self) -> str:
-        """The first problem; the verdict without one."""
-        return next((finding.name for finding in self.findings if finding.is_problem), self.verdict)
+        """The first problem; without one a warning that is what the case should show, else the verdict."""
+        problems = [finding.name for finding in self.findings if finding.is_problem]
+        warnings = [f.name for f in self.findings if f.until is None and f.name in self.case.right]
+        return next(iter([*problems, *warnings]), self.verdict)
 
     @property
     def right(self) -> bool:

@@ -162,6 +162,17 @@ def hurried(state: TrainState) -> None:
         around(optimizer, lambda number, group: group.update(lr=group["lr"] * (30 if number > 1000 else 1)))
 
 
+def shaken(state: TrainState) -> None:
+    """Every update of the generator from the 1,001st on moves its weights by 5 % of themselves at random, too."""
+
+    def shake(number: int, group: dict[str, Any]) -> None:
+        if number > 1000:
+            for parameter in group["params"]:
+                parameter.data.mul_(1 + 0.05 * torch.randn_like(parameter))
+
+    around(state.generator_optimizer, shake)
+
+
 def wasting(state: TrainState) -> None:
     """The generator's weights shrink by a hundredth with every update from the 1,001st on."""
 
@@ -366,6 +377,34 @@ CASES = (
         2000,
         overrides=HALF,
         change=wasting,
+    ),
+    failing(
+        "penalty of 10,000",
+        "--penalty.kind r1 --penalty.gamma 1e4",
+        "penalty too strong",
+        "mlp-bn",
+        1000,
+        overrides={**HALF, "penalty.kind": "r1", "penalty.gamma": 1e4},
+        quick=True,
+    ),
+    failing(
+        "two kinds",
+        "--kinds 2, of MNIST's ten digits",
+        "kinds impure",
+        "mlp-bn",
+        600,
+        overrides={**HALF, "kinds": 2},
+        quick=True,
+    ),
+    failing(
+        "shaken",
+        "the generator's weights tremble by 5 % a step from step 1,000; measured every 200",
+        "late decline | late collapse",
+        "mlp-bn",
+        2000,
+        overrides=HALF,
+        change=shaken,
+        evaluate_every=200,
     ),
     failing("by turns", "each player learns for 100 steps in turn", "oscillation", "mlp", 5000, change=by_turns),
     well(

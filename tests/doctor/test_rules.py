@@ -1,6 +1,8 @@
 """The rules: each failure is named by the numbers that show it, and healthy numbers show none."""
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +16,13 @@ from gansmith.doctor.findings import last_span
 MLP = Facts(recipes.get("mlp"), steps=10_000, labelled=True, pixel_std=0.3)
 
 
-def diagnose(metrics: list[Row], rows: list[Row], facts: Facts = MLP) -> list[Finding]:
-    return doctor.findings(doctor.tabulate(metrics, rows), facts)
+PENALISED = replace(MLP, recipe=MLP.recipe.override({"penalty.kind": "r1", "penalty.gamma": 1000}))
+WARNINGS = ("discriminator memorises", "kinds impure", "late decline")
+DECLINE: list[Row] = [{"step": 500 * n, "fd": 4.0 + abs(n - 10) * 0.2} for n in range(1, 21)]
+
+
+def diagnose(metrics: list[Row], rows: list[Row], facts: Facts = MLP, quality: Sequence[Row] = ()) -> list[Finding]:
+    return doctor.findings(doctor.tabulate(metrics, rows, quality), facts)
 
 
 def test_healthy_numbers_give_no_finding() -> None:
@@ -30,14 +37,28 @@ def test_every_rule_has_a_case() -> None:
 
 @pytest.mark.parametrize("name", SICK)
 def test_a_failure_is_named_first_by_the_numbers_that_show_it(name: str) -> None:
-    found = diagnose(*sick(SICK[name], since=5 if name == "late collapse" else 0))
+    facts, quality = PENALISED if name == "penalty too strong" else MLP, DECLINE if name == "late decline" else ()
+    found = diagnose(*sick(SICK[name], since=5 if name == "late collapse" else 0), facts, quality)
     assert found
     assert found[0].name == name
     assert found[0].until is None
-    assert found[0].is_problem == (name != "discriminator memorises")
+    assert found[0].is_problem == (name not in WARNINGS)
     assert found[0].evidence
     assert found[0].evidence.isascii()
     assert set(found[0].watched) <= {*signals.MEANINGS, *doctor.tabulate(*healthy()).columns}
+
+
+def test_a_penalty_is_named_where_there_is_one_and_the_end_where_it_stays_worse() -> None:
+    silent = sick({"discriminator_accuracy": 0.5, "logit_spread": 0.0})
+    (found, *_), (without, *_) = diagnose(*silent, PENALISED), diagnose(*silent)
+    assert (found.name, without.name) == ("penalty too strong", "dead discriminator")
+    assert found.remedy == "--penalty.gamma 1e+02"
+    (decline,) = diagnose(*healthy(), quality=DECLINE)
+    assert (decline.name, decline.remedy, decline.until) == ("late decline", "--average.span 0.1", None)
+    assert "at its best, by step 5,000, it was 4" in decline.evidence
+    once = [dict(row, fd=6.0 if row["step"] == 8000 else 4.0) for row in DECLINE]  # a single high value
+    assert diagnose(*healthy(), quality=once) == []
+    assert diagnose(*healthy(), quality=[dict(row, fd=min(row["fd"], 4.3)) for row in DECLINE]) == []
 
 
 def test_a_diverged_run_is_named() -> None:

@@ -257,7 +257,7 @@ def _closing(run: Any) -> str:
     sanity = "".join(f"; alone, the discriminator was right in {share:.0%}" for share in _sanity(run)[-1:])
     told = _told(run, where, step)
     return (
-        f"\n{amount(step, 'step')} done{sanity}: {run.path}\n\n{pairs(told)}\n\n{pairs(here)}{_best(run, where)}\n\n"
+        f"\n{amount(step, 'step')} done{sanity}: {run.path}\n\n{pairs(told)}\n\n{pairs(here)}{_best(run)}\n\n"
         "go on with\n"
         f"  {program()} sample {where} -n 64 --seed 1 -o more.png\n"
         f"  {program()} evaluate {where}\n"
@@ -288,8 +288,8 @@ def _told(run: Any, where: str, step: int) -> dict[str, str]:
     }
 
 
-def _best(run: Any, where: str) -> str:
-    """A line where an earlier checkpoint measured notably better than the newest."""
+def _best(run: Any) -> str:
+    """A line where an earlier checkpoint measured notably better than the newest, and is what was exported."""
     from gansmith.evaluation import online
 
     better = online.better(run)
@@ -297,8 +297,8 @@ def _best(run: Any, where: str) -> str:
         return ""
     step, best, newest = better
     return (
-        f"\n\nstep {step:,} measured better than the end ({best:.3g} against {newest:.3g}) and is kept; see\n"
-        f"  {program()} sample {where} --best -n 64 -o best.png"
+        f"\n\nstep {step:,} measured better than the end ({best:.3g} against {newest:.3g}): samples, pictures and\n"
+        "the exported generator are of it; --resume goes on from the end"
     )
 
 

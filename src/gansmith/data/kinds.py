@@ -70,6 +70,14 @@ class Kinds:
             distances[of_class[None] != dataset.labels[indices][:, None]] = np.inf
         return np.asarray(distances.argmin(axis=1), np.int64)
 
+    def purity(self, dataset: Dataset) -> float | None:
+        """The share of the training images that are of the commonest class of their kind; None without labels."""
+        if dataset.labels is None or len(dataset.classes) < 2:
+            return None
+        pairs = self.conditions * len(dataset.classes) + dataset.labels
+        counts = np.bincount(pairs, minlength=len(self.centres) * len(dataset.classes))
+        return float(counts.reshape(len(self.centres), -1).max(axis=1).sum() / len(dataset))
+
     def _rows(self, dataset: Dataset, indices: NDArray[np.int64]) -> Rows:
         """Images in the space of the centres: (n, D)."""
         return np.asarray((_reduced(dataset, indices) - self.mean) @ self.basis, np.float32)

@@ -35,6 +35,7 @@ PHRASES: Mapping[str, str] = {
     "logit_train": "its answer is {:.2g} to training images",
     "logit_holdout": "{:.2g} to test images",
     "logit_fake": "{:.2g} to generated ones",
+    "kind_purity": "{:.0%} of the training images are of the commonest class of their kind",
     "label_accuracy": "generated images are of the requested class {:.0%} as often as real ones look it",
 }
 """How a sentence of evidence says a signal's value."""

@@ -48,6 +48,28 @@ def not_finite(table: SignalTable, facts: Facts) -> Finding:
     )
 
 
+class PenaltyTooStrong(Rule):
+    """With a penalty: right in under 0.6 while the gap is over 0.1 and flat, or 0.9 pass, or all answers are alike."""
+
+    name = "penalty too strong"
+    what = "The discriminator is held so flat that it says nearly the same of every image; nobody learns from it."
+    cause = "the penalty on its slope outweighs the game"
+    watched = {"discriminator_accuracy": 0.6, "logit_spread": None, "gap": 0.1}
+    evidence_from = ("discriminator_accuracy", "discriminator_loss", "gap")
+    explains = ("dead discriminator", "late collapse", *IMAGES, *BALANCE)
+
+    def shows(self, table: SignalTable, facts: Facts) -> Mask:
+        flat = (table["gap"] > 0.1) & stagnant(table) | (table["gap"] > 0.3) & (table["generator_accuracy"] > 0.9)
+        silent = table["logit_spread"] < 1e-3 * (1 + np.abs(table["logit_fake"]))
+        told = facts.recipe.penalty.kind != "none" and facts.recipe.penalty.gamma > 0
+        return (table["discriminator_accuracy"] < 0.6) & (flat | silent) & told
+
+    def remedy(self, facts: Facts, table: SignalTable, row: int) -> str:
+        penalty = facts.recipe.penalty
+        end = "" if penalty.gamma_end is None else f" --penalty.gamma-end {penalty.gamma_end / 10:.2g}"
+        return f"--penalty.gamma {penalty.gamma / 10:.2g}{end}"
+
+
 class DeadDiscriminator(Rule):
     """The discriminator gives all images the same logit; without signals: accuracy 0.5 and a loss that never move."""
 
@@ -119,7 +141,7 @@ class LateCollapse(Rule):
     what = "Images were better before."
     cause = "the players lost their balance: a rate that is too high by now, or a setting that changed on the way"
     watched = {"gap": None, "fd": None}
-    explains = (*IMAGES, *BALANCE, "checkerboard", "labels ignored")
+    explains = ("late decline", *IMAGES, *BALANCE, "checkerboard", "labels ignored")
 
     def shows(self, table: SignalTable, facts: Facts) -> Mask:
         distance = table[self._signal(table)]
@@ -142,6 +164,38 @@ class LateCollapse(Rule):
 
     def _signal(self, table: SignalTable) -> str:
         return "gap" if table.has("gap") else "fd"
+
+
+class LateDecline(Rule):
+    """The last two measured distances are both over 1.1 x the best one before; a warning, for the best is kept."""
+
+    name = "late decline"
+    what = "Images are a little worse than they were: the end is not the best."
+    cause = "the players go round each other where a smaller step, or an average of the generator, would settle"
+    watched = {"fd": None}
+
+    def shows(self, table: SignalTable, facts: Facts) -> Mask:
+        fd, before = table["fd"], table["fd_before"]
+        return np.minimum(fd, before) > 1.1 * self._best(table)
+
+    def severe(self, table: SignalTable, facts: Facts) -> Mask:
+        return np.zeros(len(table), dtype=bool)
+
+    def evidence(self, table: SignalTable, row: int) -> str:
+        was = f"at its best, by step {self._best_step(table, row):,}, it was {self._best(table)[row]:.3g}"
+        return f"{measured(table, row, 'fd')}; {was}"
+
+    def remedy(self, facts: Facts, table: SignalTable, row: int) -> str:
+        if not facts.recipe.average.on:
+            return "--average.span 0.1"
+        return f"--steps {self._best_step(table, row)}"
+
+    def _best_step(self, table: SignalTable, row: int) -> int:
+        return int(table.steps[np.nan_to_num(table["fd"][: row + 1], nan=np.inf).argmin()])
+
+    def _best(self, table: SignalTable) -> Column:
+        best: Column = np.fmin.accumulate(table["fd"])
+        return best
 
 
 class BlankOrSaturated(Rule):
@@ -428,6 +482,25 @@ class Checkerboard(Rule):
         return "--recipe dcgan-upsample"  # upsample, then convolve (Odena et al. 2016)
 
 
+class KindsImpure(Rule):
+    """Under 0.6 of the training images are of the commonest class of their kind; a warning."""
+
+    name = "kinds impure"
+    what = "The kinds that both players are told mix several classes: they say little about an image."
+    cause = "too few kinds, or classes that do not differ in their pixels"
+    watched = {"kind_purity": 0.6}
+    evidence_from = ("kind_purity",)
+
+    def shows(self, table: SignalTable, facts: Facts) -> Mask:
+        return table["kind_purity"] < 0.6
+
+    def severe(self, table: SignalTable, facts: Facts) -> Mask:
+        return np.zeros(len(table), dtype=bool)
+
+    def remedy(self, facts: Facts, table: SignalTable, row: int) -> str:
+        return "--conditional"  # the purity is known where the data have labels
+
+
 class LabelsIgnored(Rule):
     """Under 0.8 of the images are of the class requested, and not getting more; a problem under 0.5."""
 
@@ -448,9 +521,11 @@ class LabelsIgnored(Rule):
 
 
 RULES: tuple[Rule, ...] = (
+    PenaltyTooStrong(),
     DeadDiscriminator(),
     Exploding(),
     LateCollapse(),
+    LateDecline(),
     BlankOrSaturated(),
     NoiseIgnored(),
     Oscillation(),
@@ -463,6 +538,7 @@ RULES: tuple[Rule, ...] = (
     PartialCollapse(),
     NoiseLikeImages(),
     Checkerboard(),
+    KindsImpure(),
     LabelsIgnored(),
 )
 """In the order of cause before consequence."""

@@ -44,6 +44,8 @@ MEANINGS: Mapping[str, str] = {
     "top_class": "index of the class seen most often",
     "top_share": "its share",
     "label_accuracy": "share of generated images that are of the requested class, over that of real ones",
+    "kind_purity": "share of training images that are of the commonest class of their kind, where kinds are found in "
+    "data with labels that are not told",
     "logit_train": "the discriminator's mean answer to training images",
     "logit_holdout": "the discriminator's mean answer to test images",
     "logit_fake": "the discriminator's mean answer to generated images",
@@ -84,6 +86,7 @@ class Bank:
     labels: Tensor | None  # (256,) the classes that these ask for, where it has classes
     shown: Tensor | None  # (M,) the conditions of all images that the discriminator is shown, where data have some
     shares: Tensor | None  # (K,) of the classes of real images
+    purity: float | None  # of the kinds, where they are told in the place of labels
     readable: float  # share of real images whose class is read right
     neighbours_tell: bool  # whether `train` is enough of the training set for its neighbours to mean something
 
@@ -135,6 +138,7 @@ def bank(
         if not recipe.labelled or told is None
         else torch.cat([part for part in (*shown, told) if part is not None]),
         shares=shares,
+        purity=None if kinds is None or recipe.classes else kinds.purity(dataset),
         readable=readable,
         neighbours_tell=len(train) * 10 >= len(dataset),
     )
@@ -187,6 +191,8 @@ def measure(state: TrainState, bank: Bank, *, precision: str = "fp32") -> dict[s
         with _inference(state.discriminator, None), _dead_units(state.discriminator) as dead:
             logits = discriminate(state.discriminator, shown, bank.shown)[0].float().flatten()
         values["discriminator_dead"] = dead()
+    if bank.purity is not None:
+        values["kind_purity"] = bank.purity
     values |= _answers(logits, len(bank.train), bank.holdout is not None, bank.recipe.loss)
     values |= of_images(((output - black) / (white - black)).clamp(0, 1), bank)
     return {name: float(f"{value:.6g}") for name, value in values.items() if abs(value) < float("inf")}

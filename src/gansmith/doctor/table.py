@@ -20,7 +20,7 @@ class SignalTable:
 
     Its columns are the signals (:data:`gansmith.doctor.signals.MEANINGS`); the means of the metrics since the row
     before; `restless`, the largest distance of the discriminator's accuracy from 0.5 since then; `swing`, the standard
-    deviation of its loss since then; and `fd`, the newest Frechet distance.
+    deviation of its loss since then; `fd`, the newest Frechet distance, and `fd_before`, the one before it.
     """
 
     steps: Column
@@ -56,7 +56,7 @@ def tabulate(metrics: Sequence[Row], signals: Sequence[Row], quality: Iterable[R
     columns = {name: _column(signals, name) for name in names}
     if len(steps):
         columns |= _since_the_row_before(metrics, steps)
-        columns["fd"] = _newest(quality, "fd", steps)
+        columns |= {"fd": _newest(quality, "fd", steps), "fd_before": _newest(quality, "fd", steps, back=1)}
     return SignalTable(steps, columns)
 
 
@@ -78,8 +78,9 @@ def _since_the_row_before(metrics: Sequence[Row], steps: Column) -> dict[str, Co
     return dict(zip((*MEANS, "restless", "swing"), summary, strict=True))
 
 
-def _newest(rows: Sequence[Row], name: str, steps: Column) -> Column:
-    values = np.concatenate([[np.nan], _column(rows, name)])
+def _newest(rows: Sequence[Row], name: str, steps: Column, *, back: int = 0) -> Column:
+    """The newest value at each step, or that of so many rows before."""
+    values = np.concatenate([np.full(1 + back, np.nan), _column(rows, name)])
     return values[np.searchsorted([row["step"] for row in rows], steps, side="right")]
 
 

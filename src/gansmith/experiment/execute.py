@@ -170,12 +170,15 @@ def execute(
 
 
 def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrupted"]) -> None:
-    """Exports the generator of the newest checkpoint and draws the run's pictures and report.
+    """Exports a run's generator and draws its pictures and report.
 
+    It is that of the newest checkpoint; where the best one measured notably better, by more than a tenth, the best's.
     Raises UserError when the folder cannot be written.
     """
     try:
-        generator = from_checkpoint(run)
+        better = online.better(run) if state == "finished" else None
+        best = None if better is None else checkpoint.at(run.checkpoints, better[0])
+        generator = from_checkpoint(run, best)
         generator.save_pretrained(run.generator)
         artifacts.draw(run, generator, dataset, run.settings.seed)
         run.mark(state)

@@ -16,7 +16,7 @@ from gansmith.data.kinds import Kinds
 from gansmith.doctor import signals
 from gansmith.errors import UserError
 from gansmith.evaluation import online
-from gansmith.experiment import environment
+from gansmith.experiment import environment, sense
 from gansmith.experiment.start import Start, start_of
 from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
@@ -117,6 +117,7 @@ def prepare(
     own.check(value)
     choice = _choose(options, value)
     seconds_per_step = _time_step(value, choice)
+    sense.check_budget(options.minutes, seconds_per_step)
     expected = value.steps if options.minutes is None else max(1, int(options.minutes * 60 / seconds_per_step))
     every = _intervals(options, value, choice, expected)
     measuring = online.choose(
@@ -131,9 +132,10 @@ def prepare(
     )
     decided = {"steps": value.steps if options.minutes is None else None, "evaluate_every": measuring.every, **every}
     settings = _settled(options, choice, origin=begin and begin.origin, recipes=value.files, **decided)
+    warnings = [*(begin.warnings(dataset) if begin else ()), *sense.doubts(value)]
     return Experiment(
         *(value, dataset, settings, choice, Path(out), fit, options.minutes, seconds_per_step),
-        warnings=(*(begin.warnings(dataset) if begin else ()), *_unfinished(Path(out), value, dataset, settings)),
+        warnings=(*warnings, *_unfinished(Path(out), value, dataset, settings)),
         measuring=measuring,
         start=begin,
         kinds=groups,

@@ -24,7 +24,9 @@ def load(
 ) -> Generator:
     """The generator of a run (folder, name, "last"), of an exported folder, or a pretrained one ("mnist").
 
-    A run that is not finished gives the generator of its newest checkpoint. Draws nothing from torch's random stream.
+    A finished run gives what it exported, which is its best measured checkpoint where the end measured more than a
+    tenth worse; a run that is not finished the generator of its newest checkpoint. Draws nothing from torch's random
+    stream.
 
     Args:
         where: the run, the folder or the name; "mnist" and "fashion-mnist" come with gansmith.
