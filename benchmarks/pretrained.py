@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("run", help="folder of the run")
     parser.add_argument("name", help="of the generator: the data's")
     parser.add_argument("--best", action="store_true", help="take the checkpoint that measured best")
+    parser.add_argument("--flags", default="", help="what else the run was trained with, for the card")
     given = parser.parse_args()
     run = runs.find(given.run)
     generator = gs.load(run, which="best" if given.best else "newest")
@@ -37,14 +38,18 @@ def main() -> None:
     report = gs.evaluate(folder, data=given.name, progress=progress)
     report = report.model_copy(update={"subject": report.subject.model_copy(update={"name": given.name})})
     report.save(folder / "evaluation.json")
-    write_text(folder / "README.md", card(given.name, run, generator, report))
-    print(card(given.name, run, generator, report))
+    text = card(given.name, run, generator, report, f" {given.flags}".rstrip())
+    write_text(folder / "README.md", text)
+    print(text)
 
 
-def card(name: str, run: runs.Run, generator: gs.Generator, report: Report) -> str:
+def card(name: str, run: runs.Run, generator: gs.Generator, report: Report, flags: str = "") -> str:
     """README.md of the folder."""
     steps, seed = generator.about["steps"], run.settings.seed
     labels = " --conditional" if run.recipe.conditional else ""
+    command = (
+        f"gansmith train {name} --recipe {run.recipe.name}{labels}{flags} --steps {run.settings.steps} --seed {seed}"
+    )
     head, *rows = [wording.HEADERS, *wording.rows(report)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
     return f"""---
@@ -61,7 +66,7 @@ training images of {name}{" and their labels" if labels else ""}, nothing else.
 
 ```
 gansmith sample {name} -n 64
-gansmith train {name} --recipe {run.recipe.name}{labels} --steps {run.settings.steps} --seed {seed}    # makes it again
+{command}    # its checkpoint {steps:,}
 ```
 
 For: demonstrations, lessons, trying latent tools, an opponent for your own generator. Not for: training what must read
