@@ -46,7 +46,7 @@ BAD = {
     "unknown data": (["train", "mnits"], "mnist"),
     "unknown data, shown": (["data", "nowhere/images"], "nowhere/images"),
     "unknown recipe": (["train", "--recipe", "mpl"], "mlp"),
-    "unknown recipe, shown": (["recipes", "dcgan"], "dcgan-upsample"),
+    "unknown recipe, shown": (["recipes", "dcgam"], "dcgan"),
     "unknown flag": (["train", "--batchsize", "3"], "--batch-size"),
     "bare field": (["train", "--lr", "3"], "--discriminator-optimizer.lr"),
     "nested flag": (["train", "--generator-optimizer.rate", "3"], "--generator-optimizer"),

@@ -23,6 +23,7 @@ WAYS = {
         "gansmith.render.sheet",
     ),
     "recipes": ("recipes mlp", "gansmith.recipe.Recipe.to_toml"),
+    "new-recipe": ("new-recipe first", "gansmith.files.write_text"),
     "data": ("data digits.npz", "gansmith.render.blocks"),
     "sample": ("sample last -n 2 -o x.png", "gansmith.render.sheet"),
     "runs": ("runs", "gansmith.runs.quality.known"),
@@ -125,7 +126,7 @@ def gansmith(command: str, **environment: str) -> subprocess.CompletedProcess[st
 def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
     wrong = {"train": ["mnits"], "data": ["mnits"], "encoder train": ["mnits", "-o", "x.safetensors"]}
     more = {"mix": ["1"], "invert": ["few/0.png"], "compare": ["last"]}
-    named = [each.name for each in VERBS if each.name not in {"recipes", "runs", "info", "encoder show"}]
+    named = [each.name for each in VERBS if each.name not in {"recipes", "new-recipe", "runs", "info", "encoder show"}]
     lines = [[*name.split(), *wrong.get(name, ["nothing", *more.get(name, [])])] for name in named]
     lines += [["recipes", "mpl"], *(["train", *flags.split()] for flags in ("--recipe mpl", "--steps 0", "--lr 1"))]
     lines += [["train", "--resume", "nothing"], ["sample", "last", "--nmber", "3"], ["evaluate", "empty/nothing"]]

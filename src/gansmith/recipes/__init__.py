@@ -334,7 +334,7 @@ def step_gflop(recipe: Recipe) -> float:
         penalised = 4 / recipe.penalty.every if recipe.penalty.kind != "none" else 0
         return recipe.batch_size * (3 * generating + (6 + penalised) * discriminating) / 1e9
     passes = 3 if recipe.share_noise and recipe.fakes == "training" else 4
-    penalised = {"none": 0, "r1": 3, "r1-r2": 6, "gradient": 3}[recipe.penalty.kind] * recipe.penalty.share
+    penalised = {"none": 0, "r1-r2": 6}.get(recipe.penalty.kind, 3) * recipe.penalty.share
     by_d = recipe.discriminator_updates * ((6 + penalised / recipe.penalty.every) * discriminating + generating)
     by_g = recipe.generator_updates * (2 * discriminating + (passes - 1) * generating)
     return recipe.batch_size * (by_d + by_g) / 1e9
