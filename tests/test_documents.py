@@ -92,6 +92,8 @@ def small(words: list[str]) -> list[str]:
             words += ["--batch-size", "8"]
         if "--resume" not in words and not any("width" in word for word in words):
             words += ["--generator.width", "0.25", "--discriminator.width", "0.25"]
+    if words[0] == "sweep":
+        words += ["--samples", "50", "--batch-size", "8", "--generator.width", "0.1", "--discriminator.width", "0.1"]
     if words[0] in {"evaluate", "compare"}:
         words = [*(word for word, last in zip(words, [None, *words], strict=False) if "--samples" not in (word, last))]
         words += ["--samples", "150"]

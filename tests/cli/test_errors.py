@@ -23,6 +23,10 @@ WAYS = {
         "gansmith.render.sheet",
     ),
     "recipes": ("recipes mlp", "gansmith.recipe.Recipe.to_toml"),
+    "sweep": (
+        "sweep digits.npz --recipe mlp --vary batch-size=8,16 --seeds 1 --samples 16 --steps 2",
+        "gansmith.experiment.sweeping.sweep",
+    ),
     "new-recipe": ("new-recipe first", "gansmith.files.write_text"),
     "data": ("data digits.npz", "gansmith.render.blocks"),
     "sample": ("sample last -n 2 -o x.png", "gansmith.render.sheet"),
@@ -124,7 +128,12 @@ def gansmith(command: str, **environment: str) -> subprocess.CompletedProcess[st
 
 
 def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
-    wrong = {"train": ["mnits"], "data": ["mnits"], "encoder train": ["mnits", "-o", "x.safetensors"]}
+    wrong = {
+        "train": ["mnits"],
+        "sweep": ["mnits", "--vary", "batch-size=8"],
+        "data": ["mnits"],
+        "encoder train": ["mnits", "-o", "x.safetensors"],
+    }
     more = {"mix": ["1"], "invert": ["few/0.png"], "compare": ["last"]}
     named = [each.name for each in VERBS if each.name not in {"recipes", "new-recipe", "runs", "info", "encoder show"}]
     lines = [[*name.split(), *wrong.get(name, ["nothing", *more.get(name, [])])] for name in named]

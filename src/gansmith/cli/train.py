@@ -21,7 +21,7 @@ from gansmith.errors import UserError
 from gansmith.text import amount, duration
 from gansmith.training.options import TrainingOptions, plain
 
-__all__ = ["train"]
+__all__ = ["flags_of_fields", "given_only", "train"]
 
 OWN = {"name", "size", "steps", "conditional", "classes"}  # recipe fields that other flags, or the data, decide
 
@@ -35,7 +35,7 @@ GROUPS = dict.fromkeys(("device", "precision", "threads", "fast"), MACHINE)
 Switch = Parameter(group=OUTPUT, negative=(), show_default=False)
 
 
-def _flags_of_fields(function: Callable[..., Any]) -> Callable[..., Any]:
+def flags_of_fields(function: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a verb that takes ``**fields`` a flag for every training option and every field of a recipe."""
     plain = inspect.signature(function)
     own = [parameter for parameter in plain.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
@@ -43,6 +43,8 @@ def _flags_of_fields(function: Callable[..., Any]) -> Callable[..., Any]:
     main = [_flag(name, options[name], USUAL) for name in MAIN]
     more = [_flag(name, info, GROUPS.get(name, OUTPUT)) for name, info in options.items() if name not in MAIN]
     more += [_flag(name, info, FIELDS) for name, info in recipes.fields() if name not in OWN]
+    there = {parameter.name for parameter in own}
+    main, more = ([each for each in flags if each.name not in there] for flags in (main, more))
     function.__signature__ = plain.replace(parameters=[*own[:2], *main, *own[2:], *more])  # type: ignore[attr-defined]
     function.__annotations__ |= {parameter.name: parameter.annotation for parameter in (*main, *more)}
     return function
@@ -64,7 +66,7 @@ def _flag(name: str, info: Any, group: Group) -> inspect.Parameter:
     )
 
 
-@_flags_of_fields
+@flags_of_fields
 def train(
     data: OptionalSource = None,
     /,
@@ -99,17 +101,17 @@ def train(
         quiet: say only where the run is.
         json: print one JSON document at the end; progress goes to standard error.
     """
-    given = _given(fields)
+    given = given_only(fields)
     options = {name: given.pop(name) for name in TrainingOptions.model_fields if name in given}
     TrainingOptions.of(**options)  # complains before torch is imported
     changes = {name.replace("__", "."): None if value == "none" else value for name, value in given.items()}
     if size is not None:
         changes["size"] = size
-    kept = _given({"from_": from_, "recipe": recipe, "fit": fit, "conditional": conditional})
-    place = _given({"out": out})
+    kept = given_only({"from_": from_, "recipe": recipe, "fit": fit, "conditional": conditional})
+    place = given_only({"out": out})
     if resume is None:
         changes = {**_config(config), **changes}
-        named = _given({"recipe": changes.pop("name", None)})
+        named = given_only({"recipe": changes.pop("name", None)})
         experiment = _prepared(data, overrides=changes, **named | kept | place | options)
     else:
         refused = [*kept, *changes, *(["config"] if config else [])]
@@ -183,7 +185,7 @@ def _in_words(experiment: Any) -> Callable[[float], str] | None:
     return reference and (lambda distance: reference.protocol.at(distance, 0).words)
 
 
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def given_only(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that are not None."""
     return {name: value for name, value in arguments.items() if value is not None}
 
