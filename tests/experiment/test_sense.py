@@ -54,3 +54,13 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         error = capsys.readouterr().err.strip()
         assert line in error
         assert "\n" not in error
+
+
+def test_the_first_lines_say_what_is_augmented(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "few.npz", images=data.load("mnist").take(np.arange(60))[:, 0])
+    narrow = ["--generator.width", "0.25", "--discriminator.width", "0.25", "--batch-size", "8", "--threads", "1"]
+    words = ["train", str(tmp_path / "few.npz"), "--steps", "1", "--out", str(tmp_path), *narrow]
+    assert main([*words, "--augment.shift", "0.125", "--augment.share", "0.7"]) == 0
+    assert "augment    70% of what the discriminator sees: moved by up to 12%" in capsys.readouterr().out
+    assert main([*words, "--augment.share", "0"]) == 0
+    assert "augment" not in capsys.readouterr().out

@@ -80,6 +80,7 @@ def train(
     resume: str | None = None,
     own: Recipes = None,
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    plan: Annotated[bool, Switch] = False,
     quiet: Annotated[bool, Switch] = False,
     json: Annotated[bool, Switch] = False,
     **fields: Any,
@@ -98,6 +99,7 @@ def train(
         from_: begin with the networks of this run, on other data; recipe and fit are that run's, if not given.
         resume: go on with this run (a folder, a name under runs/, or last); --steps and --minutes are the new end.
         out: folder of runs.
+        plan: train nothing; say what would be done, how long it takes and, where our runs tell, how good it will be.
         quiet: say only where the run is.
         json: print one JSON document at the end; progress goes to standard error.
     """
@@ -116,6 +118,9 @@ def train(
     else:
         refused = [*kept, *changes, *(["config"] if config else [])]
         experiment = _resumed(resume, refused, source=data, **place | options)
+    if plan:
+        document(_planned(experiment)) if json else say(_opening(experiment))
+        return 0
     run = _watched(experiment, quiet=quiet, aside=json)
     if json:
         document(_summary(run))
@@ -200,8 +205,8 @@ def _config(path: Path | None) -> dict[str, Any]:
         raise UserError(f"--config {path}: is not text; give a TOML file of recipe fields") from None
 
 
-def _opening(experiment: Any, run: Any) -> str:
-    """What a training is about to do, where, and how long that will take."""
+def _opening(experiment: Any, run: Any = None) -> str:
+    """What a training is about to do, where, how long that will take, and what it will probably reach."""
     dataset = experiment.dataset
     channels, height, width = dataset.shape
     colour = "grey" if channels == 1 else "RGB"
@@ -217,16 +222,78 @@ def _opening(experiment: Any, run: Any) -> str:
         + (f"; {amount(skipped, 'file')} skipped (`gansmith data {dataset.source}` says why)" if skipped else ""),
         "recipe": f"{recipe.name}, batches of {recipe.batch_size:,}"
         + (f", on {amount(recipe.classes, 'label')} ({recipe.conditional})" if recipe.classes else ""),
+        "augment": _augmentation(recipe.augment),
         "from": origin and f"{origin.run}, step {origin.step:,}",
         "device": f"{choice.device} ({choice.why['device']})",
         "precision": f"{choice.precision} ({choice.why['precision']})",
         "threads": f"{choice.threads} ({choice.why['threads']})",
         "layers": f"{choice.layers} ({choice.why['layers']})",
         "training": f"{start}, about {expected} at {1 / experiment.seconds_per_step:,.3g} steps/s",
+        "images": f"{_end(experiment) * recipe.batch_images:,}, each of the data {_passes(experiment)}",
         "quality": _measuring(experiment),
-        "run": run.path,
+        "expected": _expected(experiment),
+        "run": run and run.path,
     }
     return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in experiment.warnings)])
+
+
+def _end(experiment: Any) -> int:
+    """The step at which it will end, as far as can be told."""
+    if experiment.steps:
+        return int(experiment.steps)
+    return int(experiment.start_step + experiment.estimated_seconds / experiment.seconds_per_step)
+
+
+def _passes(experiment: Any) -> str:
+    """`about 2.7 times`: how often each image will be seen."""
+    return f"about {_end(experiment) * experiment.recipe.batch_images / len(experiment.dataset):.2g} times"
+
+
+def _expected(experiment: Any) -> str | None:
+    """What runs of ours reached in as many steps, and in twice as many; None where none tells."""
+    from gansmith.experiment.forecast import forecast
+
+    steps, name = _end(experiment), experiment.dataset.name
+    now, later = (forecast(experiment.recipe, name, many) for many in (steps, 2 * steps))
+    if now is None:
+        return None
+    words = _in_words(experiment)
+    meaning = "" if words is None else f", {words(now.middle)}"
+    twice = "twice the time was not tried" if later is None else f"after twice the time about {later.middle:.2g}"
+    return f"{now}{meaning}; {twice}"
+
+
+def _planned(experiment: Any) -> dict[str, Any]:
+    """A plan as a document."""
+    from dataclasses import asdict
+
+    from gansmith.experiment.forecast import forecast
+
+    steps, recipe, name = _end(experiment), experiment.recipe, experiment.dataset.name
+    found = {label: forecast(recipe, name, many) for label, many in (("expected", steps), ("twice", 2 * steps))}
+    return {
+        "data": name,
+        "recipe": recipe.name,
+        "steps": steps,
+        "images": steps * recipe.batch_images,
+        "seconds": finite(experiment.estimated_seconds),
+        "seconds_per_step": finite(experiment.seconds_per_step),
+        **{label: each and asdict(each) for label, each in found.items()},
+        "warnings": list(experiment.warnings),
+    }
+
+
+def _augmentation(numbers: recipes.Augment) -> str | None:
+    """What is done to the images before the discriminator sees them; None for nothing."""
+    if not numbers.on:
+        return None
+    done = {
+        f"moved by up to {numbers.shift:.0%}": numbers.shift,
+        f"a square of {numbers.cutout:.0%} cut out": numbers.cutout,
+        "recoloured": numbers.colour,
+    }
+    what = ", ".join(words for words, strength in done.items() if strength)
+    return f"{numbers.share:.0%} of what the discriminator sees: {what} (--augment.share 0 turns it off)"
 
 
 def _measuring(experiment: Any) -> str:
