@@ -226,8 +226,9 @@ def test_train_says_what_it_will_do_and_what_it_made(
     inside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = printed(capsys, *SMALL, "--steps", "3", "--out", str(tmp_path / "runs"))
-    opening = [line.split()[0] for line in text.splitlines() if line.strip()][:9]
-    assert opening == ["data", "recipe", "device", "precision", "threads", "layers", "training", "quality", "run"]
+    opening = [line.split()[0] for line in text.splitlines() if line.strip()][:10]
+    words = "data recipe device precision threads layers training images quality run"
+    assert opening == words.split()
     assert "digits, 64 images, 28x28, grey" in text
     assert "threads    1 (" in text
     for name in ("sheet.png", "samples.webp", "real-and-generated.png", "quiz.png", "report.html"):
