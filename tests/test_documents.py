@@ -93,6 +93,8 @@ def small(words: list[str]) -> list[str]:
         if "--resume" not in words and not any("width" in word for word in words):
             words += ["--generator.width", "0.25", "--discriminator.width", "0.25"]
     if words[0] == "sweep":
+        words = ["--seeds=1" if last == "--seeds" else word for word, last in zip(words, [None, *words], strict=False)]
+        words = [word for word in words if word != "--seeds"]
         words += ["--samples", "50", "--batch-size", "8", "--generator.width", "0.1", "--discriminator.width", "0.1"]
     if words[0] in {"evaluate", "compare"}:
         words = [*(word for word, last in zip(words, [None, *words], strict=False) if "--samples" not in (word, last))]
