@@ -56,7 +56,7 @@ def named(subject: Subject) -> str:
     """`mnist-mlp-001`, with the step where that is known."""
     if subject.step is None:
         return subject.name
-    return f"{subject.name} at {subject.which} step {subject.step:,}"
+    return f"{subject.name} at {'best ' if subject.which == 'best' else ''}step {subject.step:,}"
 
 
 def class_notes(classes: Sequence[Share]) -> Iterator[str]:
