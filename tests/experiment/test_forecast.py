@@ -62,7 +62,7 @@ def test_a_plan_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str
     words = ["train", "mnist", "--recipe", "mlp", "--steps", "300", "--out", str(tmp_path / "runs"), "--plan"]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "images     19,200, each of the data about 0.32 times" in said
+    assert "images     19,200, about 0.32 passes over the data" in said
     assert "expected" not in said  # no runs of mlp are stored
     assert main([*words, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -229,7 +229,7 @@ def _opening(experiment: Any, run: Any = None) -> str:
         "threads": f"{choice.threads} ({choice.why['threads']})",
         "layers": f"{choice.layers} ({choice.why['layers']})",
         "training": f"{start}, about {expected} at {1 / experiment.seconds_per_step:,.3g} steps/s",
-        "images": f"{_end(experiment) * recipe.batch_images:,}, each of the data {_passes(experiment)}",
+        "images": f"{_end(experiment) * recipe.batch_images:,}, {_passes(experiment)} over the data",
         "quality": _measuring(experiment),
         "expected": _expected(experiment),
         "run": run and run.path,
@@ -245,8 +245,8 @@ def _end(experiment: Any) -> int:
 
 
 def _passes(experiment: Any) -> str:
-    """`about 2.7 times`: how often each image will be seen."""
-    return f"about {_end(experiment) * experiment.recipe.batch_images / len(experiment.dataset):.2g} times"
+    """`about 2.7 passes`: how often each image will be seen."""
+    return f"about {_end(experiment) * experiment.recipe.batch_images / len(experiment.dataset):.2g} passes"
 
 
 def _expected(experiment: Any) -> str | None:
