@@ -34,7 +34,7 @@ format: $(DEV)  ## put the code into the house's style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(RIVALS)  ## time ours, plain PyTorch and Keras side by side; BENCH=--quick takes 3 minutes
+bench: $(RIVALS)  ## time ours, plain PyTorch and Keras side by side; BENCH=--quick takes 4 to 5 minutes
 	@.venv-bench/bin/python -m benchmarks.speed $(BENCH)
 
 constraints: $(DEV)  ## pin what .venv holds now, and .venv-bench if it is there

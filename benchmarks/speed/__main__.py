@@ -20,7 +20,7 @@ from gansmith import hardware
 def main() -> None:
     """See the package's docstring."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="4 to 5 minutes")
     parser.add_argument("--cores", type=int, default=hardware.available_cores(), help="that each peer may use")
     parser.add_argument("--recipes", nargs="+", help="only these")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")

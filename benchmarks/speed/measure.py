@@ -86,8 +86,10 @@ def measure(plan: Plan, say: Callable[[str], None]) -> Told:
 
 def _recipe(name: str, plan: Plan, images: Path, ceiling: Told, say: Callable[[str], None]) -> Told:
     recipe = recipes.get(name).override(dict(plan.overrides))
-    possible = [peer for peer in PEERS if peer.precision != "bf16" or bf16_support("cpu")[0]]
-    chosen = [peer for peer in possible if peer.name in plan.peers and interpreter(peer.module)]
+    without = () if bf16_support("cpu")[0] else ("eager bf16", "ours fp32")  # the latter is "ours" there
+    chosen = [
+        peer for peer in PEERS if peer.name not in without and peer.name in plan.peers and interpreter(peer.module)
+    ]
     say(f"{name:16}timing {', '.join(peer.name for peer in chosen)} ...")
     with ExitStack() as stack:
         crew = [stack.enter_context(Process(peer, plan.cores)) for peer in chosen[:1]]
@@ -110,9 +112,9 @@ def _recipe(name: str, plan: Plan, images: Path, ceiling: Told, say: Callable[[s
         row["images_per_second"] = recipe.batch_size / statistics.median(turn["seconds"] for turn in times[who])
         row["samples_per_second"] = spread(made[who])
         row["peak_mb"] = memory[who]
+        say(f"{name:16}{who:12}{row['step_ms']['median']:9.1f} ms{row['samples_per_second']['median']:9,.0f} samples/s")
     if COARSE in made:
         peers["ours"]["samples_per_second_bf16"] = spread(made[COARSE])
-        say(f"{name:16}{who:12}{row['step_ms']['median']:9.1f} ms{row['samples_per_second']['median']:9,.0f} samples/s")
     return {
         "batch_size": recipe.batch_size,
         "gflop": recipes.step_gflop(recipe),
@@ -131,10 +133,14 @@ def _turns(
     crew: Sequence[Process], plan: Plan, judge: Process, ceiling: Told
 ) -> tuple[dict[str, list[Told]], dict[str, list[float]]]:
     """Seconds a step, round by round, and images sampled a second; products are timed after each round."""
-    each = {process: process.ask("steps", count=1)["seconds"] for process in crew}
-    counts = {process: max(1, round(plan.seconds / seconds)) for process, seconds in each.items()}
+    first = {process: process.ask("steps", count=1) for process in crew}
+    counts = {process: max(1, round(plan.seconds / turn["seconds"])) for process, turn in first.items()}
+    slow = max(turn["seconds"] for turn in first.values()) >= 1
     times: dict[str, list[Told]] = {process.peer.name: [] for process in crew}
-    for _ in range(plan.rounds if max(each.values()) < 1 else plan.slow_rounds):
+    if slow:  # a step of seconds is a round already
+        for process, turn in first.items():
+            times[process.peer.name].append({key: turn[key] for key in ("seconds", "cpu")})
+    for _ in range(plan.slow_rounds - 1 if slow else plan.rounds):
         for process in crew:
             turn = process.ask("steps", count=counts[process])
             times[process.peer.name].append({key: turn[key] / counts[process] for key in ("seconds", "cpu")})
