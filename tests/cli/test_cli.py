@@ -365,3 +365,13 @@ def test_one_command_leaves_no_trace_in_the_next(capsys: pytest.CaptureFixture[s
     before = printed(capsys, "--help")
     printed(capsys, "morph", "--help")
     assert printed(capsys, "--help") == before
+
+
+def test_threads_that_wait_leave_the_core_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert main(["--version"]) == 0
+    assert (os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"]) == ("PASSIVE", "7")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert main(["--version"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"

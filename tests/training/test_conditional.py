@@ -44,6 +44,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
         folder / "two.npz",
         recipe="mlp-bn",
         conditional=True,
+        precision="fp32",  # the same everywhere, up to rounding
         steps=400,
         batch_size=64,
         out=folder,

@@ -181,9 +181,16 @@ def begin(run: Run, reference: FrechetReference) -> None:
     """Writes into the run's folder what its quality curve means. A curve of another meaning is set aside."""
     path, curve = run.path / "quality.json", run.path / "quality.jsonl"
     value: dict[str, Any] = asdict(reference.protocol)
-    if path.exists() and curve.exists() and {**value, **files.read_json(path)} != value:
+    if path.exists() and curve.exists() and not _same({**value, **files.read_json(path)}, value):
         curve.rename(curve.with_name("quality.older.jsonl"))
     files.write_json(path, value)
+
+
+def _same(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether two protocols mean the same: numbers that were measured differ a little from processor to processor."""
+    measured = [name for name, value in now.items() if isinstance(value, float)]
+    near = all(math.isclose(before[name], now[name], rel_tol=1e-2, abs_tol=1e-6) for name in measured)
+    return near and all(before[name] == value for name, value in now.items() if name not in measured)
 
 
 def better(run: Run) -> tuple[int, float, float] | None:
