@@ -8,7 +8,7 @@ import torch
 
 from decoder import decoder
 from gansmith import latent
-from gansmith.latent import inversion
+from gansmith.latent import finding, inversion
 
 TOOLS: dict[str, Callable[[], np.ndarray]] = {
     "find": lambda: latent.find(decoder(), np.int64(3), np.uint8(2), np.int64(1), refine=True).latents,
@@ -23,6 +23,7 @@ TOOLS: dict[str, Callable[[], np.ndarray]] = {
 @pytest.fixture(autouse=True)
 def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inversion, "CANDIDATES", 512)
+    monkeypatch.setattr(finding, "STEPS", 10)
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -51,7 +51,7 @@ every = dict(sheet_every=50, log_every=5, checkpoint_every=10, threads=1)
 if resume:
     execute.resume(resume, out=out)
 else:
-    execute.train("mnist", recipe=recipe, steps=120, out=out, overrides={tiny!r}, **every)
+    execute.train("mnist", recipe=recipe, steps=60, out=out, overrides={tiny!r}, **every)
 """
 
 
