@@ -10,7 +10,7 @@ DEV := .venv/.dev
 RIVALS := .venv-bench/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo env test lint check format bench constraints clean
+.PHONY: help demo env browser test lint check format bench constraints clean
 
 help:  ## these lines
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,7 +20,13 @@ demo: $(RUNTIME)  ## train on MNIST for MINUTES=2 and say where the pictures are
 
 env: $(DEV)  ## the environment for development
 
-test: $(DEV)  ## all tests, on JOBS=2 processes
+browser:  ## Chromium for the tests of the studio, by the system's packages where it is missing
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  run=; [ "$$(id -u)" = 0 ] || run='sudo -n'; \
+	  $$run apt-get update -qq && $$run apt-get install -yqq --no-install-recommends chromium >/dev/null; } \
+	  || echo 'make: Chromium cannot be installed here; the tests of the studio in a browser are skipped' >&2
+
+test: $(DEV) browser  ## all tests, on JOBS=2 processes
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
 
 lint: $(DEV)  ## style and types

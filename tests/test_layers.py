@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "gansmith"
 ORDER = (
     "__main__",
     "cli",
+    "studio",
     "gansmith",  # the public names, looked up when they are asked for
     "experiment",
     "report",

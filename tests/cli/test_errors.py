@@ -22,6 +22,7 @@ WAYS = {
         "train digits.npz --recipe mlp --batch-size 16 --threads 1 --steps 2 --out other",
         "gansmith.render.sheet",
     ),
+    "studio": ("studio runs --port 0", "gansmith.studio.server._listen"),
     "recipes": ("recipes mlp", "gansmith.recipe.Recipe.to_toml"),
     "sweep": (
         "sweep digits.npz --recipe mlp --vary batch-size=8,16 --seeds 1 --samples 16 --steps 2",
@@ -135,7 +136,8 @@ def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
         "encoder train": ["mnits", "-o", "x.safetensors"],
     }
     more = {"mix": ["1"], "invert": ["few/0.png"], "compare": ["last"]}
-    named = [each.name for each in VERBS if each.name not in {"recipes", "new-recipe", "runs", "info", "encoder show"}]
+    nameless = {"recipes", "new-recipe", "runs", "studio", "info", "encoder show"}
+    named = [each.name for each in VERBS if each.name not in nameless]
     lines = [[*name.split(), *wrong.get(name, ["nothing", *more.get(name, [])])] for name in named]
     lines += [["recipes", "mpl"], *(["train", *flags.split()] for flags in ("--recipe mpl", "--steps 0", "--lr 1"))]
     lines += [["train", "--resume", "nothing"], ["sample", "last", "--nmber", "3"], ["evaluate", "empty/nothing"]]

@@ -34,6 +34,7 @@ class Verb(NamedTuple):
 ENCODER = "Train or show an encoder, the network that measures images."
 VERBS = (
     Verb("train", "train:train", TRAIN, "Train a GAN on images."),
+    Verb("studio", "studio:studio", TRAIN, "Open the workshop as a page in the browser."),
     Verb("sweep", "sweep:sweep", TRAIN, "Train at several values of a field, and compare what comes of them."),
     Verb("recipes", "listing:recipes", TRAIN, "List the recipes that can be trained, or show one."),
     Verb("new-recipe", "new_recipe:new_recipe", TRAIN, "Write a commented file of a recipe of your own, which trains."),

@@ -1,0 +1,13 @@
+"""What the pages ask for, a file a page; each has a `router`."""
+
+from importlib import import_module
+
+from fastapi import APIRouter
+
+PAGES = ("about",)
+"""The files of this folder that have a router, in the order in which their routes are described."""
+
+
+def routers() -> list[APIRouter]:
+    """The router of each page."""
+    return [import_module(f"{__name__}.{page}").router for page in PAGES]

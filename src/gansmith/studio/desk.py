@@ -1,0 +1,80 @@
+"""What one studio is: its folders, its token, what it allows, and the processes that compute for it."""
+
+import secrets
+import socket
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from gansmith.studio.worker import Worker
+
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+EVERYWHERE = ("0.0.0.0", "::")
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """One studio. All routes find it as ``request.app.state.desk``."""
+
+    out: Path
+    """The folder of runs, the only one that is written to."""
+    data: tuple[Path, ...] = ()
+    """Folders in which data may be chosen."""
+    host: str = "127.0.0.1"
+    port: int = 8765
+    read_only: bool = False
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    """In the URL that is printed."""
+    session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    """In the cookie that the token is exchanged for."""
+
+    @property
+    def url(self) -> str:
+        """The address to open, with the token."""
+        host = "127.0.0.1" if self.host in EVERYWHERE else f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/?token={self.token}"
+
+    @cached_property
+    def hosts(self) -> frozenset[str]:
+        """What a Host header may say: names and addresses of this machine that the studio listens on."""
+        names = set(LOCAL)
+        if self.host not in LOCAL:
+            names.add(f"[{self.host}]" if ":" in self.host else self.host)
+        if self.host in EVERYWHERE:
+            names |= {socket.gethostname().lower(), *_addresses()}
+        return frozenset(names) | {f"{name}:{self.port}" for name in names}
+
+    @property
+    def cookie(self) -> str:
+        """The cookie's name: of this port, for browsers keep cookies of all ports of a host together."""
+        return f"gansmith-studio-{self.port}"
+
+    @property
+    def own(self) -> Path:
+        """Where the studio keeps what belongs to no run: jobs and uploads."""
+        return self.out / ".studio"
+
+    @cached_property
+    def clerk(self) -> Worker:
+        """The process that plans, inspects and examines."""
+        return Worker("clerk")
+
+    @cached_property
+    def game(self) -> Worker:
+        """The process that plays the game step by step."""
+        return Worker("game")
+
+    def close(self) -> None:
+        """Ends its processes; trainings are not among them, and go on."""
+        for name in ("clerk", "game"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
+
+def _addresses() -> set[str]:
+    """The addresses under which others reach this machine, as a URL says them."""
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)}
+    except OSError:
+        return set()
+    return {f"[{address}]" if ":" in address else address for address in found}

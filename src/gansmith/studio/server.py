@@ -1,0 +1,81 @@
+"""`serve`: opens the port, says the address, and runs until Ctrl-C."""
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gansmith.errors import UserError
+
+PORT = 8765
+TRIES = 20
+"""Ports that are tried, one after another, where none is given."""
+
+
+def serve(
+    out: str | Path = "runs",
+    *,
+    data: Sequence[str | Path] = (".",),
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    read_only: bool = False,
+    opened: Callable[[str], None] = print,
+) -> None:
+    """Serves the studio until it is interrupted.
+
+    Args:
+        out: the folder of runs: it shows these, and writes there alone.
+        data: folders whose images may be chosen for training.
+        host: the address to listen on; any other than 127.0.0.1 lets others in who have the token.
+        port: the first free one from 8765, if not given; 0 for any.
+        read_only: show alone: nothing can be started, stopped or uploaded.
+        opened: called with the URL, which holds the token, once it can be opened.
+
+    Raises UserError, in one line, where the extra is missing, or the address cannot be listened on.
+    """
+    try:
+        import uvicorn
+
+        from gansmith.studio.app import build
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "gansmith":
+            raise
+        raise UserError(f"{error.name} is missing: pip install 'gansmith[studio]'") from None
+    from gansmith.studio.desk import Desk
+
+    folders = tuple(Path(each).resolve() for each in data)
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"`data` {folder}: is no folder")
+    listening = _listen(host, port)
+    with listening:
+        desk = Desk(Path(out).resolve(), folders, host, listening.getsockname()[1], read_only)
+        opened(desk.url)
+        config = uvicorn.Config(
+            build(desk),
+            log_level="warning",
+            access_log=False,  # the token stands in a URL
+            server_header=False,
+            ws="websockets-sansio",
+            ws_max_size=1 << 20,
+            timeout_graceful_shutdown=2,
+        )
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens. Raises UserError in one line where it cannot."""
+    for number in [port] if port is not None else range(PORT, PORT + TRIES):
+        try:
+            family, kind, *_, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
+            found = socket.socket(family, kind)
+        except (OSError, OverflowError) as error:
+            raise UserError(f"`host` {host}: cannot be listened on ({error}); leave it out") from None
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind(address)
+            found.listen(128)
+            return found
+        except OSError as error:
+            found.close()
+            reason = error.strerror
+    raise UserError(f"`port` {port or PORT}: cannot be listened on ({reason}); give another one, or 0 for any")

@@ -1,0 +1,75 @@
+// Speaking to the studio: JSON over HTTP, and WebSockets that come back by themselves.
+
+/** An error whose message is a sentence for people. */
+export class Refused extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Asks for JSON; `body` makes it a POST. Throws Refused with the studio's sentence. */
+export async function ask(path, { method, body, raw, signal } = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method: method ?? (body !== undefined || raw ? "POST" : "GET"),
+      headers: body !== undefined ? { "content-type": "application/json" } : {},
+      body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
+      signal,
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The studio does not answer. Is `gansmith studio` still running?", 0);
+  }
+  if (answer.status === 204) return null;
+  const value = await answer.json().catch(() => null);
+  if (answer.ok) return value;
+  if (answer.status === 401) throw new Refused("The studio was restarted: open the address that it printed.", 401);
+  const said = value?.error ?? "Something went wrong.";
+  throw new Refused(said.charAt(0).toUpperCase() + said.slice(1), answer.status);
+}
+
+/**
+ * Listens to a WebSocket, and opens it again when it breaks. Each message goes to `heard`; `lost(true)` and
+ * `lost(false)` say when the line is broken and when it is back. Ends with the signal.
+ */
+export function listen(path, { heard, lost = () => {}, signal }) {
+  let socket = null;
+  let wait = 250;
+  let timer = 0;
+  const open = () => {
+    socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${path}`);
+    socket.onopen = () => { wait = 250; lost(false); };
+    socket.onmessage = (event) => heard(JSON.parse(event.data));
+    socket.onclose = (event) => {
+      if (signal.aborted) return;
+      if (event.code === 4404) return; // what it speaks of is gone for good
+      lost(true);
+      timer = setTimeout(open, wait);
+      wait = Math.min(wait * 2, 4000);
+    };
+  };
+  signal.addEventListener("abort", () => { clearTimeout(timer); socket?.close(); });
+  open();
+}
+
+/** A function that asks for one thing at a time: while an answer is out, only the newest wish is kept. */
+export function newest(work) {
+  let running = false;
+  let next = null;
+  return async function wish(...given) {
+    next = given;
+    if (running) return;
+    running = true;
+    try {
+      while (next) {
+        const mine = next;
+        next = null;
+        await work(...mine);
+      }
+    } finally {
+      running = false;
+    }
+  };
+}

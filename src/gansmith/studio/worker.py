@@ -1,0 +1,90 @@
+"""A process that computes for the pages, one call after another, so that the server itself never waits.
+
+It is started by the first call, lives as long as the server, and is replaced when it dies. Functions and arguments
+travel by pickle between these two processes of one program; nothing of that kind is read from a disk or a browser.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WAITING = 16
+"""Calls that may wait for a worker; further ones are refused, so that no queue grows behind a hand."""
+
+
+class BusyError(Exception):
+    """Too many calls wait already."""
+
+
+class DiedError(Exception):
+    """The process ended while it computed; the next call starts another."""
+
+
+class Worker:
+    """One process, started when it is first needed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._pool: ProcessPoolExecutor | None = None
+        self._waiting = 0
+
+    async def call(self, function: Callable[P, T], /, *args: P.args, **keywords: P.kwargs) -> T:
+        """What a function of a module returns, computed there.
+
+        Raises what it raises; BusyError where too many wait; DiedError where the process was killed.
+        """
+        if self._waiting >= WAITING:
+            raise BusyError
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(os.getpid(),))
+        pool = self._pool
+        self._waiting += 1
+        try:
+            return await asyncio.wrap_future(pool.submit(function, *args, **keywords))
+        except BrokenProcessPool:
+            if self._pool is pool:
+                self._pool = None
+            raise DiedError from None
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            processes = list((pool._processes or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.terminate()
+
+
+def warm() -> int:
+    """Loads what takes a second to load; the number of the process."""
+    import torch
+
+    import gansmith.experiment.prepare  # noqa: F401
+
+    torch.set_grad_enabled(True)
+    return os.getpid()
+
+
+def _begin(parent: int) -> None:
+    """Leaves Ctrl-C to the server, and ends when that is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
