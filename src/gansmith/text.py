@@ -1,6 +1,7 @@
-"""Words for people: amounts, durations, names made safe for a line or a file."""
+"""Words for people: amounts, durations, names made safe for a line or a file; numbers as JSON can say them."""
 
 import re
+from numbers import Real
 
 
 def amount(count: int, noun: str) -> str:
@@ -16,6 +17,13 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def finite(value: object) -> float | None:
+    """A number to four digits; None for what is none, and for what JSON cannot say."""
+    if not isinstance(value, Real) or value != value or abs(value) == float("inf"):
+        return None
+    return float(f"{value:.4g}")
 
 
 def one_line(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gansmith.cli.options import Json, Recipes, Run, Switch
-from gansmith.cli.output import finite, show
+from gansmith.cli.output import show
 
 INDENT = "   "
 
@@ -37,17 +37,12 @@ def summary(found: Any, picture: Path | None) -> dict[str, Any]:
         "state": found.run.state,
         "verdict": found.verdict,
         "reason": found.conclusion.reason,
-        "quality": None if found.quality is None else described(found.quality),
+        "quality": None if found.quality is None else found.quality.to_dict(),
         "findings": [finding.to_dict() for finding in found.findings],
         "looked_at": found.examined,
         "not_looked_at": list(found.not_examined),
         "picture": picture,
     }
-
-
-def described(quality: Any) -> dict[str, Any]:
-    """A measured quality as a document."""
-    return {**vars(quality), "times": finite(quality.times), "beyond": finite(quality.beyond), "words": quality.words}
 
 
 def told(found: Any, picture: Path | None) -> str:

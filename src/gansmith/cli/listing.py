@@ -7,7 +7,6 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from gansmith.cli.doctor import described
 from gansmith.cli.options import Device, Fit, Json, Recipes, Run, Scale, Size, Source, check_picture, check_sheet_scale
 from gansmith.cli.output import Drawn, colours, finite, pairs, progress, show, table
 from gansmith.errors import UserError
@@ -154,7 +153,7 @@ def runs(
         headers.remove("from")
     listed = table(headers, [[line[header] for header in headers] for line in lines])
     nothing = f"{folder}: no runs yet; `gansmith train` makes one"
-    show([_run_row(each) for each in found], listed if found else nothing, json=json)
+    show([each.to_dict() for each in found], listed if found else nothing, json=json)
 
 
 ORDERS: Mapping[str, Callable[[Any], Any]] = {
@@ -179,18 +178,6 @@ def _run_line(each: Any) -> list[Any]:
         "not measured" if quality is None else quality.words or f"{quality.metric} {quality.distance:.3g}",
         ", ".join(filter(None, [state, each.verdict])),
     ]
-
-
-def _run_row(each: Any) -> dict[str, Any]:
-    quality = each.quality
-    return {
-        "run": each.run.name,
-        **{name: getattr(each, name) for name in ("recipe", "data", "state", "started", "step", "seconds")},
-        "from": each.origin,
-        "quality": None if quality is None else described(quality),
-        "verdict": each.verdict,
-        "path": each.run.path,
-    }
 
 
 def report(run: Run, /, *, own: Recipes = None, json: Json = False) -> None:

@@ -7,11 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from gansmith.text import duration, printable
+from gansmith.text import duration, finite, printable
 
 __all__ = [
     "Drawn",
@@ -108,13 +107,6 @@ def pairs(rows: Mapping[str, object]) -> str:
     width = max((len(name) for name in rows), default=0)
     shown = ((name, printable(str(value))) for name, value in rows.items() if value not in (None, ""))
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in shown)
-
-
-def finite(value: object) -> float | None:
-    """A number to four digits; None for what is none, and for what JSON cannot say."""
-    if not isinstance(value, Real) or value != value or abs(value) == float("inf"):
-        return None
-    return float(f"{value:.4g}")
 
 
 def colours() -> bool:

@@ -14,7 +14,7 @@ from cyclopts import Group, Parameter
 
 from gansmith import recipe as recipes
 from gansmith import runs
-from gansmith.cli.doctor import described, needed
+from gansmith.cli.doctor import needed
 from gansmith.cli.options import OptionalSource, Recipes
 from gansmith.cli.output import document, finite, pairs, program, progress, say
 from gansmith.errors import UserError
@@ -119,7 +119,9 @@ def train(
         refused = [*kept, *changes, *(["config"] if config else [])]
         experiment = _resumed(resume, refused, source=data, **place | options)
     if plan:
-        document(_planned(experiment)) if json else say(_opening(experiment))
+        from gansmith.experiment.planning import planned
+
+        document(planned(experiment)) if json else say(_opening(experiment))
         return 0
     run = _watched(experiment, quiet=quiet, aside=json)
     if json:
@@ -229,7 +231,7 @@ def _opening(experiment: Any, run: Any = None) -> str:
         "threads": f"{choice.threads} ({choice.why['threads']})",
         "layers": f"{choice.layers} ({choice.why['layers']})",
         "training": f"{start}, about {expected} at {1 / experiment.seconds_per_step:,.3g} steps/s",
-        "images": f"{_end(experiment) * recipe.batch_images:,}, {_passes(experiment)} over the data",
+        "images": f"{experiment.expected_steps * recipe.batch_images:,}, {_passes(experiment)} over the data",
         "quality": _measuring(experiment),
         "expected": _expected(experiment),
         "run": run and run.path,
@@ -237,23 +239,16 @@ def _opening(experiment: Any, run: Any = None) -> str:
     return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in experiment.warnings)])
 
 
-def _end(experiment: Any) -> int:
-    """The step at which it will end, as far as can be told."""
-    if experiment.steps:
-        return int(experiment.steps)
-    return int(experiment.start_step + experiment.estimated_seconds / experiment.seconds_per_step)
-
-
 def _passes(experiment: Any) -> str:
     """`about 2.7 passes`: how often each image will be seen."""
-    return f"about {_end(experiment) * experiment.recipe.batch_images / len(experiment.dataset):.2g} passes"
+    return f"about {experiment.expected_steps * experiment.recipe.batch_images / len(experiment.dataset):.2g} passes"
 
 
 def _expected(experiment: Any) -> str | None:
     """What runs of ours reached in as many steps, and in twice as many; None where none tells."""
     from gansmith.experiment.forecast import forecast
 
-    steps, name = _end(experiment), experiment.dataset.name
+    steps, name = experiment.expected_steps, experiment.dataset.name
     now, later = (forecast(experiment.recipe, name, many) for many in (steps, 2 * steps))
     if now is None:
         return None
@@ -261,26 +256,6 @@ def _expected(experiment: Any) -> str | None:
     meaning = "" if words is None else f", {words(now.middle)}"
     twice = "twice the time was not tried" if later is None else f"after twice the time about {later.middle:.2g}"
     return f"{now}{meaning}; {twice}"
-
-
-def _planned(experiment: Any) -> dict[str, Any]:
-    """A plan as a document."""
-    from dataclasses import asdict
-
-    from gansmith.experiment.forecast import forecast
-
-    steps, recipe, name = _end(experiment), experiment.recipe, experiment.dataset.name
-    found = {label: forecast(recipe, name, many) for label, many in (("expected", steps), ("twice", 2 * steps))}
-    return {
-        "data": name,
-        "recipe": recipe.name,
-        "steps": steps,
-        "images": steps * recipe.batch_images,
-        "seconds": finite(experiment.estimated_seconds),
-        "seconds_per_step": finite(experiment.seconds_per_step),
-        **{label: each and asdict(each) for label, each in found.items()},
-        "warnings": list(experiment.warnings),
-    }
 
 
 def _augmentation(numbers: recipes.Augment) -> str | None:
@@ -391,7 +366,7 @@ def _summary(run: Any) -> dict[str, Any]:
         "seed": run.settings.seed,
         "from": run.settings.origin and run.settings.origin.run,
         "metrics": {name: finite(value) if isinstance(value, float) else value for name, value in last.items()},
-        "quality": {"best": run.best(), "newest": (run.quality() or [None])[-1], "known": known and described(known)},
+        "quality": {"best": run.best(), "newest": (run.quality() or [None])[-1], "known": known and known.to_dict()},
         "verdict": verdict,
         "reason": reason,
         "next": _told(run, f"{run.path}{needed(run)}", last.get("step", 0))["next"],

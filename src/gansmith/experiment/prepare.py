@@ -67,6 +67,11 @@ class Experiment:
         return self.settings.steps
 
     @property
+    def expected_steps(self) -> int:
+        """The step at which it will end, as far as can be told."""
+        return self.steps or int(self.start_step + self.estimated_seconds / self.seconds_per_step)
+
+    @property
     def estimated_seconds(self) -> float:
         """How long training will take, from a step made on throw-away networks."""
         if self.steps is None:

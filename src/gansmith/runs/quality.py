@@ -5,11 +5,13 @@ Reads small files alone and imports no torch, for lists of many runs.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from gansmith.errors import UserError
 from gansmith.files import read_json
 from gansmith.metrics import grade
 from gansmith.runs.run import Run
+from gansmith.text import finite
 
 CURVE, EVALUATION = "quality.json", "evaluation.json"
 
@@ -78,6 +80,10 @@ class Quality:
     def sentence(self) -> str:
         """The figure, after what it means in words if that is known: `far from real: FD-mnist@b0dc9d 5.1 ...`."""
         return f"{self.words}: {self.figure}" if self.words else self.figure
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {**vars(self), "times": finite(self.times), "beyond": finite(self.beyond), "words": self.words}
 
 
 def protocol(run: Run) -> Protocol | None:

@@ -37,6 +37,17 @@ class Summary:
     verdict: str | None = None
     """The doctor's, of the end of training or since."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON object, but for the path."""
+        return {
+            "run": self.run.name,
+            **{name: getattr(self, name) for name in ("recipe", "data", "state", "started", "step", "seconds")},
+            "from": self.origin,
+            "quality": None if self.quality is None else self.quality.to_dict(),
+            "verdict": self.verdict,
+            "path": self.run.path,
+        }
+
 
 def summary(run: Run) -> Summary:
     """A run at a glance. One that is damaged says so."""
