@@ -66,6 +66,7 @@ class Worker:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 process.terminate()
+            pool.shutdown(wait=True)
 
 
 def warm() -> int:

@@ -1,9 +1,11 @@
 // Train: choose data, recipe and length, and watch what comes of it.
 
-import { heading } from "../lib/ui.js";
+import { setup } from "./train/setup.js";
+import { watch } from "./train/watch.js";
 
 export const title = "Train";
 
-export async function mount(root) {
-  root.append(heading("Train", "Two networks learn against each other: one forges images, one judges them."));
+export async function mount(root, context) {
+  if (context.path.length) await watch(root, context, context.path[0]);
+  else await setup(root, context);
 }

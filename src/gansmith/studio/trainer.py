@@ -1,0 +1,88 @@
+"""The process of one training that the studio started: `python -m gansmith.studio.trainer FOLDER` of a job."""
+
+import os
+import sys
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gansmith.errors import UserError
+from gansmith.files import read_json, write_json
+from gansmith.studio.jobs import FILE, LOCK
+from gansmith.text import one_line
+
+if sys.platform != "win32":
+    import fcntl
+
+NICE = 5
+"""Trainings give way to the pages."""
+
+
+class Notes:
+    """job.json, as the training goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self.values = read_json(self._path)
+        self._said = 0.0
+
+    def write(self, **values: Any) -> None:
+        """Changes some values."""
+        self.values |= values
+        write_json(self._path, self.values)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """How far work is that comes before the first step."""
+        if time.monotonic() > self._said + 0.5 or done >= total:
+            self._said = time.monotonic()
+            self.write(doing={"what": what, "done": done, "total": total})
+
+
+def main(folder: Path) -> int:
+    """Trains what job.json asks for; 0 at the end, 1 where it failed, which job.json then says."""
+    with (folder / LOCK).open("w") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):
+            os.nice(NICE)
+        notes = Notes(folder)
+        notes.write(pid=os.getpid(), doing={"what": "getting ready", "done": 0, "total": 0})
+        try:
+            _train(notes)
+        except UserError as error:
+            notes.write(ended=True, error=one_line(error))
+            return 1
+        except Exception as error:
+            traceback.print_exc()
+            notes.write(ended=True, error=f"this is a bug: {type(error).__name__}: {one_line(error)}")
+            return 1
+        notes.write(ended=True, doing=None)
+    return 0
+
+
+def _train(notes: Notes) -> None:
+    from gansmith.experiment.execute import execute
+    from gansmith.experiment.prepare import prepare, prepare_resume
+
+    asked = notes.values["request"]
+    out, options = asked["out"], asked["options"]
+    if asked.get("resume"):
+        experiment = prepare_resume(asked["resume"], out=out, progress=notes.progress, **options)
+    else:
+        experiment = prepare(
+            asked["data"],
+            recipe=asked["recipe"],
+            from_=asked.get("from"),
+            conditional=asked["conditional"],
+            out=out,
+            overrides=asked["overrides"],
+            progress=notes.progress,
+            **options,
+        )
+    execute(experiment, started=lambda run: notes.write(run=run.name, doing=None))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

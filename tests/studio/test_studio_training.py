@@ -1,0 +1,185 @@
+"""Trainings that a page starts: to the end, over reloads, and over the death of worker and server."""
+
+import io
+import os
+import signal
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from running import Studio, start, wait_for
+
+from gansmith.runs import Run
+
+
+def pictures(count: int = 80, *, ending: str = "png") -> bytes:
+    """A zip of small pictures of two classes."""
+    archive = io.BytesIO()
+    shades = np.random.default_rng(0).integers(0, 255, (count, 28, 28), np.uint8)
+    with zipfile.ZipFile(archive, "w") as file:
+        for number, shade in enumerate(shades):
+            picture = io.BytesIO()
+            Image.fromarray(shade).save(picture, "png")
+            file.writestr(f"{'ab'[number % 2]}/{number}.{ending}", picture.getvalue())
+    return archive.getvalue()
+
+
+@pytest.fixture(scope="module")
+def data(studio: Studio) -> str:
+    """The id of a small data set that was uploaded."""
+    with studio.client() as client:
+        answer = client.post("/api/data/uploads", content=pictures(), headers={"X-Name": "two kinds.zip"})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+def begin(studio: Studio, data: str, **options: Any) -> str:
+    """Starts a training by the API; the name of its run."""
+    request = {"data": data, "recipe": "mlp", "options": {"batch_size": 8, **options}}
+    with studio.client() as client:
+        answer = client.post("/api/trainings", json=request)
+        assert answer.status_code == 201, answer.text
+        job = answer.json()["id"]
+        return str(wait_for(lambda: client.get(f"/api/trainings/{job}").json()["run"]))
+
+
+def state(studio: Studio, run: str) -> str:
+    with studio.client() as client:
+        return str(client.get(f"/api/runs/{run}").json()["state"])
+
+
+def test_a_training_from_the_first_click_to_the_last_picture(page: Any, studio: Studio, data: str) -> None:
+    page.reload()
+    page.locator(f"input[name=data][value='{data}']").check()
+    page.locator("input[name=recipe][value=mlp]").check()
+    page.get_by_role("radio", name="Steps").check()
+    page.get_by_role("spinbutton", name="Steps").fill("60")
+    page.get_by_text("Takes").wait_for()
+    page.locator(".plan:not(.waiting)").wait_for()
+    assert "60, of 64 images" in page.locator(".plan").inner_text()
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url("**/train/two-kinds-mlp-001")
+    page.reload()
+    page.get_by_text("Finished", exact=True).wait_for(timeout=60000)
+    slider = page.get_by_role("slider")
+    assert "the newest" in slider.get_attribute("aria-valuetext")
+    slider.press("Home")
+    page.get_by_text("before any training").wait_for()
+    assert page.get_by_role("img", name="at step 0").count() == 1
+    assert page.get_by_role("link", name="Report").count() == 1
+    run = Run(studio.folder / "two-kinds-mlp-001")
+    assert run.finished
+    assert run.sheets()[-1][0] == 60
+
+
+def test_a_training_that_is_paused_goes_on_where_it_was(studio: Studio, data: str) -> None:
+    name = begin(studio, data, steps=100_000)
+    wait_for(lambda: Run(studio.folder / name).metrics())
+    with studio.client() as client:
+        assert client.post(f"/api/runs/{name}/pause").status_code == 200
+        wait_for(lambda: state(studio, name) == "paused")
+        paused = Run(studio.folder / name).metrics()[-1]["step"]
+        assert client.post(f"/api/runs/{name}/pause").status_code == 422  # it does not run
+        answer = client.post(f"/api/runs/{name}/resume", json={"steps": paused + 5})
+        assert answer.status_code == 201
+        wait_for(lambda: state(studio, name) == "finished")
+        assert Run(studio.folder / name).metrics()[-1]["step"] == paused + 5
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[list[Studio]]:
+    """A studio that may be killed; those that were started instead are ended too."""
+    running = [start(tmp_path / "runs")]
+    yield running
+    for each in running:
+        each.end()
+
+
+def test_a_training_outlives_the_server_and_its_own_death_is_said(fragile: list[Studio]) -> None:
+    first = fragile[0]
+    with first.client() as client:
+        data = client.post("/api/data/uploads", content=pictures(), headers={"X-Name": "a.zip"}).json()["id"]
+    name = begin(first, data, steps=200_000)
+    wait_for(lambda: Run(first.folder / name).metrics())
+    first.kill()
+    again = start(first.folder)
+    fragile.append(again)
+    assert state(again, name) == "training"
+    step = Run(first.folder / name).metrics()[-1]["step"]
+    wait_for(lambda: Run(first.folder / name).metrics()[-1]["step"] > step)
+    with again.client() as client:
+        job = next(each for each in client.get("/api/trainings").json() if each["run"] == name)
+        assert job["alive"]
+        pid = int(_job(first.folder, job["id"])["pid"])
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: state(again, name) == "broken")
+        assert "killed" in client.get(f"/api/runs/{name}").json()["error"]
+
+
+def _job(folder: Path, job: str) -> dict[str, Any]:
+    from gansmith.files import read_json
+
+    return read_json(folder / ".studio" / "jobs" / job / "job.json")
+
+
+def test_a_worker_that_dies_is_replaced(studio: Studio) -> None:
+    with studio.client() as client:
+        assert client.get("/api/about/ready").json() is True
+        for pid in _children(studio.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        answers = [client.get("/api/data/mnist").status_code for _ in range(2)]
+        assert answers[-1] == 200
+        assert set(answers) <= {200, 503}
+
+
+def _children(pid: int) -> list[int]:
+    """The workers of a server: its children that compute."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid and "spawn_main" in (path / "cmdline").read_text():
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+def bomb() -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(20):
+            file.writestr(f"{number}.bmp", b"\0" * (4 << 20))
+    return archive.getvalue()
+
+
+def escaping() -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("../../out.png", b"x")
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"GIF89a" + b"x" * 100, "no zip"),
+        (b"PK\x03\x04" + b"x" * 100, "zip"),
+        (escaping(), "out"),
+        (bomb(), ""),
+        (pictures(6), ""),
+        (pictures(20, ending="py"), ""),
+    ],
+)
+def test_hostile_uploads_leave_nothing_behind(studio: Studio, content: bytes, said: str) -> None:
+    before = sorted((studio.folder / ".studio" / "data").glob("*"))
+    with studio.client() as client:
+        answer = client.post("/api/data/uploads", content=content, headers={"X-Name": "../../../etc/passwd"})
+    assert answer.status_code == 422, answer.text
+    assert said in answer.json()["error"]
+    assert sorted((studio.folder / ".studio" / "data").glob("*")) == before
