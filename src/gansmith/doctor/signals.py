@@ -182,13 +182,13 @@ def measure(state: TrainState, bank: Bank, *, precision: str = "fp32") -> dict[s
     device = bank.noise.device
     values = {**_gradients("generator", state.generator), **_gradients("discriminator", state.discriminator)}
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        with _inference(state.generator, bank.recipe), _dead_units(state.generator) as dead:
+        with inference(state.generator, bank.recipe), _dead_units(state.generator) as dead:
             output = generate(state.generator, bank.noise, bank.told).float()
         values["generator_dead"] = dead()
         real = [bank.train] if bank.holdout is None else [bank.train, bank.holdout]
         shown = torch.cat([*((images * (white - black) + black) for images in real), output])
         shown = shown.contiguous(memory_format=torch.channels_last)
-        with _inference(state.discriminator, None), _dead_units(state.discriminator) as dead:
+        with inference(state.discriminator, None), _dead_units(state.discriminator) as dead:
             logits = discriminate(state.discriminator, shown, bank.shown)[0].float().flatten()
         values["discriminator_dead"] = dead()
     if bank.purity is not None:
@@ -312,7 +312,7 @@ def _gradients(player: str, network: nn.Module) -> dict[str, float]:
 
 
 @contextmanager
-def _inference(network: nn.Module, recipe: Recipe | None) -> Iterator[None]:
+def inference(network: nn.Module, recipe: Recipe | None) -> Iterator[None]:
     """Holds a network in inference mode, a generator with the batch statistics that its recipe samples with."""
     modes = [(layer, layer.training) for layer in network.modules()]
     network.eval()

@@ -1,11 +1,17 @@
-"""What the clerk computes: plans, previews of data, examinations, neighbours. Functions for a worker's process."""
+"""What workers compute: plans, previews of data, examinations, games, neighbours.
 
+The server imports these functions to name them; torch is imported where they run.
+"""
+
+from base64 import b64encode
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gansmith.errors import UserError
 from gansmith.studio import choices
+from gansmith.text import finite
 
 
 def plan(asked: dict[str, Any]) -> dict[str, Any]:
@@ -116,3 +122,98 @@ def check(asked: dict[str, Any]) -> None:
         recipes.get(asked["recipe"]).override(**asked["overrides"])
     elif asked.get("from") is None:
         raise UserError("choose a recipe")
+
+
+def open_game(game_id: str, *, run: Path | None, source: str, recipe: str, seed: int) -> dict[str, Any]:
+    """Begins a game: :func:`gansmith.studio.game.open_game`."""
+    from gansmith.studio import game
+
+    return game.open_game(game_id, run=run, source=source, recipe=recipe, seed=seed)
+
+
+def play(game_id: str, players: Literal["both", "discriminator", "generator"], steps: int) -> dict[str, Any]:
+    """Makes steps of a game: :func:`gansmith.studio.game.play`."""
+    from gansmith.studio import game
+
+    return game.play(game_id, players, steps)
+
+
+def close_game(game_id: str) -> None:
+    """Ends a game."""
+    from gansmith.studio import game
+
+    game.close(game_id)
+
+
+def metrics(paths: list[Path]) -> dict[str, Any]:
+    """What can be said of the difference of runs: :func:`gansmith.studio.judging.metrics`."""
+    from gansmith.runs import Run
+    from gansmith.studio import judging
+
+    return judging.metrics([Run(path) for path in paths])
+
+
+SHOWN, NEAREST = 24, 5
+"""Samples that are shown at once, and training images beside one."""
+
+
+@lru_cache(maxsize=4)
+def _generator(path: Path, state: tuple[str, int]) -> Any:
+    """The generator of a run, loaded once for as long as its checkpoints stay what they are."""
+    from gansmith.runs import Run
+    from gansmith.runs.load import load
+
+    return load(Run(path))
+
+
+@lru_cache(maxsize=2)
+def _real(path: Path) -> Any:
+    """The training images of a run."""
+    from gansmith.evaluation import real
+    from gansmith.runs import Run
+
+    return real.of_run(Run(path)).train
+
+
+def _loaded(path: Path) -> Any:
+    from gansmith.runs import Run
+
+    run = Run(path)
+    newest = max((each.stat().st_mtime_ns for each in run.checkpoints.glob("step-*")), default=0)
+    return _generator(path, (run.state, newest))
+
+
+def samples(path: Path, seed: int) -> dict[str, Any]:
+    """The first SHOWN images of a seed, as base64 of a PNG without gaps."""
+    from gansmith import render
+
+    made = _loaded(path).sample(SHOWN, seed=seed).images
+    sheet = render.png(render.sheet(made, columns=8, scale=1, gap=0))
+    return {"images": b64encode(sheet).decode(), "size": [made.shape[-1], made.shape[1]], "count": SHOWN}
+
+
+def neighbours(path: Path, seed: int, index: int) -> dict[str, Any]:
+    """A sample and the training images nearest to it by pixels, as base64 of PNGs, with distances in grey levels."""
+    from gansmith import latent, render
+
+    generator, real = _loaded(path), _real(path)
+    found = latent.neighbours(generator, str(index), real, count=min(NEAREST, len(real) - 1), seed=seed)
+    close = found.pixels
+
+    def picture(image: Any) -> str:
+        return b64encode(render.png(render.sheet(image[None], scale=4, gap=0))).decode()
+
+    images = real.take(close.indices[0])
+    return {
+        "sample": picture(found.images[0]),
+        "usual": finite(float(close.usual[0])),
+        "nearest": [
+            {
+                "picture": picture(image),
+                "index": int(number),
+                "class": None if real.labels is None else real.classes[real.labels[number]],
+                "distance": finite(float(distance)),
+            }
+            for image, number, distance in zip(images, close.indices[0], close.distances[0], strict=True)
+        ],
+    }

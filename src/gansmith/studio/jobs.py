@@ -93,6 +93,7 @@ class Job:
             "error": error,
             "data": about.get("request", {}).get("name", ""),
             "recipe": about.get("request", {}).get("recipe") or "",
+            "kind": "evaluation" if _measures(about) else "training",
         }
 
 
@@ -112,7 +113,12 @@ def find(desk: Desk, job_id: str) -> Job | None:
 
 def of_run(desk: Desk, run: str) -> Job | None:
     """The newest job of a run; None for one that was trained elsewhere."""
-    return next((job for job in every(desk) if job.read().get("run") == run), None)
+    return next((job for job in every(desk) if (about := job.read()).get("run") == run and not _measures(about)), None)
+
+
+def _measures(about: dict[str, Any]) -> bool:
+    """Whether a job evaluates a run rather than training it."""
+    return "evaluate" in about.get("request", {})
 
 
 def start(desk: Desk, request: dict[str, Any]) -> Job:

@@ -67,6 +67,9 @@ def _train(notes: Notes) -> None:
     from gansmith.experiment.prepare import prepare, prepare_resume
 
     asked = notes.values["request"]
+    if "evaluate" in asked:
+        _evaluate(notes, Path(asked["evaluate"]))
+        return
     out, options = asked["out"], asked["options"]
     if asked.get("resume"):
         experiment = prepare_resume(asked["resume"], out=out, progress=notes.progress, **options)
@@ -82,6 +85,18 @@ def _train(notes: Notes) -> None:
             **options,
         )
     execute(experiment, started=lambda run: notes.write(run=run.name, doing=None))
+
+
+def _evaluate(notes: Notes, path: Path) -> None:
+    """As `gansmith evaluate` does, which keeps what it measured in the run's folder."""
+    from gansmith import evaluation
+    from gansmith.evaluation import inputs, stored
+    from gansmith.report.page import write_report
+    from gansmith.runs import Run
+
+    kept = stored.save(Run(path), evaluation.measure(inputs.resolve(str(path)), progress=notes.progress))
+    if kept.is_new and (path / "report.html").exists():
+        write_report(path)
 
 
 if __name__ == "__main__":

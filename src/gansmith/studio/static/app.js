@@ -7,6 +7,8 @@ import { empty, link } from "./lib/ui.js";
 // name of the address, words of the navigation, module. A page is added here, and nowhere else.
 const PAGES = [
   ["train", "Train", () => import("./pages/train.js")],
+  ["game", "Game", () => import("./pages/game.js")],
+  ["judge", "Judge", () => import("./pages/judge.js")],
 ];
 
 const root = document.getElementById("page");
@@ -40,12 +42,15 @@ async function show() {
   const box = h("div", { class: `page ${page[0]}` });
   fill(root, box);
   window.scrollTo(0, 0);
+  root.setAttribute("aria-busy", "true");
   try {
     await module.mount(box, context);
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
     fill(box, empty("This page could not be shown", error.message, h("button", { type: "button", onclick: show }, "Try again")));
     console.error(error);
+  } finally {
+    if (!signal.aborted) root.removeAttribute("aria-busy");
   }
 }
 

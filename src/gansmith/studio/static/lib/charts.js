@@ -1,7 +1,7 @@
 // Curves: uPlot with the studio's colours, a legend in words, and a sentence for screen readers.
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
-import { fill, h, say, uid } from "./dom.js";
+import { h, say, uid } from "./dom.js";
 import { number, whole } from "./words.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -62,7 +62,7 @@ export function chart(title, { series, lines = [], log = false, range = null, hi
       width: canvas.clientWidth || 400, height, padding: [8, 10, 0, 0], legend: { show: false },
       cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
       scales: { x: { time: false }, y: { distr: log ? 3 : 1, range: range ? () => range : (u, low, high) => bounds(low, high, log, across) } },
-      axes: [axis({ values: (u, splits) => splits.map(whole), size: 28 }), axis({ values: (u, splits) => splits.map((v) => (v === null ? "" : number(v, 2))), size: 46 })],
+      axes: [axis({ values: (u, splits) => splits.map(whole), size: 28 }), axis({ values: (u, splits) => splits.map((v) => (v === null ? "" : number(v, 2))), size: 46, ...(log ? { splits: decades } : {}) })],
       series: [{}, ...series.map((each) => ({ stroke: () => css(each.color), width: 2, dash: each.dash ? [6, 4] : undefined, spanGaps: true, points: { show: each.points ?? false, size: 6, fill: () => css(each.color) } }))],
       hooks: { draw: [draw], setCursor: [(u) => tell(u.cursor.idx)] },
     }, data, canvas);
@@ -95,6 +95,16 @@ export function chart(title, { series, lines = [], log = false, range = null, hi
   };
 }
 
+/** 1, 2 and 5 times powers of ten, or powers alone where there are many. */
+function decades(u, axis, low, high) {
+  const wide = high / low > 200;
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+    for (const each of wide ? [1] : [1, 2, 5]) { const value = each * 10 ** power; if (value >= low && value <= high) found.push(value); }
+  }
+  return found;
+}
+
 function lastKnown(column, at) {
   for (let index = at; index >= 0; index -= 1) if (column[index] !== null && column[index] !== undefined) return column[index];
   return null;
@@ -123,4 +133,4 @@ export class Columns {
   get steps() { return this.values.step; }
 }
 
-export { fill };
+
