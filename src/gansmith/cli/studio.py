@@ -13,7 +13,7 @@ def studio(
     folder: Path = Path("runs"),
     /,
     *,
-    data: Annotated[tuple[Path, ...], Parameter(name="--data")] = (Path(),),
+    data: Annotated[tuple[Path, ...], Parameter(name="--data", negative=())] = (Path(),),
     host: str = "127.0.0.1",
     port: int | None = None,
     read_only: Switch = False,

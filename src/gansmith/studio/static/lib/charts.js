@@ -59,7 +59,7 @@ export function chart(title, { series, lines = [], log = false, range = null, hi
     plot?.destroy();
     const axis = (more) => ({ stroke: () => css("--quiet"), grid: { stroke: () => css("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif", ...more });
     plot = new uPlot({
-      width: canvas.clientWidth || 400, height, padding: [8, 10, 0, 0], legend: { show: false },
+      width: canvas.clientWidth || 400, height, padding: [8, 20, 0, 0], legend: { show: false },
       cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
       scales: { x: { time: false }, y: { distr: log ? 3 : 1, range: range ? () => range : (u, low, high) => bounds(low, high, log, across) } },
       axes: [axis({ values: (u, splits) => splits.map(whole), size: 28 }), axis({ values: (u, splits) => splits.map((v) => (v === null ? "" : number(v, 2))), size: 46, ...(log ? { splits: decades } : {}) })],

@@ -56,7 +56,7 @@ function overlay(pen, slopes, index, size) {
 
 /** The histogram of the judge's scores, moving from frame to frame. */
 export function scores({ signal, height = 230 }) {
-  const canvas = h("canvas", { class: "scores", role: "img", style: { "--h": `${height}px` } });
+  const canvas = h("canvas", { class: "scores", role: "img", "aria-label": "The judge's scores, as soon as there are some", style: { "--h": `${height}px` } });
   const values = new Map(GROUPS.map(([name]) => [name, h("b", {}, "–")]));
   const legend = h("p", { class: "legend" }, GROUPS.map(([name, words, color]) => h("span", { data: { group: name } }, h("i", { style: { "--c": `var(${color})` } }), words, " ", values.get(name))));
   const element = h("div", { class: "stack tight" }, canvas, legend);

@@ -19,7 +19,7 @@ const STOPS = [
     "The first readable digits, and different ones.", "One shape. The judge catches all of them, so its hints all say the same: leave this shape."],
   ["A close game, or a chase", "In a good game the judge becomes unsure, because there is less and less to tell. In a collapsed one it is sure again and again, and the forger runs from one shape to the next.",
     "The judge now doubts even real digits. That is a good sign: the heaps lie nearly on top of each other.", "Another shape, the same for all. The chase would go on for as long as you train."],
-  ["What to look for", "Neither the losses nor who is right tell you which game went well: numbers of both look alike. Look at many images at once, made from different noise, and count what differs.",
+  ["What to look for", "Losses are a tug of war, and by themselves say little of how good the images are. Look at many images at once, made from different noise, and count what differs.",
     "Twenty-four different images, most of them readable. Longer training makes them clean.", "One picture, twenty-four times."],
 ];
 

@@ -193,10 +193,15 @@ function planCard() {
   const facts = h("dl", { class: "facts" });
   const warnings = h("div", { class: "stack" });
   const layers = h("details", {}, h("summary", {}, "Both networks, layer by layer"), h("div", { class: "stack inside" }));
+  let patience = 0;
   const element = h("section", { class: "card plan", "aria-live": "polite" }, h("h2", {}, "What to expect"), words, fine, facts, warnings, layers);
   return {
     element,
-    wait() { element.classList.add("waiting"); element.setAttribute("aria-busy", "true"); if (!facts.children.length) say(words, "Measuring one step on this machine …"); },
+    wait() {
+      clearTimeout(patience);
+      patience = setTimeout(() => { if (element.classList.contains("waiting")) { say(words, "Looking at the data …"); say(fine, "The first time with these data, some recipes sort them into kinds of images. That takes some seconds, once."); } }, 1800);
+      element.classList.add("waiting"); element.setAttribute("aria-busy", "true"); if (!facts.children.length) say(words, "Measuring one step on this machine …");
+    },
     refuse(message) { done(element); say(words, "This cannot be trained"); say(fine, message); fill(facts); fill(warnings); layers.hidden = true; },
     show(plan) {
       done(element);
