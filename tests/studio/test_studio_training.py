@@ -14,6 +14,7 @@ from PIL import Image
 from running import Studio, start, wait_for
 
 from gansmith.runs import Run
+from gansmith.studio.choices import of_remedy
 
 
 def pictures(count: int = 80, *, ending: str = "png") -> bytes:
@@ -53,7 +54,7 @@ def state(studio: Studio, run: str) -> str:
 
 
 def test_a_training_from_the_first_click_to_the_last_picture(page: Any, studio: Studio, data: str) -> None:
-    page.reload()
+    page.goto(f"{studio.root}/train?recipe=mlp")
     page.locator(f"input[name=data][value='{data}']").check()
     page.locator("input[name=recipe][value=mlp]").check()
     page.get_by_role("radio", name="Steps").check()
@@ -88,6 +89,29 @@ def test_a_training_that_is_paused_goes_on_where_it_was(studio: Studio, data: st
         assert answer.status_code == 201
         wait_for(lambda: state(studio, name) == "finished")
         assert Run(studio.folder / name).metrics()[-1]["step"] == paused + 5
+
+
+def test_a_remedy_trains_the_same_anew_but_for_what_it_changes(studio: Studio, data: str) -> None:
+    name = begin(studio, data, steps=3, real_label=0.7, seed=5)
+    with studio.client() as client:
+        wait_for(lambda: state(studio, name) == "finished")
+        again = client.get(f"/api/runs/{name}/request").json()
+        changed = of_remedy("--real-label 0.9 --discriminator-optimizer.lr 1e-4")
+        request = {**again, "options": {**again["options"], **changed["options"]}}
+        job = client.post("/api/trainings", json=request).json()["id"]
+        other = wait_for(lambda: client.get(f"/api/trainings/{job}").json()["run"])
+        wait_for(lambda: state(studio, other) == "finished")
+        found = client.get("/api/compare", params={"run": [name, other]}).json()
+    assert {each["field"]: each["values"] for each in found["differences"]} == {
+        "real_label": [0.7, 0.9],
+        "discriminator_optimizer.lr": [0.001, 0.0001],
+    }
+
+
+def test_remedies_are_read_as_the_command_line_reads_them() -> None:
+    assert of_remedy("--recipe mlp-bn") == {"recipe": "mlp-bn", "options": {}}
+    assert of_remedy("--conditional") == {"conditional": "projection", "options": {}}
+    assert of_remedy("--pixels -1 1 --steps 300") == {"options": {"pixels": [-1, 1], "steps": 300}}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from json import loads
@@ -20,6 +21,8 @@ from gansmith.text import printable
 FILES = (".zip", ".npz", ".npy", ".parquet", ".csv")
 """Files that hold data sets, as the lists of the pages show them."""
 MOST_LISTED = 200
+MOST_FILES, MOST_UNPACKED = 200_000, 4 << 30
+"""Of an uploaded zip: files, and bytes that they claim to hold."""
 TRAINING = ("seed", "steps", "minutes")
 """Options of training that a form, or a remedy, may set."""
 
@@ -80,6 +83,24 @@ def _is_code(path: Path) -> bool:
     """Whether a folder is a program's rather than one of images."""
     marks = ("pyproject.toml", "__init__.py", "run.json", "last", "package.json", "Makefile")
     return any((path / mark).exists() for mark in marks)
+
+
+def check_zip(path: Path, name: str) -> None:
+    """Refuses an uploaded zip of too many files, or of too much. Raises UserError.
+
+    Whether images in it are too large, or bombs, is seen where they are read, for the size that a zip claims may lie.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
+        raise UserError(f"{name}: is no whole zip; make it again") from None
+    if len(members) > MOST_FILES:
+        raise UserError(
+            f"{name}: {len(members):,} files; at most {MOST_FILES:,} can be uploaded, give the folder instead"
+        )
+    if sum(member.file_size for member in members) > MOST_UNPACKED:
+        raise UserError(f"{name}: unpacks to more than {MOST_UNPACKED >> 30} GiB; give the folder instead")
 
 
 def changes(words: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -56,8 +56,13 @@ class Desk:
 
     @cached_property
     def clerk(self) -> Worker:
-        """The process that plans, inspects and examines."""
+        """The process that answers soon: looks into data, examines runs, makes samples."""
         return Worker("clerk")
+
+    @cached_property
+    def planner(self) -> Worker:
+        """The process that plans trainings, which takes seconds where data are new."""
+        return Worker("planner")
 
     @cached_property
     def game(self) -> Worker:
@@ -66,7 +71,7 @@ class Desk:
 
     def close(self) -> None:
         """Ends its processes; trainings are not among them, and go on."""
-        for name in ("clerk", "game"):
+        for name in ("clerk", "planner", "game"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 

@@ -1,12 +1,15 @@
 """Ids of the pages: each is looked up in a list of what there is, and never becomes part of a path."""
 
+import asyncio
 import os
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, HTTPException, Request
 
 from gansmith.runs import Run
 from gansmith.studio.desk import Desk
+from gansmith.studio.worker import Worker
 
 
 def the_desk(request: Request) -> Desk:
@@ -33,6 +36,46 @@ def the_run(run_id: str, request: Request) -> Run:
     return run
 
 
+T = TypeVar("T")
+P = ParamSpec("P")
+LOOK = 0.3
+"""Seconds between two looks whether a page still waits."""
+
+
+class Caller:
+    """Calls of a worker on behalf of a page: one that left takes its calls out of the queue."""
+
+    def __init__(self, worker: Worker, request: Request) -> None:
+        self._worker, self._request = worker, request
+
+    async def call(self, function: Callable[P, T], /, *args: P.args, **keywords: P.kwargs) -> T:
+        """As :meth:`gansmith.studio.worker.Worker.call`; answers 499, to nobody, where the page has left."""
+        task = asyncio.ensure_future(self._worker.call(function, *args, **keywords))
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=LOOK)
+                if not task.done() and await self._request.is_disconnected():
+                    raise HTTPException(499, "the page has left")
+            return task.result()
+        finally:
+            task.cancel()
+
+
+def the_clerk(request: Request) -> Caller:
+    """The process that answers soon."""
+    return Caller(the_desk(request).clerk, request)
+
+
+def the_planner(request: Request) -> Caller:
+    """The process that plans trainings."""
+    return Caller(the_desk(request).planner, request)
+
+
+def the_dealer(request: Request) -> Caller:
+    """The process that plays the game."""
+    return Caller(the_desk(request).game, request)
+
+
 def may_write(request: Request) -> None:
     """Refuses where the studio only shows. Every route that writes or starts anything depends on it."""
     if the_desk(request).read_only:
@@ -40,8 +83,9 @@ def may_write(request: Request) -> None:
 
 
 TheDesk = Annotated[Desk, Depends(the_desk)]
+TheClerk = Annotated[Caller, Depends(the_clerk)]
+ThePlanner = Annotated[Caller, Depends(the_planner)]
+TheDealer = Annotated[Caller, Depends(the_dealer)]
 TheRun = Annotated[Run, Depends(the_run)]
 Writing = Depends(may_write)
 """For `dependencies=[Writing]` of a route."""
-
-__all__ = ["TheDesk", "TheRun", "Writing", "find_run", "may_write", "the_desk", "the_run"]

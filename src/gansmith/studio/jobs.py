@@ -114,9 +114,19 @@ def find(desk: Desk, job_id: str) -> Job | None:
     return next((job for job in every(desk) if job.id == job_id), None)
 
 
+def by_run(desk: Desk) -> dict[str, Job]:
+    """The newest training of each run that was trained here."""
+    found: dict[str, Job] = {}
+    for job in every(desk):
+        about = job.read()
+        if about.get("run") and not _measures(about):
+            found.setdefault(str(about["run"]), job)
+    return found
+
+
 def of_run(desk: Desk, run: str) -> Job | None:
-    """The newest job of a run; None for one that was trained elsewhere."""
-    return next((job for job in every(desk) if (about := job.read()).get("run") == run and not _measures(about)), None)
+    """The newest training of a run; None for one that was trained elsewhere."""
+    return by_run(desk).get(run)
 
 
 def _measures(about: dict[str, Any]) -> bool:

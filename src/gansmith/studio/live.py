@@ -1,7 +1,7 @@
 """How a run goes, read from its folder alone: what is new since the last look, for a page that watches."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,14 @@ def _touched(run: Run) -> float:
     return max([path.stat().st_mtime for path in paths if path.exists()], default=0.0)
 
 
-def status(desk: Desk, run: Run) -> dict[str, Any]:
+def statuses(desk: Desk, of: Iterable[Run]) -> list[dict[str, Any]]:
+    """Runs at a glance, in their order."""
+    trained = jobs.by_run(desk)
+    return [status(run, trained.get(run.name)) for run in of]
+
+
+def status(run: Run, job: jobs.Job | None) -> dict[str, Any]:
     """A run at a glance, with what a page needs to go on with it."""
-    job = jobs.of_run(desk, run.name)
     run = Run(run.path)  # what it keeps may have changed
     seen = summary.summary(run)
     found: dict[str, Any] = {**seen.to_dict(), "folder_state": seen.state, "state": state(run, job), "error": ""}
@@ -73,6 +78,7 @@ def status(desk: Desk, run: Run) -> dict[str, Any]:
             "steps": settings.steps,
             "minutes": settings.minutes,
             "seed": settings.seed,
+            "evaluate_every": settings.evaluate_every,
             "images": {"mean": about.pixel_mean, "std": about.pixel_std, "shape": list(about.shape)},
             "protocol": _protocol(run),
             "report": (run.path / "report.html").exists(),
@@ -159,7 +165,7 @@ class View:
 
     def news(self) -> Iterator[dict[str, Any]]:
         """Messages about what changed since the last call; all of it at the first."""
-        now = status(self.desk, self.run)
+        now = status(self.run, jobs.of_run(self.desk, self.run.name))
         if now != self._status:
             self._status = now
             yield {"type": "status", "status": now}

@@ -83,8 +83,8 @@ def _listen(host: str, port: int | None) -> socket.socket:
     """A socket that listens. Raises UserError in one line where it cannot."""
     for number in [port] if port is not None else range(PORT, PORT + TRIES):
         try:
-            family, kind, *_, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
-            found = socket.socket(family, kind)
+            family, kind, protocol, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
+            found = socket.socket(family, kind, protocol)  # asyncio sends without delay only where this says TCP
         except (OSError, OverflowError) as error:
             raise UserError(f"`host` {host}: cannot be listened on ({error}); leave it out") from None
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

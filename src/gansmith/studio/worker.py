@@ -38,6 +38,11 @@ class Worker:
         self._pool: ProcessPoolExecutor | None = None
         self._waiting = 0
 
+    @property
+    def warm(self) -> bool:
+        """Whether its process was started."""
+        return self._pool is not None
+
     async def call(self, function: Callable[P, T], /, *args: P.args, **keywords: P.kwargs) -> T:
         """What a function of a module returns, computed there.
 
@@ -71,11 +76,8 @@ class Worker:
 
 def warm() -> int:
     """Loads what takes a second to load; the number of the process."""
-    import torch
-
     import gansmith.experiment.prepare  # noqa: F401
 
-    torch.set_grad_enabled(True)
     return os.getpid()
 
 

@@ -28,5 +28,6 @@ async def about(desk: TheDesk) -> About:
 @router.get("/api/about/ready")
 async def ready(desk: TheDesk) -> bool:
     """Answers once the process that computes is there; pages ask early, so that nobody waits later."""
-    await desk.clerk.call(worker.warm)
+    if not desk.clerk.warm:
+        await desk.clerk.call(worker.warm)
     return True

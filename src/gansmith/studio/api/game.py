@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gansmith.errors import UserError
 from gansmith.studio import choices, computed
-from gansmith.studio.ids import TheDesk, find_run
+from gansmith.studio.ids import TheDealer, TheDesk, find_run
 
 router = APIRouter(tags=["game"])
 Document = dict[str, Any]
@@ -33,7 +33,7 @@ class Turn(BaseModel):
 
 
 @router.post("/api/game", status_code=201)
-async def begin(desk: TheDesk, opening: Opening) -> Document:
+async def begin(desk: TheDesk, dealer: TheDealer, opening: Opening) -> Document:
     """Begins a game in memory: {"id", "about", "frame"}. Nothing is written, and a run stays as it is."""
     path = None
     if opening.run is not None:
@@ -43,19 +43,19 @@ async def begin(desk: TheDesk, opening: Opening) -> Document:
         path = run.path
     source = choices.chosen(desk, opening.data).source
     game_id = secrets.token_hex(8)
-    found = await desk.game.call(
+    found = await dealer.call(
         computed.open_game, game_id, run=path, source=source, recipe=opening.recipe, seed=opening.seed
     )
     return {"id": game_id, **found}
 
 
 @router.post("/api/game/{game_id}")
-async def play(desk: TheDesk, game_id: str, turn: Turn) -> Document:
+async def play(dealer: TheDealer, game_id: str, turn: Turn) -> Document:
     """Makes steps, and answers with the frame after them; 0 steps look alone."""
-    return await desk.game.call(computed.play, game_id, turn.players, turn.steps)
+    return await dealer.call(computed.play, game_id, turn.players, turn.steps)
 
 
 @router.delete("/api/game/{game_id}", status_code=204)
-async def end(desk: TheDesk, game_id: str) -> None:
+async def end(dealer: TheDealer, game_id: str) -> None:
     """Ends a game."""
-    await desk.game.call(computed.close_game, game_id)
+    await dealer.call(computed.close_game, game_id)

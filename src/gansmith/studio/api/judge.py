@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Query
 
 from gansmith.errors import UserError
 from gansmith.studio import computed, jobs, judging, live
-from gansmith.studio.ids import TheDesk, TheRun, Writing, find_run
+from gansmith.studio.ids import TheClerk, TheDesk, TheRun, Writing, find_run
 
 router = APIRouter(tags=["judge"])
 MOST_RUNS = 6
@@ -15,7 +15,9 @@ Document = dict[str, Any]
 
 
 @router.get("/api/compare")
-async def compare(desk: TheDesk, run: Annotated[list[str], Query(min_length=1, max_length=MOST_RUNS)]) -> Document:
+async def compare(
+    desk: TheDesk, clerk: TheClerk, run: Annotated[list[str], Query(min_length=1, max_length=MOST_RUNS)]
+) -> Document:
     """Runs side by side: curves, sheets, what differs in their configuration, and which metrics differ beyond noise."""
     names = list(dict.fromkeys(run))
     found = [find_run(desk, name) for name in names]
@@ -26,14 +28,16 @@ async def compare(desk: TheDesk, run: Annotated[list[str], Query(min_length=1, m
 
     def read() -> Document:
         return {
-            "runs": [{**live.status(desk, each), **judging.curves(each)} for each in there],
+            "runs": [
+                {**seen, **judging.curves(each)} for seen, each in zip(live.statuses(desk, there), there, strict=True)
+            ],
             "differences": judging.differences(there),
             "evaluations": [judging.evaluation(each) for each in there],
         }
 
     document = await asyncio.to_thread(read)
     if judging.evaluated(there):
-        said = await desk.clerk.call(computed.metrics, [each.path for each in there])
+        said = await clerk.call(computed.metrics, [each.path for each in there])
     else:
         said = await asyncio.to_thread(judging.metrics, there)
     return {**document, "metrics": said}
@@ -49,17 +53,17 @@ async def evaluate(desk: TheDesk, run: TheRun) -> Document:
 
 
 @router.get("/api/runs/{run_id}/samples")
-async def samples(run: TheRun, desk: TheDesk, seed: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> Document:
+async def samples(run: TheRun, clerk: TheClerk, seed: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> Document:
     """The first 24 images of a seed, 8 to a row, as base64 of a PNG."""
-    return await desk.clerk.call(computed.samples, run.path, seed)
+    return await clerk.call(computed.samples, run.path, seed)
 
 
 @router.get("/api/runs/{run_id}/neighbours")
 async def neighbours(
     run: TheRun,
-    desk: TheDesk,
+    clerk: TheClerk,
     seed: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     index: Annotated[int, Query(ge=0, lt=1_000_000)] = 0,
 ) -> Document:
     """A sample beside the training images nearest to it by pixels, as `gansmith neighbours` finds them."""
-    return await desk.clerk.call(computed.neighbours, run.path, seed, index)
+    return await clerk.call(computed.neighbours, run.path, seed, index)

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketState
 from gansmith import runs
 from gansmith.studio import computed, live
 from gansmith.studio.desk import Desk
-from gansmith.studio.ids import TheDesk, TheRun, find_run
+from gansmith.studio.ids import TheClerk, TheDesk, TheRun, find_run
 
 router = APIRouter(tags=["runs"])
 PERIOD = 0.4
@@ -30,7 +30,7 @@ async def listed(desk: TheDesk) -> list[Document]:
     """All runs, as `gansmith runs --json` says them, with the state of their training."""
 
     def read() -> list[Document]:
-        return [live.status(desk, run) for run in runs.every(desk.out)]
+        return live.statuses(desk, runs.every(desk.out))
 
     return await asyncio.to_thread(read)
 
@@ -38,13 +38,13 @@ async def listed(desk: TheDesk) -> list[Document]:
 @router.get("/api/runs/{run_id}")
 async def one(desk: TheDesk, run: TheRun) -> Document:
     """A run at a glance."""
-    return await asyncio.to_thread(live.status, desk, run)
+    return (await asyncio.to_thread(live.statuses, desk, [run]))[0]
 
 
 @router.get("/api/runs/{run_id}/findings")
-async def findings(desk: TheDesk, run: TheRun) -> Document:
+async def findings(clerk: TheClerk, run: TheRun) -> Document:
     """What the doctor says, as `gansmith doctor --json` does, and what each remedy would change in a form."""
-    return await desk.clerk.call(computed.findings, run.path)
+    return await clerk.call(computed.findings, run.path)
 
 
 @router.get("/api/runs/{run_id}/sheets/{step}.png", response_class=FileResponse)

@@ -14,7 +14,7 @@ from gansmith.errors import UserError
 from gansmith.files import remove, writing
 from gansmith.studio import choices, computed, jobs, live, security
 from gansmith.studio.desk import Desk
-from gansmith.studio.ids import TheDesk, TheRun, Writing, find_run
+from gansmith.studio.ids import TheClerk, TheDesk, ThePlanner, TheRun, Writing, find_run
 
 router = APIRouter(tags=["train"])
 UPLOADS = "/api/data/uploads"
@@ -65,10 +65,10 @@ async def data(desk: TheDesk) -> list[dict[str, str]]:
 
 
 @router.get("/api/data/{data_id}")
-async def preview(desk: TheDesk, data_id: str) -> Document:
+async def preview(desk: TheDesk, clerk: TheClerk, data_id: str) -> Document:
     """What is in a data set, as `gansmith data --json` says it, and some of its images as the URL of a picture."""
     source = choices.chosen(desk, data_id).source
-    found = await desk.clerk.call(computed.preview, source)
+    found = await clerk.call(computed.preview, source)
     picture = found.pop("picture")
     url = None if picture is None else "data:image/png;base64," + b64encode(picture).decode()
     return {**found, "id": data_id, "picture": url}
@@ -95,6 +95,7 @@ async def upload(
                 await asyncio.to_thread(file.write, part)
             if len(first) < 4:
                 raise UserError(f"{name}: is empty; give a zip of images")
+        await asyncio.to_thread(choices.check_zip, path, name)
         found = await desk.clerk.call(computed.preview, str(path))
         if not found["usable"]:
             raise UserError(f"{name}: too few images that can be used; {'; '.join(found['problems'][:2])}")
@@ -105,9 +106,9 @@ async def upload(
 
 
 @router.post("/api/plan")
-async def plan(desk: TheDesk, asked: Asked) -> Document:
+async def plan(desk: TheDesk, planner: ThePlanner, asked: Asked) -> Document:
     """What a training would do, take and probably reach, as `gansmith train --plan --json` says it, and its layers."""
-    return await desk.clerk.call(computed.plan, _request(desk, asked))
+    return await planner.call(computed.plan, _request(desk, asked))
 
 
 @router.post("/api/trainings", dependencies=[Writing], status_code=201)
@@ -167,7 +168,7 @@ async def interrupt(desk: TheDesk, run: TheRun, word: str) -> Document:
             raise UserError(f"{run.name} is trained by another program; press Ctrl-C there")
         raise UserError(f"{run.name} is not being trained")
     await asyncio.to_thread(job.ask, word)
-    return await asyncio.to_thread(live.status, desk, run)
+    return await asyncio.to_thread(live.status, run, job)
 
 
 def _job(desk: Desk, job_id: str) -> jobs.Job:

@@ -90,6 +90,7 @@ export function chart(title, { series, lines = [], log = false, range = null, hi
       if (found) found.value = value;
       plot?.setData(data);
     },
+    empty(words) { say(empty, words); },
     mark(step) { marked = step; plot?.redraw(false); },
     destroy() { observer.disconnect(); window.removeEventListener("themed", themed); plot?.destroy(); plot = null; },
   };

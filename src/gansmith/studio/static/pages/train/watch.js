@@ -117,6 +117,7 @@ function showStatus(now, logs, { tag, explained, bar, figures, charts, id }) {
   say(explained, now.state === "damaged" ? now.error : EXPLAINED[now.state] ?? (now.error ? sentence(now.error) : `${now.recipe} on ${now.data}, seed ${now.seed ?? 0}${now.from ? `, begun from ${now.from}` : ""}`));
   document.title = `${words} · ${id}`;
   if (now.protocol) charts.quality.line("real images", now.protocol.floor);
+  charts.quality.empty(now.evaluate_every === 0 ? "This run is not measured while it trains; its Judge page evaluates it." : "Nothing measured yet");
   if (now.images) { charts.pixels.line("data's mean", now.images.mean); charts.pixels.line("data's spread", now.images.std); }
   progress(now, logs, { bar, figures });
 }
@@ -160,6 +161,7 @@ function buttons(box, base, context, current) {
   const longer = h("button", { type: "button", disabled: about.read_only }, icon("play"), "Train longer");
   longer.addEventListener("click", () => act(longer, "resume", { steps: 2 * Math.max(1, current().step ?? 1) })());
   const report = h("a", { class: "button", href: `${base}/report`, target: "_blank", rel: "noopener" }, "Report");
+  const step = link(`/game?run=${encodeURIComponent(current().run)}`, "Step by step", { class: "button" });
   const judge = link(`/judge/${encodeURIComponent(current().run)}`, "Judge", { class: "button" });
   let shown = null;
   return () => {
@@ -168,7 +170,7 @@ function buttons(box, base, context, current) {
     if (key === shown) return;
     shown = key;
     const running = state === "training";
-    fill(box, running ? [pause, stop] : null, ["paused", "stopped", "broken"].includes(state) ? resume : null, state === "finished" ? longer : null, has ? report : null, judge);
+    fill(box, running ? [pause, stop] : null, ["paused", "stopped", "broken"].includes(state) ? resume : null, state === "finished" ? longer : null, has ? report : null, step, judge);
   };
 }
 
@@ -186,6 +188,7 @@ function doctorCard(id, context, current) {
     if (pause > 0) return;
     waiting = true;
     seen = key;
+    if (!list.children.length) say(verdict, "The doctor is looking …");
     try {
       show(await ask(`/api/runs/${encodeURIComponent(id)}/findings`, { signal: context.signal }));
     } catch (error) {

@@ -1,0 +1,106 @@
+"""How fast the studio answers: a step of the game with its frame, lists, a watched training, and 50 visitors at once.
+
+`python -m benchmarks.studio` starts a studio over an empty folder, trains one small run, and prints a table in
+milliseconds (median and 95 %), and the server's memory before and after. About a minute on two cores.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+
+import gansmith as gs
+
+VISITORS = 50
+ASKED = 20
+"""Requests of each visitor."""
+
+
+def main() -> None:
+    """Measures, and prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "runs"
+        run = gs.train("mnist", recipe="mlp", steps=200, out=out).name
+        command = [sys.executable, "-m", "gansmith", "studio", str(out), "--port", "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            url = next(line.strip() for line in process.stdout if "http://" in line)
+            try:
+                measure(url, run, process.pid)
+            finally:
+                process.terminate()
+
+
+def measure(url: str, run: str, pid: int) -> None:
+    """All measurements of a running studio."""
+    root, _, token = url.partition("/?token=")
+
+    def visitor() -> httpx.Client:
+        return httpx.Client(base_url=root, headers={"authorization": f"Bearer {token}"}, timeout=60)
+
+    with visitor() as client:
+        client.get("/api/about/ready")
+        game = client.post("/api/game", json={"recipe": "mlp-bn"}).json()["id"]
+        before = memory(pid)
+        for name, ask in {
+            "a step of the game with its frame": lambda: client.post(f"/api/game/{game}", json={"steps": 1}),
+            "the list of runs": lambda: client.get("/api/runs"),
+            "a run": lambda: client.get(f"/api/runs/{run}"),
+            "a sheet": lambda: client.get(f"/api/runs/{run}/sheets/0.png"),
+            "two dozen samples": lambda: client.get(f"/api/runs/{run}/samples?seed=1"),
+            "nearest training images": lambda: client.get(f"/api/runs/{run}/neighbours?index=1"),
+        }.items():
+            report(name, timed(ask, 10 if "nearest" in name else 50))
+    report(f"{VISITORS} visitors at once, each {ASKED} pages of a run", crowd(visitor, run))
+    print(f"server's memory: {before:.0f} MiB before, {memory(pid):.0f} MiB after")
+
+
+def timed(ask: Callable[[], Any], count: int) -> list[float]:
+    """Seconds of each of so many requests, after one that is not counted."""
+    ask()
+    found = []
+    for _ in range(count):
+        start = time.perf_counter()
+        ask().raise_for_status()
+        found.append(time.perf_counter() - start)
+    return found
+
+
+def crowd(visitor: Callable[[], httpx.Client], run: str) -> list[float]:
+    """Seconds of each request of many visitors at once; raises where one is not answered."""
+    found: list[float] = []
+
+    def visit() -> None:
+        with visitor() as client:
+            found.extend(timed(lambda: client.get(f"/api/runs/{run}"), ASKED))
+
+    threads = [threading.Thread(target=visit) for _ in range(VISITORS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == VISITORS * ASKED
+    return found
+
+
+def report(name: str, seconds: list[float]) -> None:
+    """A row of the table."""
+    middle, late = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
+    print(f"{name:55} {middle * 1000:7.1f} ms {late * 1000:7.1f} ms")
+
+
+def memory(pid: int) -> float:
+    """MiB that a process holds (Linux)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+if __name__ == "__main__":
+    main()
