@@ -99,6 +99,12 @@ def small(words: list[str]) -> list[str]:
     if words[0] in {"evaluate", "compare"}:
         words = [*(word for word, last in zip(words, [None, *words], strict=False) if "--samples" not in (word, last))]
         words += ["--samples", "150"]
+    if words[0] == "mint":
+        words = [
+            str(min(int(word), 300)) if last == "-n" else word
+            for word, last in zip(words, [None, *words], strict=False)
+        ]
+        words += ["--workers", "1"]
     if words[0] == "truncate" and "--samples" not in words:
         words += ["--samples", "50"]
     if words[0] == "neighbours" and "--data" not in words:

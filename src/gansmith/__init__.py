@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gansmith.evaluation.report import Report
     from gansmith.experiment.execute import resume, train
     from gansmith.generator import Generator, Samples
+    from gansmith.minting import mint
     from gansmith.recipe import Network, Noise, Optimizer, Recipe
     from gansmith.runs import Run
     from gansmith.runs.load import load
@@ -34,6 +35,7 @@ _HOMES = {
     "Samples": "gansmith.generator",
     "compare": "gansmith.evaluation",
     "evaluate": "gansmith.evaluation",
+    "mint": "gansmith.minting",
     "examine": "gansmith.doctor.examination",
     "load": "gansmith.runs.load",
     "resume": "gansmith.experiment.execute",
@@ -57,6 +59,7 @@ __all__ = [
     "examine",
     "latent",
     "load",
+    "mint",
     "own",
     "recipes",
     "resume",

@@ -46,6 +46,7 @@ WAYS = {
     "invert": ("invert last few/0.png --floor 0 -o x.npz", "gansmith.render.sheet"),
     "neighbours": ("neighbours last -n 1 -o x.png", "gansmith.encoders.encoder.Encoder.encode"),
     "truncate": ("truncate last --samples 50 -n 2 -o x.png", "gansmith.encoders.encoder.Encoder.encode"),
+    "mint": ("mint last -n 4 -o minted --workers 1", "gansmith.minting.shards.write"),
     "report": ("report last", "gansmith.runs.Run.sheets"),
     "encoder train": ("encoder train digits.npz --images 64 -o x.safetensors", "gansmith.encoders.train.train"),
     "encoder show": ("encoder show", "gansmith.encoders.encoder.Encoder.full_name"),

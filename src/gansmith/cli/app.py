@@ -52,6 +52,7 @@ VERBS = (
     Verb("invert", "search:invert", EXPLORE, "Find the noise that makes your own picture."),
     Verb("neighbours", "search:neighbours", EXPLORE, "Show images beside the training images nearest to them."),
     Verb("truncate", "explore:truncate", EXPLORE, "Trade variety for quality, and measure the trade."),
+    Verb("mint", "mint:mint", SHARE, "Write a data set of generated images, in shards."),
     Verb("report", "listing:report", SHARE, "Write a run's report: one HTML file that needs no network."),
     Verb("encoder train", "encoder:train", MORE, "Train an encoder on labelled images and test it on others."),
     Verb("encoder show", "encoder:show_encoder", MORE, "List the encoders that come with gansmith, or show one."),

@@ -105,7 +105,7 @@ class Samples:
         if self.labels is None:
             return [root] * len(self)
         names = self.classes or [str(label) for label in range(int(self.labels.max()) + 1)]
-        folders = _folder_names(names)
+        folders = folder_names(names)
         return [root / folders[label] for label in self.labels]
 
     def sheet(self, *, scale: int | None = None) -> "render.Image":
@@ -120,7 +120,7 @@ class Samples:
         return render.png(render.sheet(self.images, columns=self.columns))
 
 
-def _folder_names(classes: Sequence[str]) -> list[str]:
+def folder_names(classes: Sequence[str]) -> list[str]:
     """A folder's name for each class: its own, but for what is no name of a folder, is hidden, or is there already."""
     names: list[str] = []
     taken: set[str] = set()

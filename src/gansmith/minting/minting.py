@@ -1,0 +1,377 @@
+"""A data set of generated images: made in blocks by worker processes, sieved in order, written shard by shard."""
+
+import multiprocessing
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from gansmith import files, hardware
+from gansmith._version import __version__
+from gansmith.data import Images
+from gansmith.errors import UserError, whole_number
+from gansmith.evaluation import real
+from gansmith.evaluation.features import Encoders
+from gansmith.generator import Generator
+from gansmith.generator.sequence import check_place
+from gansmith.minting import shards
+from gansmith.minting.manifest import FILE, REASONS, Filter, Layout, Minted, Origin, Plan, Shard, differences
+from gansmith.minting.sieve import Closeness, Kept, Looked, Sieve, small
+from gansmith.progress import Progress, Ticker
+from gansmith.recipes import own
+from gansmith.runs import Run, load
+
+BLOCK = 2048
+"""Images that a worker makes at once; which they are never changes what is made."""
+MOST = 100_000_000
+PATIENCE = 20_000
+"""After so many images of which fewer than one in a thousand was kept, nothing seems to fit."""
+
+
+def mint(
+    where: str | Path | Run,
+    n: int,
+    out: str | Path,
+    *,
+    layout: Layout = "npz",
+    seed: int = 0,
+    balance: bool = False,
+    filters: Sequence[Filter] = (),
+    shard: int = 10_000,
+    workers: int | None = None,
+    which: Literal["newest", "best"] = "newest",
+    source: Images | None = None,
+    progress: Progress | None = None,
+) -> Minted:
+    """Writes a data set of n generated images, in shards; called again after a kill, it goes on where it was.
+
+    Image i is image i of ``gansmith sample --seed``, whatever the number of workers. Beside the shards lie mint.json
+    (all that decides the images, and each shard's SHA-256) and, once it is complete, index.json (files and counts).
+
+    Args:
+        where: a run (folder, name, "last"), an exported generator, or a pretrained one ("mnist").
+        n: how many images, 1 to 100,000,000.
+        out: a new folder, or one that an earlier call with the same arguments began.
+        layout: "npz" (images, labels, index), "parquet" (Hugging Face's image layout), "tar" (WebDataset's) or
+            "folder" (a PNG each, in a folder for each class).
+        seed: of the sequence, 0 or more.
+        balance: as many images of each class: of the labels that were asked for, or, of a generator without labels,
+            of those that the encoder reads, which are then called pseudo-labels.
+        filters: which images are left out. "recognised": those that encoder and judge do not both read, fairly sure,
+            as the same class, the one asked for; "novel": near copies of training images; "distinct": near copies of
+            earlier images of the set.
+        shard: images in a file.
+        workers: processes; as many as there are cores if None.
+        which: "best" for a run's best measured checkpoint.
+        source: the real images, if not the run's; needed by filters and by pseudo-labels only.
+        progress: called with the images that are kept, if that takes more than two seconds.
+
+    Raises:
+        UserError: one line: numbers out of range, another set in ``out``, a filter that has no second classifier or no
+            training images, or that nothing fits; a library that a layout needs.
+        OSError: the disk is full. What is whole stays, and is gone on with.
+    """
+    n, (seed, _), shard = whole_number("n", n), check_place(seed, 0), whole_number("shard", shard)
+    if not 1 <= n <= MOST:
+        raise UserError(f"`number` {n:,}: give 1 to {MOST:,} images")
+    if not 1 <= shard <= 1_000_000:
+        raise UserError(f"`shard` {shard:,}: give 1 to 1,000,000 images a file")
+    generator = load.load(where, which=which)
+    sieve = _sieve(where, generator, source, balance, filters, progress)
+    plan = _plan(where, generator, sieve, n=n, seed=seed, layout=layout, shard_rows=shard, balance=balance)
+    shards.check(plan)
+    folder = Path(out)
+    minted = _begun(folder, plan)
+    cores = hardware.available_cores()
+    number = cores if workers is None else whole_number("workers", workers)
+    if not 1 <= number <= 256:
+        raise UserError(f"`workers` {number}: give 1 to 256 processes")
+    if not minted.complete:
+        with _blocks(generator, sieve, plan, number, minted.next) as blocks:
+            minted = _Mint(folder, minted, sieve).run(blocks, progress)
+    files.write_json(folder / "index.json", minted.index())
+    return minted
+
+
+def _sieve(
+    where: str | Path | Run,
+    generator: Generator,
+    source: Images | None,
+    balance: bool,
+    filters: Sequence[Filter],
+    progress: Progress | None,
+) -> Sieve:
+    """What looks at the images: networks and training images only where they are needed."""
+    unknown = [each for each in filters if each not in ("recognised", "novel", "distinct")]
+    if unknown:
+        raise UserError(f"`filter` {unknown[0]}: choose from recognised, novel, distinct")
+    pseudo = not generator.recipe.classes and (balance or "recognised" in filters)
+    if not filters and not pseudo:
+        return Sieve((), False)
+    images = real.find(where, generator, source, progress=progress)
+    networks = Encoders.choose(images.train)
+    if pseudo and not networks.encoder.classes:
+        raise UserError(
+            f"`balance`: no encoder knows classes of {images.train.name}, and the generator takes no labels; leave it "
+            "out, or train with `conditional`"
+        )
+    if "recognised" in filters and networks.judge is None:
+        raise UserError(
+            f"`filter` recognised: there is no second classifier for {images.train.name}; it works for data that come "
+            "with gansmith; leave it out"
+        )
+    near = {"novel", "distinct"} & set(filters)
+    close = Closeness.of(images.train, images.test, progress) if near else None
+    read = pseudo or "recognised" in filters
+    wanted = tuple(each for each in ("recognised", "novel", "distinct") if each in filters)
+    return Sieve(wanted, pseudo, networks.encoder if read else None, networks.judge if read else None, close)  # type: ignore[arg-type]
+
+
+def _plan(where: str | Path | Run, generator: Generator, sieve: Sieve, **asked: Any) -> Plan:
+    recipe, about = generator.recipe, generator.about
+    classes: tuple[str, ...] = ()
+    if recipe.classes:
+        classes = tuple(generator.classes) or tuple(str(label) for label in range(recipe.classes))
+    elif sieve.pseudo:
+        assert sieve.encoder is not None
+        classes = tuple(sieve.encoder.classes)
+    steps, seed = about.get("steps"), about.get("seed")
+    origin = Origin(
+        name=where.name if isinstance(where, Run) else Path(where).name,
+        recipe=recipe.name,
+        digest=generator.digest,
+        data=str(about.get("data", "")),
+        steps=steps if isinstance(steps, int) else None,
+        seed=seed if isinstance(seed, int) else None,
+    )
+    if asked["balance"] and not classes:
+        raise UserError("`balance`: this generator knows no classes; leave it out")
+    return Plan(
+        generator=origin,
+        filters=tuple(sieve.filters),
+        labels="asked" if recipe.classes else "pseudo" if sieve.pseudo else "none",
+        classes=classes,
+        shape=(recipe.channels, recipe.size, recipe.size),
+        precision=generator.precision,
+        encoder=sieve.encoder and sieve.encoder.full_name,
+        judge=sieve.judge.full_name if sieve.judge and "recognised" in sieve.filters else None,
+        near=None if sieve.close is None else sieve.close.ratio,
+        gansmith=__version__,
+        **asked,
+    )
+
+
+def _begun(folder: Path, plan: Plan) -> Minted:
+    """The set as far as it is there. Raises UserError where the folder holds something else."""
+    if not (folder / FILE).exists():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"`out` {folder}: is in the way; name a new or empty folder")
+        minted = Minted(plan=plan)
+        files.write_json(folder / FILE, minted.model_dump(mode="json"))
+        return minted
+    files.clean(folder)
+    found = Minted.read(folder)
+    other = next(differences(found.plan, plan), None)
+    if other is not None:
+        raise UserError(f"`out` {folder}: holds another set ({other}); name a new folder")
+    return found.whole(folder)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Images start, start + 1, ... of the sequence, and what the sieve says of them."""
+
+    start: int
+    images: Sequence[Any]
+    """As :class:`gansmith.minting.shards.Rows` wants them; None for what is left out."""
+    looked: Looked
+
+
+@dataclass
+class Maker:
+    """Makes blocks: in this process, or in each worker."""
+
+    generator: Generator
+    sieve: Sieve
+    plan: Plan
+
+    def block(self, start: int) -> Block:
+        """The block that begins at ``start``."""
+        samples = self.generator.sample(BLOCK, seed=self.plan.seed, start=start)
+        looked = self.sieve.look(samples.images, samples.labels, self.plan.classes)
+        if self.plan.layout == "npz":
+            return Block(start, list(samples.images), looked)
+        pictures = [
+            None if reason else shards.encode(image)
+            for image, reason in zip(samples.images, looked.reasons, strict=True)
+        ]
+        return Block(start, pictures, looked)
+
+
+_maker: Maker | None = None  # of a worker process
+
+
+def _enlist(folder: str, recipes: Sequence[str], plan: Plan, sieve: Sieve) -> None:
+    """Begins a worker: one thread, and the generator from a folder of its own."""
+    global _maker  # noqa: PLW0603 (a process has one)
+    torch.set_num_threads(1)
+    for path in recipes:
+        own.load(Path(path))
+    _maker = Maker(Generator.from_pretrained(folder), sieve, plan)
+
+
+def _work(start: int) -> Block:
+    assert _maker is not None
+    return _maker.block(start)
+
+
+@contextmanager
+def _blocks(generator: Generator, sieve: Sieve, plan: Plan, workers: int, start: int) -> Iterator[Iterator[Block]]:
+    """Blocks from image ``start`` on, in order, made by so many processes; none are started for one."""
+    starts = iter(range(start, 1 << 62, BLOCK))
+    if workers == 1:
+        maker = Maker(generator, sieve, plan)
+        yield map(maker.block, starts)
+        return
+    with tempfile.TemporaryDirectory(prefix="gansmith-mint-") as folder:
+        generator.save_pretrained(folder)
+        recipes = [file.path for file in generator.recipe.files if file.path]
+        pool = ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_enlist,
+            initargs=(folder, recipes, plan, sieve),
+        )
+        try:
+            yield _ahead(pool, starts, 2 * workers)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ahead(pool: ProcessPoolExecutor, starts: Iterator[int], ahead: int) -> Iterator[Block]:
+    """Blocks in order, while so many are being made ahead."""
+    waiting = deque(pool.submit(_work, next(starts)) for _ in range(ahead))
+    while True:
+        try:
+            block = waiting.popleft().result()
+        except BrokenProcessPool:
+            raise UserError("`workers`: a process died, as for want of memory; the same with fewer goes on") from None
+        waiting.append(pool.submit(_work, next(starts)))
+        yield block
+
+
+class _Mint:
+    """What was kept so far, and the shard that is being filled."""
+
+    def __init__(self, folder: Path, minted: Minted, sieve: Sieve) -> None:
+        self.folder, self.minted, self.plan = folder, minted, minted.plan
+        self.counts = list(minted.counts.values())
+        self.kept: Kept | None = None
+        self.distinct = "distinct" in sieve.filters
+        self.tried = minted.tried
+        self._clear()
+
+    def _clear(self) -> None:
+        self.indices: list[int] = []
+        self.images: list[Any] = []
+        self.labels: list[int] = []
+        self.left_out = dict.fromkeys(REASONS, 0)
+        self.first: int | None = None
+        self.looked_at = 0
+
+    def run(self, blocks: Iterator[Block], progress: Progress | None) -> Minted:
+        """Keeps images until there are as many as were asked for."""
+        tick = Ticker(progress, "images", self.plan.n)
+        before = self.minted.rows
+        while not self.minted.complete:
+            self._sift(next(blocks))
+            have = self.minted.rows + len(self.indices)
+            tick(have)
+            if self.tried >= PATIENCE and 1000 * (have - before) < self.tried - PATIENCE:
+                left = ", ".join(f"{count:,} {name}" for name, count in self.left_out.items() if count)
+                raise UserError(
+                    f"`filter`: of {self.tried:,} images {have:,} were kept ({left}): hardly any fits; leave a filter "
+                    "out, or train longer"
+                )
+        return self.minted
+
+    def _sift(self, block: Block) -> None:
+        looked = block.looked
+        reasons, near = looked.reasons.copy(), {}
+        if self.distinct:
+            assert looked.rows is not None
+            assert looked.reach is not None
+            kept = self._remember(looked.rows)
+            reasons[(reasons == 0) & kept.repeated(looked.rows, looked.reach)] = 3
+            near = kept.among(looked.rows, looked.reach)
+        here: list[int] = []
+        chosen = set()
+        for row, reason in enumerate(reasons.tolist()):
+            if self.minted.complete:
+                break
+            label = None if looked.labels is None else int(looked.labels[row])
+            if not reason and any(other in chosen for other in near.get(row, ())):
+                reason = 3
+            if not reason and self.plan.quotas is not None and label is not None:
+                reason = 4 if self.counts[label] >= self.plan.quotas[label] else 0
+            self._take(block, row, label, reason)
+            if not reason:
+                chosen.add(row)
+                here.append(row)
+        if self.distinct and looked.rows is not None:
+            self._remember(looked.rows).add(looked.rows[here])
+
+    def _take(self, block: Block, row: int, label: int | None, reason: int) -> None:
+        index = block.start + row
+        self.first = index if self.first is None else self.first
+        self.looked_at += 1
+        self.tried += 1
+        if reason:
+            self.left_out[REASONS[reason - 1]] += 1
+            return
+        self.indices.append(index)
+        self.images.append(block.images[row])
+        if label is not None and self.plan.labels != "none":
+            self.labels.append(label)
+            self.counts[label] += 1
+        full = len(self.indices) == self.plan.shard_rows
+        if full or self.minted.rows + len(self.indices) == self.plan.n:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Writes the shard, and then that it is there."""
+        number = len(self.minted.shards)
+        rows = shards.Rows(self.indices, self.images, self.labels if self.plan.labels != "none" else None)
+        name, size, digest = shards.write(self.folder, self.plan, number, rows)
+        counts = np.bincount(self.labels, minlength=len(self.plan.classes)) if self.labels else ()
+        assert self.first is not None
+        shard = Shard(
+            name=name,
+            bytes=size,
+            rows=len(self.indices),
+            first=self.first,
+            last=self.indices[-1],
+            tried=self.looked_at,
+            counts=tuple(int(count) for count in counts),
+            left_out={reason: count for reason, count in self.left_out.items() if count},
+            sha256=digest,
+        )
+        self.minted = self.minted.model_copy(update={"shards": (*self.minted.shards, shard)})
+        files.write_json(self.folder / FILE, self.minted.model_dump(mode="json"))
+        self._clear()
+
+    def _remember(self, rows: np.ndarray) -> Kept:
+        """The images kept so far; those of shards that were there before are read again."""
+        if self.kept is None:
+            self.kept = Kept(rows)
+            for shard in self.minted.shards:
+                self.kept.add(small(shards.read(self.folder, self.plan, shard)))
+        return self.kept
