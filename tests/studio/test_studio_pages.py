@@ -59,14 +59,14 @@ def test_an_empty_folder_says_what_to_do(page: Any) -> None:
 
 def test_the_game_moves_by_hand_and_back_in_time(page: Any, studio: Studio) -> None:
     page.goto(f"{studio.root}/game")
-    learned = page.locator("text=/Judge learned [0-9]+ times/")
+    learned = page.locator("text=/Detective learned [0-9]+ times/")
     learned.wait_for()
-    page.get_by_role("button", name="Only the judge").click()
-    page.locator("text=/Judge learned 1 times, forger 0 times/").wait_for()
+    page.get_by_role("button", name="Only the detective").click()
+    page.locator("text=/Detective learned 1 times, forger 0 times/").wait_for()
     page.get_by_role("button", name="Only the forger").click()
-    page.locator("text=/Judge learned 1 times, forger 1 times/").wait_for()
+    page.locator("text=/Detective learned 1 times, forger 1 times/").wait_for()
     page.get_by_role("button", name="One step").click()
-    page.locator("text=/Judge learned 2 times, forger 2 times/").wait_for()
+    page.locator("text=/Detective learned 2 times, forger 2 times/").wait_for()
     scores = page.locator(".wall.forged figcaption")
     now = scores.all_inner_texts()
     assert len(now) == 24
@@ -80,7 +80,7 @@ def test_the_game_moves_by_hand_and_back_in_time(page: Any, studio: Studio) -> N
     page.get_by_label("Show where the forger would change them").uncheck()
     page.wait_for_function(f"before => ({pixels})() === before", arg=plain)
     page.get_by_role("slider", name="Slow motion").press("Home")
-    page.locator("text=/Judge learned 0 times/").wait_for()
+    page.locator("text=/Detective learned 0 times/").wait_for()
     assert scores.all_inner_texts() != now
 
 

@@ -39,7 +39,7 @@ from gansmith.training.step import (
 )
 
 Players = Literal["both", "discriminator", "generator"]
-MOST = 6
+MOST = 12
 """Games at once; the one that was left alone longest gives way."""
 FORGED, REAL = 24, 8
 """Images that a frame shows."""

@@ -33,6 +33,9 @@ MOST_BYTES = 64 << 20
 """Of a log that is read."""
 FRESH = 20.0
 """Seconds after a row in which a run without a job of ours is taken to be trained elsewhere."""
+AGE = 0.3
+"""Seconds for which a status serves all who watch."""
+_recent: dict[Path, tuple[float, dict[str, Any]]] = {}
 ENDED = {"finished": "finished", "diverged": "diverged"}
 
 
@@ -61,6 +64,17 @@ def statuses(desk: Desk, of: Iterable[Run]) -> list[dict[str, Any]]:
     """Runs at a glance, in their order."""
     trained = jobs.by_run(desk)
     return [status(run, trained.get(run.name)) for run in of]
+
+
+def recent(desk: Desk, run: Run) -> dict[str, Any]:
+    """The status of a run, read anew where nobody asked for it just now: many may watch one run."""
+    now = time.monotonic()
+    found = _recent.get(run.path)
+    if found is None or now - found[0] > AGE:
+        if len(_recent) > 100:
+            _recent.clear()
+        found = _recent[run.path] = now, status(run, jobs.of_run(desk, run.name))
+    return found[1]
 
 
 def status(run: Run, job: jobs.Job | None) -> dict[str, Any]:
@@ -165,7 +179,7 @@ class View:
 
     def news(self) -> Iterator[dict[str, Any]]:
         """Messages about what changed since the last call; all of it at the first."""
-        now = status(self.run, jobs.of_run(self.desk, self.run.name))
+        now = recent(self.desk, self.run)
         if now != self._status:
             self._status = now
             yield {"type": "status", "status": now}

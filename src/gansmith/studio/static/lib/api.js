@@ -12,7 +12,7 @@ export class Refused extends Error {
 export async function ask(path, { method, body, raw, signal } = {}) {
   let answer;
   try {
-    answer = await fetch(path, {
+    answer = await patiently(path, {
       method: method ?? (body !== undefined || raw ? "POST" : "GET"),
       headers: body !== undefined ? { "content-type": "application/json" } : {},
       body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
@@ -28,6 +28,15 @@ export async function ask(path, { method, body, raw, signal } = {}) {
   if (answer.status === 401) throw new Refused("The studio was restarted: open the address that it printed.", 401);
   const said = value?.error ?? "Something went wrong.";
   throw new Refused(said.charAt(0).toUpperCase() + said.slice(1), answer.status);
+}
+
+/** Fetches, and tries again a few times where the studio is busy. */
+async function patiently(path, options) {
+  for (let wait = 150; ; wait *= 2) {
+    const answer = await fetch(path, options);
+    if (answer.status !== 503 || wait > 3000) return answer;
+    await new Promise((next) => setTimeout(next, wait * (0.7 + 0.6 * Math.random())));
+  }
 }
 
 /**

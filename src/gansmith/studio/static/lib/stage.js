@@ -36,7 +36,7 @@ export function wall({ kind, first, count, label }) {
         say(score, percent(p));
         score.className = p >= 0.5 ? "passes" : "caught";
         figure.style.setProperty("--p", p);
-        canvas.setAttribute("aria-label", `${label} ${index + 1}: real with ${percent(p)}, says the judge`);
+        canvas.setAttribute("aria-label", `${label} ${index + 1}: real with ${percent(p)}, says the detective`);
       });
     },
   };
@@ -54,9 +54,9 @@ function overlay(pen, slopes, index, size) {
   pen.putImageData(image, 0, 0);
 }
 
-/** The histogram of the judge's scores, moving from frame to frame. */
+/** The histogram of the detective's scores, moving from frame to frame. */
 export function scores({ signal, height = 230 }) {
-  const canvas = h("canvas", { class: "scores", role: "img", "aria-label": "The judge's scores, as soon as there are some", style: { "--h": `${height}px` } });
+  const canvas = h("canvas", { class: "scores", role: "img", "aria-label": "The detective's scores, as soon as there are some", style: { "--h": `${height}px` } });
   const values = new Map(GROUPS.map(([name]) => [name, h("b", {}, "–")]));
   const legend = h("p", { class: "legend" }, GROUPS.map(([name, words, color]) => h("span", { data: { group: name } }, h("i", { style: { "--c": `var(${color})` } }), words, " ", values.get(name))));
   const element = h("div", { class: "stack tight" }, canvas, legend);
@@ -128,7 +128,7 @@ export function scores({ signal, height = 230 }) {
         box.parentElement.hidden = right === undefined;
         if (right !== undefined) say(box, name === "forged" ? `${percent(1 - right)} pass` : `${percent(right)} believed`);
       }
-      canvas.setAttribute("aria-label", `The judge's scores at step ${frame.step}: it believes ${percent(frame.right.real)} of real images, ${frame.right.held === undefined ? "" : `${percent(frame.right.held)} of real images that it never saw, `}and ${percent(1 - frame.right.forged)} of forgeries.`);
+      canvas.setAttribute("aria-label", `The detective's scores at step ${frame.step}: it believes ${percent(frame.right.real)} of real images, ${frame.right.held === undefined ? "" : `${percent(frame.right.held)} of real images that it never saw, `}and ${percent(1 - frame.right.forged)} of forgeries.`);
     },
   };
 }
@@ -138,13 +138,13 @@ export function told(frame) {
   const passes = 1 - frame.right.forged;
   const believed = frame.right.real;
   const unseen = frame.right.held;
-  if (frame.learned && frame.learned.discriminator + frame.learned.generator === 0 && frame.step === 0) return ["Nobody has learned anything yet", "The forger turns noise into noise, and the judge guesses. Let both learn, or one alone."];
-  if (unseen !== undefined && believed - unseen > 0.08) return ["The judge learns by heart", `It believes ${percent(believed)} of the images it trains on, but only ${percent(unseen)} of real ones it never saw. It knows its examples, not what makes an image real.`];
-  if (believed < 0.5 && passes < 0.5) return ["The judge trusts nobody", `It takes even real images for forgeries: it believes ${percent(believed)} of them.`];
-  if (passes < 0.05 && believed > 0.9) return ["The judge is winning", `It catches ${percent(1 - passes)} of the forgeries and believes the real ones. If that lasts, the forger hears only “wrong”, and never what would be better.`];
-  if (passes > 0.75) return ["The forger is winning", `${percent(passes)} of the forgeries pass. The judge must learn what gives them away.`];
-  if (passes > 0.3) return ["A close game", `${percent(passes)} of the forgeries pass, and the judge has to look closely: each learns most when the other is about as good.`];
-  return ["The judge is ahead", `${percent(passes)} of the forgeries pass. The forger still hears what would be better: see where it would change its images.`];
+  if (frame.learned && frame.learned.discriminator + frame.learned.generator === 0 && frame.step === 0) return ["Nobody has learned anything yet", "The forger turns noise into noise, and the detective guesses. Let both learn, or one alone."];
+  if (unseen !== undefined && believed - unseen > 0.08) return ["The detective learns by heart", `It believes ${percent(believed)} of the images it trains on, but only ${percent(unseen)} of real ones it never saw. It knows its examples, not what makes an image real.`];
+  if (believed < 0.5 && passes < 0.5) return ["The detective trusts nobody", `It takes even real images for forgeries: it believes ${percent(believed)} of them.`];
+  if (passes < 0.05 && believed > 0.9) return ["The detective is winning", `It catches ${percent(1 - passes)} of the forgeries and believes the real ones. If that lasts, the forger hears only “wrong”, and never what would be better.`];
+  if (passes > 0.75) return ["The forger is winning", `${percent(passes)} of the forgeries pass. The detective must learn what gives them away.`];
+  if (passes > 0.3) return ["A close game", `${percent(passes)} of the forgeries pass, and the detective has to look closely: each learns most when the other is about as good.`];
+  return ["The detective is ahead", `${percent(passes)} of the forgeries pass. The forger still hears what would be better: see where it would change its images.`];
 }
 
 

@@ -10,8 +10,8 @@ import { number, percent, whole } from "../../lib/words.js";
 const MOST_FRAMES = 600;
 const SPEEDS = { slow: [1, 700], steady: [1, 60], fast: [20, 30] };
 const TRIES = [
-  ["Let the judge learn alone", "discriminator", 60, "What happens when only the judge learns? The articles warn of it: soon nothing passes. The forger still hears what to change, but look at the wishes: do they draw strokes, or only noise?"],
-  ["Let the forger learn alone", "generator", 60, "Against a judge that stands still, the forger finds the one thing that passes and makes only that: look how alike the images become. That is how collapse begins."],
+  ["Let the detective learn alone", "discriminator", 60, "What happens when only the detective learns? The articles warn of it: soon nothing passes. The forger still hears what to change, but look at the wishes: do they draw strokes, or only noise?"],
+  ["Let the forger learn alone", "generator", 60, "Against a detective that stands still, the forger finds the one thing that passes and makes only that: look how alike the images become. That is how collapse begins."],
   ["Let both learn for a while", "both", 200, "In turn, as in training. Each one's progress is the other's problem; that is all there is to a GAN."],
 ];
 
@@ -22,7 +22,7 @@ export async function play(root, context) {
   const forged = wall({ kind: "forged", first: 0, count: 24, label: "Forgery" });
   const real = wall({ kind: "real", first: 24, count: 8, label: "Real image" });
   const histogram = scores({ signal });
-  const balance = chart("Who was right, step by step", { height: 120, range: [0, 1], format: percent, series: [{ label: "judge right", color: "--d" }, { label: "forgery passes", color: "--g" }] });
+  const balance = chart("Who was right, step by step", { height: 120, range: [0, 1], format: percent, series: [{ label: "detective right", color: "--d" }, { label: "forgery passes", color: "--g" }] });
   const title = h("p", { class: "big" }, "Opening the game …");
   const words = h("p", { class: "quiet told" }, " ");
   const counts = h("p", { class: "hint" }, " ");
@@ -31,19 +31,19 @@ export async function play(root, context) {
 
   const toggle = h("button", { type: "button", class: "primary", onclick: () => (game.playing ? stop() : start("both")) }, icon("play"), "Both learn");
   const one = h("button", { type: "button", onclick: () => once("both", 1) }, "One step");
-  const judge = h("button", { type: "button", class: "d", onclick: () => once("discriminator", 1) }, "Only the judge");
+  const detective = h("button", { type: "button", class: "d", onclick: () => once("discriminator", 1) }, "Only the detective");
   const forger = h("button", { type: "button", class: "g", onclick: () => once("generator", 1) }, "Only the forger");
   const wishes = h("label", { class: "check" }, h("input", { type: "checkbox", onchange: (event) => { game.changes = event.target.checked; show(game.at); } }), h("span", {}, "Show where the forger would change them"));
   const key = h("p", { class: "legend wish-key" }, h("span", {}, h("i", { class: "brighter" }), "brighter"), h("span", {}, h("i", { class: "darker" }), "darker, to pass"));
 
   root.append(
-    heading("The game", "A forger and a judge. The judge sees real images and forgeries, and says of each how surely it is real. The forger sees no real image, ever: all it hears is what the judge would have liked better.", link("/game/tour", "Guided tour: a game that goes well, and one that collapses", { class: "button" })),
-    h("section", { class: "card controls", "aria-label": "Controls" }, h("div", { class: "row" }, toggle, one, judge, forger,
+    heading("The game", "A forger (the generator) and a detective (the discriminator). The detective learns to tell real from forged. The forger never sees a real image: all it hears is what the detective would have liked better.", link("/game/tour", "Guided tour: a game that goes well, and one that collapses", { class: "button" })),
+    h("section", { class: "card controls", "aria-label": "Controls" }, h("div", { class: "row" }, toggle, one, detective, forger,
       segmented("Speed", [["slow", "Slow"], ["steady", "Steady"], ["fast", "Fast"]], "steady", (each) => { game.speed = each; })), opening(runs, recipes, begin, query)),
     h("div", { class: "stage" },
       h("section", { class: "card" }, h("h2", {}, "What the forger makes"), forged.element, h("div", { class: "row between" }, wishes, key), slow.element),
-      h("section", { class: "card" }, h("h2", {}, "What the judge says"), h("div", { "aria-live": "polite", class: "stack tight" }, title, words), histogram.element),
-      h("section", { class: "card" }, h("h2", {}, "Real images"), real.element, h("p", { class: "hint" }, "Under each image: how sure the judge is that it is real."), counts),
+      h("section", { class: "card" }, h("h2", {}, "What the detective says"), h("div", { "aria-live": "polite", class: "stack tight" }, title, words), histogram.element),
+      h("section", { class: "card" }, h("h2", {}, "Real images"), real.element, h("p", { class: "hint" }, "Under each image: how sure the detective is that it is real."), counts),
       h("section", { class: "card" }, balance.element)),
     h("section", { class: "card" }, h("h2", {}, "Try this"), h("div", { class: "tries" }, TRIES.map(([name, players, steps, why]) =>
       h("article", {}, h("h3", {}, name), h("p", { class: "quiet" }, why), h("button", { type: "button", class: "small", onclick: () => many(players, steps) }, `${whole(steps)} steps`))))),
@@ -60,7 +60,7 @@ export async function play(root, context) {
     const [head, more] = told(frame);
     say(title, head);
     say(words, more);
-    say(counts, `Judge learned ${whole(frame.learned.discriminator)} times, forger ${whole(frame.learned.generator)} times here${frame.losses ? `; losses ${number(frame.losses[0], 2)} and ${number(frame.losses[1], 2)}` : ""}${frame.paired ? ". This game compares images in pairs: scores are relative to the middle" : ""}. A strong wish is ${number(frame.changes.most, 2)} of loss per pixel.`);
+    say(counts, `Detective learned ${whole(frame.learned.discriminator)} times, forger ${whole(frame.learned.generator)} times here${frame.losses ? `; losses ${number(frame.losses[0], 2)} and ${number(frame.losses[1], 2)}` : ""}${frame.paired ? ". This game compares images in pairs: scores are relative to the middle" : ""}. A strong wish is ${number(frame.changes.most, 2)} of loss per pixel.`);
     balance.mark(index);
     slow.at(index);
   }
@@ -115,7 +115,7 @@ export async function play(root, context) {
   }
 
   function ready(on) {
-    for (const each of [toggle, one, judge, forger, ...root.querySelectorAll(".tries button")]) each.disabled = !on;
+    for (const each of [toggle, one, detective, forger, ...root.querySelectorAll(".tries button")]) each.disabled = !on;
   }
 
   async function begin(choice) {
