@@ -13,15 +13,14 @@ def studio(
     folder: Path = Path("runs"),
     /,
     *,
-    data: Annotated[tuple[Path, ...], Parameter(name="--data", negative=())] = (Path(),),
+    data: Annotated[tuple[Path, ...], Parameter(name="--data", negative=(), show_default=False)] = (Path(),),
     host: str = "127.0.0.1",
     port: int | None = None,
     read_only: Switch = False,
 ) -> None:
     """Open the workshop as a page in the browser: train, watch the two players, and judge runs.
 
-    Prints an address with a token that nobody else knows; open it. Ctrl-C ends the page; trainings go on, and are there
-    when it is started again.
+    Prints an address with a token that nobody else knows; open it. Ctrl-C ends the page, and trainings go on.
 
     Args:
         folder: of runs; the page shows these, and writes there alone.
