@@ -59,7 +59,13 @@ def watch(page: Any, studio: Studio) -> list[str]:
     """What goes wrong on a page, as it comes."""
     complaints: list[str] = []
     own = (studio.root, studio.root.replace("http", "ws"), "data:", "blob:")
-    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    refusal = "status of 422"  # which the page says in words
+    page.on(
+        "console",
+        lambda said: (
+            complaints.append(said.text) if said.type in ("error", "warning") and refusal not in said.text else 0
+        ),
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda asked: None if asked.url.startswith(own) else complaints.append(asked.url))
     return complaints

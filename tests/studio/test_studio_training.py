@@ -14,7 +14,9 @@ from PIL import Image
 from running import Studio, start, wait_for
 
 from gansmith.runs import Run
+from gansmith.studio import choices
 from gansmith.studio.choices import of_remedy
+from gansmith.studio.desk import Desk
 
 
 def pictures(count: int = 80, *, ending: str = "png") -> bytes:
@@ -186,6 +188,26 @@ def escaping() -> bytes:
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("../../out.png", b"x")
     return archive.getvalue()
+
+
+def test_a_dropped_zip_is_taken_and_one_that_is_none_is_refused_in_words(page: Any, studio: Studio) -> None:
+    page.goto(f"{studio.root}/train?recipe=mlp")
+    page.locator("#zip").set_input_files({"name": "no zip.zip", "mimeType": "application/zip", "buffer": b"MZ" * 100})
+    page.get_by_text("no-zip.zip: is no zip").wait_for()
+    page.locator("#zip").set_input_files({"name": "my own.zip", "mimeType": "application/zip", "buffer": pictures()})
+    page.get_by_role("radio", name="my-own.zip").wait_for()
+    assert page.get_by_role("radio", name="my-own.zip").is_checked()
+    page.get_by_text("80 images, 28×28, grey · 2 classes").wait_for()
+
+
+def test_folders_of_images_can_be_chosen_and_others_are_not_shown(tmp_path: Path) -> None:
+    for name in ("program/src/deep", "images/cats"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "images/cats/1.png").write_bytes(b"x")
+    (tmp_path / "program/src/deep/1.py").write_text("")
+    (tmp_path / "away").symlink_to("/")
+    found = [each.name for each in choices.data(Desk(tmp_path / "runs", (tmp_path,))) if each.kind == "folder"]
+    assert found == ["images"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What can be trained on and with: data by id, recipes, and requests in words of a form."""
 
 import hashlib
+import itertools
 import os
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from gansmith.text import printable
 
 FILES = (".zip", ".npz", ".npy", ".parquet", ".csv")
 """Files that hold data sets, as the lists of the pages show them."""
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "-ubyte", "-ubyte.gz")
+LOOKED_AT = 40
+"""Entries of a folder that tell whether it holds pictures."""
 MOST_LISTED = 200
 MOST_FILES, MOST_UNPACKED = 200_000, 4 << 30
 """Of an uploaded zip: files, and bytes that they claim to hold."""
@@ -43,7 +47,7 @@ def data(desk: Desk) -> Iterator[Choice]:
     """All data sets that can be chosen."""
     for name in naming.names():
         yield Choice(name, name, name, "shipped")
-    for folder in _entries(desk.own / "data"):
+    for folder in _folders(desk.own / "data"):
         for path in _entries(folder):
             yield Choice(f"up-{folder.name}", path.name, str(path), "uploaded")
     for folder in desk.data:
@@ -66,6 +70,14 @@ def of_source(desk: Desk, source: str) -> Choice | None:
     return next((each for each in data(desk) if each.source == source), None)
 
 
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:
+        return []
+
+
 def _entries(folder: Path) -> Iterator[Path]:
     """What may be a data set: folders, and files of known kinds; nothing hidden, and no links."""
     try:
@@ -75,14 +87,23 @@ def _entries(folder: Path) -> Iterator[Path]:
     for path in found:
         if path.name.startswith((".", "_")) or path.is_symlink():
             continue
-        if (path.is_dir() and not _is_code(path)) or path.suffix.lower() in FILES:
+        if path.suffix.lower() in FILES or _holds_images(path):
             yield path
 
 
-def _is_code(path: Path) -> bool:
-    """Whether a folder is a program's rather than one of images."""
-    marks = ("pyproject.toml", "__init__.py", "run.json", "last", "package.json", "Makefile")
-    return any((path / mark).exists() for mark in marks)
+def _holds_images(folder: Path, depth: int = 1) -> bool:
+    """Whether pictures, or IDX files, lie in a folder or in one of its own; the first few entries tell."""
+    if not folder.is_dir() or (folder / "run.json").exists():
+        return False
+    try:
+        with os.scandir(folder) as entries:
+            first = list(itertools.islice(entries, LOOKED_AT))
+    except OSError:
+        return False
+    if any(each.name.lower().endswith(PICTURES) and each.is_file() for each in first):
+        return True
+    inner = [Path(each.path) for each in first if each.is_dir(follow_symlinks=False) and not each.name.startswith(".")]
+    return depth > 0 and any(_holds_images(each, depth - 1) for each in inner)
 
 
 def check_zip(path: Path, name: str) -> None:

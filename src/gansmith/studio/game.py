@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gansmith import data, recipes, render
 from gansmith.data import Batches, kinds
@@ -47,6 +48,8 @@ BINS = 41
 REACH = 8.0
 """Histograms are of the log-odds that an image is real, from -REACH to REACH, where probabilities are 0.03 % and
 99.97 %; what lies beyond is in the outermost bins."""
+LARGEST = 64
+"""Height and width of an image in a frame."""
 MOST_STEPS = 200
 """Of one call, so that nobody waits long for theirs."""
 CPU = torch.device("cpu")
@@ -71,6 +74,11 @@ class Game:
     """Batches that were drawn; steps of one player alone count too."""
     learned: dict[str, int] = field(default_factory=lambda: {"discriminator": 0, "generator": 0})
     last: StepOutput | None = None
+
+    @property
+    def shrink(self) -> int:
+        """How many times smaller than they are images are shown, so that a frame stays small."""
+        return max(1, self.recipe.size // LARGEST)
 
     def advance(self, players: Players, steps: int) -> None:
         """Steps of both players, or of one alone, each on a batch of its own. Raises DivergenceError as training."""
@@ -120,14 +128,14 @@ class Game:
         groups = {"real": odds[:count], "forged": odds[count * len(real) :]}
         if bank.holdout is not None:
             groups["held"] = odds[count : 2 * count]
-        pixels = to_uint8(torch.cat([forged[:FORGED], shown[:REAL]]), recipe.pixels)
+        pixels = to_uint8(F.avg_pool2d(torch.cat([forged[:FORGED], shown[:REAL]]), self.shrink), recipe.pixels)
         return {
             "step": self.state.step,
             "learned": dict(self.learned),
             "paired": losses.is_paired(recipe.loss),
             "histograms": {name: histogram(values) for name, values in groups.items()},
             "right": {name: share(values, name != "forged") for name, values in groups.items()},
-            "size": [recipe.size, recipe.channels],
+            "size": [pixels.shape[-1], recipe.channels],
             "images": b64encode(render.png(render.sheet(pixels, columns=8, scale=1, gap=0))).decode(),
             "forged": probabilities(groups["forged"][:FORGED]),
             "real": probabilities(groups["real"][:REAL]),
@@ -157,7 +165,7 @@ class Game:
         finally:
             for weight in weights:
                 weight.requires_grad_(True)
-        wish = -slope.mean(dim=1)
+        wish = F.avg_pool2d(-slope.mean(dim=1), self.shrink)
         most = float(wish.abs().flatten(1).amax(dim=1).quantile(0.9))
         scaled = (wish / max(most, 1e-30) * 127).clamp(-127, 127).to(torch.int8)
         return {"most": most, "values": b64encode(scaled.numpy().tobytes()).decode()}

@@ -9,12 +9,12 @@ export class Refused extends Error {
 }
 
 /** Asks for JSON; `body` makes it a POST. Throws Refused with the studio's sentence. */
-export async function ask(path, { method, body, raw, signal } = {}) {
+export async function ask(path, { method, body, raw, headers = {}, signal } = {}) {
   let answer;
   try {
     answer = await patiently(path, {
       method: method ?? (body !== undefined || raw ? "POST" : "GET"),
-      headers: body !== undefined ? { "content-type": "application/json" } : {},
+      headers: body !== undefined ? { "content-type": "application/json", ...headers } : headers,
       body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
       signal,
     });
@@ -40,7 +40,7 @@ async function patiently(path, options) {
 }
 
 /**
- * Listens to a WebSocket, and opens it again when it breaks. Each message goes to `heard`; `lost(true)` and
+ * Listens to a WebSocket, and opens it again when it breaks. Each message goes to `heard`; `lost(true, why)` and
  * `lost(false)` say when the line is broken and when it is back. Ends with the signal.
  */
 export function listen(path, { heard, lost = () => {}, signal }) {
@@ -55,6 +55,7 @@ export function listen(path, { heard, lost = () => {}, signal }) {
       if (signal.aborted) return;
       if (event.code === 4404) return; // what it speaks of is gone for good
       lost(true);
+      ask("/api/about", { signal }).catch((error) => { if (error.status === 401) lost(true, error.message); });
       timer = setTimeout(open, wait);
       wait = Math.min(wait * 2, 4000);
     };

@@ -100,7 +100,7 @@ function dataList(data, value, chosen, about) {
   const send = async (file) => {
     if (!file) return;
     fill(words, h("b", {}, `Reading ${file.name} …`), h("small", {}, "it is checked before it is used"));
-    const made = await trying(() => ask("/api/data/uploads", { raw: file }, file.name));
+    const made = await trying(() => ask("/api/data/uploads", { raw: file, headers: { "x-name": file.name.replace(/[^\w.-]+/g, "-").slice(-100) } }));
     fill(words, h("b", {}, "Your own images"), h("small", {}, "drop a zip here, or choose one"));
     if (made) { zone.before(""); add(made, true); list.append(input, zone); chosen(made.id); }
     input.value = "";

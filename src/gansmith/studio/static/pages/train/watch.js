@@ -51,14 +51,14 @@ export async function watch(root, context, id) {
   }
 
   view.status(status, logs);
-  listen(`${base}/live`, { signal, heard: news, lost: (lost) => connection(lost) });
+  listen(`${base}/live`, { signal, heard: news, lost: connection });
   signal.addEventListener("abort", () => connection(false));
 }
 
-function connection(lost) {
+function connection(lost, why = "No connection. Training goes on; looking for the studio …") {
   const note = document.getElementById("connection");
   note.hidden = !lost;
-  if (lost) say(note, "No connection. Training goes on; looking for the studio …");
+  if (lost) say(note, why);
 }
 
 function build(root, id, context, base, current) {
