@@ -131,17 +131,21 @@ def test_a_training_outlives_the_server_and_its_own_death_is_said(fragile: list[
         data = client.post("/api/data/uploads", content=pictures(), headers={"X-Name": "a.zip"}).json()["id"]
     name = begin(first, data, steps=200_000)
     wait_for(lambda: Run(first.folder / name).metrics())
+    with first.client() as client:
+        job = next(each["id"] for each in client.get("/api/trainings").json() if each["run"] == name)
+    trainer = int(_job(first.folder, job)["pid"])
+    assert os.getpgid(trainer) != os.getpgid(first.process.pid)  # Ctrl-C goes to a group
+    workers = _children(first.process.pid)
     first.kill()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     again = start(first.folder)
     fragile.append(again)
     assert state(again, name) == "training"
     step = Run(first.folder / name).metrics()[-1]["step"]
     wait_for(lambda: Run(first.folder / name).metrics()[-1]["step"] > step)
     with again.client() as client:
-        job = next(each for each in client.get("/api/trainings").json() if each["run"] == name)
-        assert job["alive"]
-        pid = int(_job(first.folder, job["id"])["pid"])
-        os.kill(pid, signal.SIGKILL)
+        assert client.get(f"/api/trainings/{job}").json()["alive"]
+        os.kill(trainer, signal.SIGKILL)
         wait_for(lambda: state(again, name) == "broken")
         assert "killed" in client.get(f"/api/runs/{name}").json()["error"]
 

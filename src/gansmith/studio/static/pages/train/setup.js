@@ -54,13 +54,21 @@ export async function setup(root, context) {
     card("3 · Length", lengthChoice(wish, changed), advanced(wish, changed)));
   const active = h("div", { class: "stack" });
   root.append(heading("Train", "Two networks learn against each other. The generator forges images; the discriminator tells forged from real. Choose what they learn from."),
-    active, h("div", { class: "setup" }, form, h("aside", { class: "stack setup-side", "aria-label": "What to expect" }, plan.element, start,
+    welcome(), active, h("div", { class: "setup" }, form, h("aside", { class: "stack setup-side", "aria-label": "What to expect" }, plan.element, start,
       about.read_only ? h("p", { class: "hint" }, "This studio only shows. Start it without --read-only to train.") : h("p", { class: "hint" }, "It trains in a process of its own: you may close this page, or stop the studio, and find it again."))));
   showActive(active, jobs);
   choose(wish.data);
 }
 
 const known = (data, id) => data.find((each) => each.id === id)?.id;
+
+/** For whoever is here for the first time; gone for good once it was closed. */
+function welcome() {
+  try { if (localStorage.getItem("welcomed")) return ""; } catch { /* storage may be closed */ }
+  const box = h("div", { class: "banner welcome" }, h("span", {}, h("b", {}, "New here? "), "See in five minutes what the two networks do to each other, and what can go wrong."),
+    link("/game/tour", "Take the tour", { class: "button small" }), h("button", { type: "button", class: "ghost small", "aria-label": "Close", onclick: () => { box.remove(); try { localStorage.setItem("welcomed", "1"); } catch { /* as above */ } } }, "×"));
+  return box;
+}
 
 function showActive(box, jobs) {
   const running = jobs.filter((job) => job.alive);
