@@ -200,7 +200,7 @@ function planCard() {
   const fine = h("p", { class: "hint" }, " ");
   const facts = h("dl", { class: "facts" });
   const warnings = h("div", { class: "stack" });
-  const layers = h("details", {}, h("summary", {}, "Both networks, layer by layer"), h("div", { class: "stack inside" }));
+  const layers = h("details", { hidden: true }, h("summary", {}, "Both networks, layer by layer"), h("div", { class: "stack inside" }));
   let patience = 0;
   const element = h("section", { class: "card plan", "aria-live": "polite" }, h("h2", {}, "What to expect"), words, fine, facts, warnings, layers);
   return {
