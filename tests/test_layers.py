@@ -20,6 +20,7 @@ ORDER = (
     "latent",
     "doctor",
     "evaluation",
+    "trackers",
     "runs",
     "own",  # what recipes and training let be registered, under one name
     "training",

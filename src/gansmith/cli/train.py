@@ -66,6 +66,13 @@ def _flag(name: str, info: Any, group: Group) -> inspect.Parameter:
     )
 
 
+def _check_trackers(_: Any, names: list[str] | None) -> None:
+    if names:
+        from gansmith.trackers import chosen
+
+        chosen(names)
+
+
 @flags_of_fields
 def train(
     data: OptionalSource = None,
@@ -79,6 +86,7 @@ def train(
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     resume: str | None = None,
     own: Recipes = None,
+    track: Annotated[list[str] | None, Parameter(group=OUTPUT, negative=(), validator=_check_trackers)] = None,
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     plan: Annotated[bool, Switch] = False,
     quiet: Annotated[bool, Switch] = False,
@@ -98,6 +106,7 @@ def train(
         config: a TOML file of recipe fields, as `gansmith recipes NAME` prints them.
         from_: begin with the networks of this run, on other data; recipe and fit are that run's, if not given.
         resume: go on with this run (a folder, a name under runs/, or last); --steps and --minutes are the new end.
+        track: pass numbers and sheets on to tensorboard, trackio, wandb, mlflow or csv; may be given several times.
         out: folder of runs.
         plan: train nothing; say what would be done, how long it takes and, where our runs tell, how good it will be.
         quiet: say only where the run is.
@@ -123,7 +132,7 @@ def train(
 
         document(planned(experiment)) if json else say(_opening(experiment))
         return 0
-    run = _watched(experiment, quiet=quiet, aside=json)
+    run = _watched(experiment, track or [], quiet=quiet, aside=json)
     if json:
         document(_summary(run))
     elif quiet:
@@ -159,7 +168,7 @@ def _resumed(run: str, refused: Sequence[str], **keywords: Any) -> Any:
     return prepare_resume(run, progress=progress, **keywords)
 
 
-def _watched(experiment: Any, *, quiet: bool, aside: bool) -> Any:
+def _watched(experiment: Any, track: Sequence[str], *, quiet: bool, aside: bool) -> Any:
     """Trains, saying first what is about to happen, and showing how it goes."""
     from gansmith.cli.live import Panel
     from gansmith.doctor import Monitor
@@ -183,7 +192,7 @@ def _watched(experiment: Any, *, quiet: bool, aside: bool) -> Any:
             monitor.begin(run)
             stack.enter_context(panel)
 
-        return execute(experiment, observers=[panel, monitor], started=started)
+        return execute(experiment, observers=[panel, monitor], track=track, started=started)
 
 
 def _in_words(experiment: Any) -> Callable[[float], str] | None:

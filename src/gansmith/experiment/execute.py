@@ -3,7 +3,7 @@
 import inspect
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from gansmith.recipe import Recipe
 from gansmith.report.page import write_report
 from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.runs.load import from_checkpoint
+from gansmith.trackers import About, Track, chosen, tracked
 from gansmith.training import loop
 from gansmith.training.events import Observer, Probe
 from gansmith.training.options import TrainingOptions, plain
@@ -41,6 +42,7 @@ def train(
     conditional: bool | Literal["projection", "auxiliary"] = False,
     overrides: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
+    track: Track = (),
     progress: Progress | None = None,
     **more: Any,
 ) -> Run:
@@ -59,6 +61,8 @@ def train(
         conditional: train on the data's labels, read by this head of the discriminator; True is "projection".
         overrides: changes to the recipe by dotted names, such as {"generator_optimizer.lr": 1e-4}.
         observers: called with each event of the loop (:mod:`gansmith.training.events`).
+        track: where numbers and sheets are passed on to: "tensorboard", "trackio", "wandb", "mlflow", "csv", an
+            :class:`gansmith.trackers.Adapter`, or several of them.
         progress: called as data are decoded.
         more: fields of :class:`gansmith.training.options.TrainingOptions`, such as steps, minutes, seed and threads,
             and of the recipe, such as batch_size.
@@ -67,6 +71,7 @@ def train(
         UserError: one line saying what is wrong, where, and what to do.
         DivergenceError: training produced a value that is not finite; names the last good checkpoint.
     """
+    trackers = chosen(track)
     experiment = prepare(
         source,
         recipe=recipe,
@@ -78,7 +83,7 @@ def train(
         progress=progress,
         **more,
     )
-    return execute(experiment, observers=observers)
+    return execute(experiment, observers=observers, track=trackers)
 
 
 def resume(
@@ -87,6 +92,7 @@ def resume(
     source: Images | None = None,
     out: str | Path = "runs",
     observers: Sequence[Observer] = (),
+    track: Track = (),
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -100,13 +106,15 @@ def resume(
         source: where its data are now, if they were moved; images that were given in Python, given again.
         out: where names are looked up.
         observers: called with each event of the loop.
+        track: where numbers and sheets are passed on to, as of :func:`train`; it is not remembered.
         progress: called as data are decoded.
         options: a new end, steps to train up to or minutes from here; device, precision, threads or fast.
 
     Raises UserError, in one line, for no such run, data that changed, or nothing left to do.
     """
+    trackers = chosen(track)
     experiment = prepare_resume(where, source=source, out=out, progress=progress, **options)
-    return execute(experiment, observers=observers)
+    return execute(experiment, observers=observers, track=trackers)
 
 
 def _with_keywords(function: Callable[..., Any], names: Iterable[tuple[str, FieldInfo]]) -> None:
@@ -130,6 +138,7 @@ def execute(
     experiment: Experiment,
     *,
     observers: Sequence[Observer] = (),
+    track: Track = (),
     started: Callable[[Run], None] = lambda run: None,
 ) -> Run:
     """Trains and draws everything that a run leaves.
@@ -139,6 +148,7 @@ def execute(
     Args:
         experiment: of :func:`prepare` or :func:`prepare_resume`.
         observers: called with each event of the loop.
+        track: where numbers and sheets are passed on to, as of :func:`train`.
         started: called with the run once its folder is there.
 
     Raises:
@@ -153,20 +163,40 @@ def execute(
             if experiment.resumed is not None:
                 run = _rewind(experiment, run)
             started(run)
-            try:
-                ended = _train(experiment, run, stop, observers)
-            except DivergenceError as error:
-                run.mark("diverged")
-                good = checkpoint.newest(run.checkpoints, [])
-                name = f"the last good checkpoint is {good}" if good else "there is no good checkpoint yet"
-                raise DivergenceError(f"training diverged: {error}; {name}; try a lower learning rate") from None
-            except OSError as error:
-                good = checkpoint.newest(run.checkpoints, [])
-                raise UserError(
-                    f"{run.path}: cannot be written ({error.strerror}); last good checkpoint: {good}"
-                ) from None
-            finish(run, experiment.dataset, "finished" if ended else "interrupted")
+            with tracked(chosen(track), _about(experiment, run)) as trackers:
+                _to_the_end(experiment, run, stop, [*observers, *trackers])
     return run
+
+
+def _to_the_end(experiment: Experiment, run: Run, stop: threading.Event, observers: Sequence[Observer]) -> None:
+    """Trains and draws; marks a run that diverged, and names its last good checkpoint."""
+    try:
+        ended = _train(experiment, run, stop, observers)
+    except DivergenceError as error:
+        run.mark("diverged")
+        good = checkpoint.newest(run.checkpoints, [])
+        name = f"the last good checkpoint is {good}" if good else "there is no good checkpoint yet"
+        raise DivergenceError(f"training diverged: {error}; {name}; try a lower learning rate") from None
+    except OSError as error:
+        good = checkpoint.newest(run.checkpoints, [])
+        raise UserError(f"{run.path}: cannot be written ({error.strerror}); last good checkpoint: {good}") from None
+    finish(run, experiment.dataset, "finished" if ended else "interrupted")
+
+
+def _about(experiment: Experiment, run: Run) -> About:
+    """What trackers are told of a training: recipe, options and data by dotted names."""
+    parts = {"recipe": experiment.recipe.complete(), "options": experiment.settings.model_dump(mode="json")}
+    data = {"name": run.data.name, "images": run.data.count, "fingerprint": run.data.fingerprint}
+    config = dict(_dotted({**parts, "data": data}))
+    return About(run.path, f"gansmith-{run.data.name}", config, experiment.start_step)
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | int | float | bool | None]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrupted"]) -> None:
