@@ -21,6 +21,7 @@ ORDER = (
     "doctor",
     "evaluation",
     "trackers",
+    "live",
     "runs",
     "own",  # what recipes and training let be registered, under one name
     "training",
@@ -33,6 +34,7 @@ ORDER = (
     "nn",
     "render",
     "recipe",
+    "markup",
     "hardware",
     "files",
     "progress",

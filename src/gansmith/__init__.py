@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gansmith.evaluation import compare, evaluate
     from gansmith.evaluation.report import Report
     from gansmith.experiment.execute import resume, train
+    from gansmith.experiment.varying import sweep
     from gansmith.generator import Generator, Samples
     from gansmith.minting import mint
     from gansmith.recipe import Network, Noise, Optimizer, Recipe
@@ -39,6 +40,7 @@ _HOMES = {
     "examine": "gansmith.doctor.examination",
     "load": "gansmith.runs.load",
     "resume": "gansmith.experiment.execute",
+    "sweep": "gansmith.experiment.varying",
     "train": "gansmith.experiment.execute",
 }
 _MODULES = ("data", "latent", "own", "recipes")
@@ -63,6 +65,7 @@ __all__ = [
     "own",
     "recipes",
     "resume",
+    "sweep",
     "train",
 ]
 

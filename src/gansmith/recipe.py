@@ -7,7 +7,7 @@ built by :mod:`gansmith.recipes`.
 import difflib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -166,8 +166,21 @@ class Augment(Value):
         return self.share > 0 and (self.shift > 0 or self.cutout > 0 or self.colour > 0 or self.own is not None)
 
 
+SHOWN_BY: list[Callable[[Any], str]] = []
+"""What makes HTML of a recipe: :mod:`gansmith.recipes` puts its own here."""
+
+
 class Recipe(Value):
     """All that decides a training run but data and seed. Derive variants with :meth:`override`."""
+
+    def __repr__(self) -> str:
+        return f"Recipe({self.name}, {self.channels}x{self.size}x{self.size}, batches of {self.batch_size:,})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str | None:
+        """Its layers, where what counts them is loaded, as it is wherever recipes come from."""
+        return None if not SHOWN_BY else SHOWN_BY[0](self)
 
     name: str = Field(description="which networks: a name that `gansmith recipes` lists")
     size: int = Field(28, ge=8, le=1024, description="height and width of images in pixels")

@@ -9,12 +9,10 @@ from cyclopts import Parameter
 from gansmith.cli.options import Json, OptionalSource, Recipes
 from gansmith.cli.output import program, say, show, table
 from gansmith.cli.train import flags_of_fields, given_only
-from gansmith.errors import UserError
 from gansmith.text import amount
 
 SHOWN = 12
 """Images of each combination on the sheet."""
-COLUMNS = ("fd", "precision", "recall")
 
 
 @flags_of_fields
@@ -51,16 +49,15 @@ def sweep(
         conditional: train on the data's labels; a head may be named, projection if it is not.
         out: the sweep's folder; sweeps/DATA-RECIPE-DIGEST if not given.
     """
-    from gansmith.experiment import sweeping
+    from gansmith.experiment import sweeping, varying
 
-    if seeds < 1 or samples < 16 or (processes is not None and processes < 1):
-        raise UserError("--seeds, --samples and --processes: give 1 or more, and 16 images or more")
+    given = given_only(fields)
     same = given_only({"size": size, "fit": fit, "conditional": conditional, "recipes": own})
-    plan = _plan(data or "mnist", recipe, vary, seeds, samples, same=same, fields=given_only(fields))
-    name = f"{Path(plan.data).stem}-{recipe}"
-    folder = out or Path("sweeps") / f"{name}-{plan.digest}"
+    varied = [sweeping.parse(each) for each in vary]
+    plan = varying.planned(data or "mnist", recipe, varied, seeds, samples, fields=given, same=same)
+    folder = out or varying.folder_of(plan)
     count = len(plan.combinations) * seeds
-    at_once = min(count, processes or _at_once(fields.get("device"), plan.threads))
+    at_once = varying.many(plan, processes, given.get("device"))
     say(f"{amount(count, 'training')}, {at_once} at once, in {folder}", aside=json)
     result = sweeping.sweep(plan, folder, processes=at_once, tell=lambda line: say(line, aside=True))
     if result.interrupted:
@@ -71,56 +68,11 @@ def sweep(
     return 0 if not result.failures else 1
 
 
-def _plan(
-    data: str, recipe: str, vary: list[str], seeds: int, samples: int, *, same: dict[str, Any], fields: dict[str, Any]
-) -> Any:
-    """The sweep that the arguments ask for, checked."""
-    from gansmith.experiment import sweeping
-    from gansmith.recipe import Recipe
-
-    first, threads = int(fields.pop("seed", 0)), int(fields.pop("threads", 1))
-    changes = {key.replace("__", "."): None if value == "none" else value for key, value in fields.items()}
-    words = [word for key, value in {**changes, **same}.items() for word in sweeping.flag(key, value)]
-    varied = tuple(sweeping.parse(each) for each in vary)
-    plan = sweeping.Plan(data, recipe, varied, tuple(range(first, first + seeds)), tuple(words), samples, threads)
-    of_recipe = {key: value for key, value in changes.items() if key.partition(".")[0] in Recipe.model_fields}
-    sweeping.check(plan, of_recipe)
-    return plan
-
-
-def _at_once(device: str | None, threads: int) -> int:
-    """How many trainings the machine has room for."""
-    from gansmith import hardware
-
-    on_gpu = hardware.choose(device or "auto", "fp32", None, gflop=float("inf")).device != "cpu"
-    return 1 if on_gpu else max(1, hardware.available_cores() // threads)
-
-
-def _rows(result: Any) -> list[list[str]]:
-    """A line for each combination, the best first: its figures with their noise, and quality in words."""
-    from gansmith.evaluation import wording
-    from gansmith.evaluation.comparison import Group
-    from gansmith.experiment.sweeping import words_of
-
-    lines = []
-    for values, reports in result.reports.items():
-        group = Group(words_of(values), tuple(reports), "", "")
-        cells = [
-            f"{wording.number(group.mean(key), key)} ± {wording.number(group.noise(key), key)}"
-            if all(key in report for report in reports)
-            else ""
-            for key in COLUMNS
-        ]
-        words = ", ".join(dict.fromkeys(wording.quality(report) for report in reports))
-        order = group.mean("fd") if all("fd" in report for report in reports) else float("inf")
-        lines.append((order, [words_of(values), str(len(reports)), *cells, words]))
-    return [line for _, line in sorted(lines, key=lambda each: each[0])]
-
-
 def _told(result: Any, picture: Path | None) -> list[str]:
     from gansmith.experiment.sweeping import words_of
+    from gansmith.experiment.varying import HEADERS, rows
 
-    parts = [table(["values", "seeds", "Frechet distance", "precision", "recall", "in words"], _rows(result))]
+    parts = [table(HEADERS, rows(result))]
     parts.append("±: the largest of the standard deviations over sets of real images and training seeds")
     compared, best = result.compared, result.best
     if compared is not None:
@@ -164,12 +116,13 @@ def _sheet(result: Any) -> Path | None:
 
     from gansmith import render
     from gansmith.experiment.sweeping import words_of
+    from gansmith.experiment.varying import rows
     from gansmith.files import EXIF, writing
     from gansmith.runs import load
 
     by_words = {words_of(values): runs[0] for values, runs in result.runs.items()}
     strips = []
-    for line in _rows(result):
+    for line in rows(result):
         images = load.load(by_words[line[0]]).sample(SHOWN, seed=0).images
         said = f"{line[0]}: Frechet distance {line[2]}"
         strips.append(render.caption(render.sheet(images, columns=SHOWN, widest=render.SLIDE), said))
@@ -189,6 +142,7 @@ def _sheet(result: Any) -> Path | None:
 
 def _document(result: Any, picture: Path | None) -> dict[str, Any]:
     from gansmith.experiment.sweeping import words_of
+    from gansmith.experiment.varying import COLUMNS
 
     compared, best = result.compared, result.best
     return {

@@ -170,9 +170,9 @@ def _resumed(run: str, refused: Sequence[str], **keywords: Any) -> Any:
 
 def _watched(experiment: Any, track: Sequence[str], *, quiet: bool, aside: bool) -> Any:
     """Trains, saying first what is about to happen, and showing how it goes."""
-    from gansmith.cli.live import Panel
     from gansmith.doctor import Monitor
     from gansmith.experiment.execute import execute
+    from gansmith.live.terminal import Panel
 
     panel = Panel(
         total_steps=experiment.steps,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from gansmith import markup
 from gansmith.doctor import signals
 from gansmith.doctor.findings import Facts, Finding
 from gansmith.doctor.rules import findings
@@ -56,6 +57,16 @@ class Examination:
     def note(self) -> None:
         """Keeps the verdict in the run's folder, for lists of runs. Raises OSError when it cannot be written."""
         note_verdict(self.run, self.verdict, self.conclusion.reason)
+
+    def _repr_html_(self) -> str:
+        """The verdict, and each finding with its evidence and what to try."""
+        found = [
+            (finding.name, finding.severity, finding.when, finding.evidence, "" if finding.until else finding.remedy)
+            for finding in self.findings
+        ]
+        head = markup.line(f"{self.run.name}: {self.verdict}", strong=True) + markup.line(self.conclusion.reason)
+        table = markup.table(("finding", "", "when", "evidence", "try"), found) if found else ""
+        return markup.block(head, table, markup.line(f"looked at {self.examined}"))
 
     def __repr__(self) -> str:
         names = ", ".join(finding.name for finding in self.findings if finding.until is None)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gansmith import markup
 from gansmith.errors import UserError
 from gansmith.evaluation.report import Figure, Report, deviation
 from gansmith.evaluation.scores import METRICS
@@ -51,13 +52,35 @@ class Line:
     """The verdict with the groups' letters in the place of their names."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Groups of reports, a line for each metric, and notes."""
 
     groups: tuple[Group, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Comparison({' against '.join(group.name for group in self.groups)}: {self.verdict})"
+
+    def _repr_html_(self) -> str:
+        """Groups side by side, each figure with its noise."""
+        from gansmith.evaluation.wording import number
+
+        rows = [
+            [
+                line.figure.name,
+                *(
+                    f"{number(v, line.figure.key)} ± {number(n, line.figure.key)}"
+                    for v, n in zip(line.values, line.noise, strict=True)
+                ),
+                line.lettered,
+            ]
+            for line in self.lines
+        ]
+        names = [markup.line(f"{group.letter}  {group.name}") for group in self.groups]
+        head = ["metric", *(group.letter for group in self.groups), "in words"]
+        return markup.block(*names, markup.table(head, rows), markup.line(self.verdict, strong=True))
 
     @property
     def verdict(self) -> str:

@@ -19,7 +19,7 @@ SURE = 0.05
 """Probability under guessing below which a score counts as more than that."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Quiz:
     """Images in the order in which they are shown, and the key."""
 
@@ -31,6 +31,15 @@ class Quiz:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        return f"Quiz({len(self)} images, real or forged, seed {self.seed})"
+
+    def _repr_png_(self) -> bytes:
+        """The images without the key."""
+        from gansmith import render
+
+        return render.png(render.sheet(self.images))
 
 
 @dataclass(frozen=True)

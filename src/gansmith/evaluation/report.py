@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from gansmith import markup
 from gansmith.errors import UserError
 from gansmith.files import read_json, write_json
 from gansmith.recipe import Value, explain
@@ -122,6 +123,24 @@ class Report(Value):
             if figure.key == key:
                 return figure
         raise KeyError(key)
+
+    def __repr__(self) -> str:
+        from gansmith.evaluation import wording
+
+        return f"Report({wording.headline(self)})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The table that the command line prints."""
+        from gansmith.evaluation import wording
+
+        parts = [markup.line(wording.headline(self), strong=True), markup.table(wording.HEADERS, wording.rows(self))]
+        if self.classes and len(self.classes) <= 40:
+            shares = [(each.name, f"{each.real:.1%}", f"{each.generated:.1%}", "") for each in self.classes]
+            parts.append(markup.table(("class", "real", "generated", ""), shares))
+        parts += [markup.line(f"note: {note}") for note in self.notes]
+        return markup.block(*parts, markup.line(f"protocol: {self.protocol.line}"))
 
     def __contains__(self, key: str) -> bool:
         return any(figure.key == key for figure in self.figures)

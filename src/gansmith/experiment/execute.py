@@ -4,6 +4,7 @@ import inspect
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import torch
 from pydantic.fields import FieldInfo
 
-from gansmith import data, files, runs
+from gansmith import data, files, live, runs
 from gansmith.data import Fit, Images, on_device
 from gansmith.doctor import plot as doctor_picture
 from gansmith.doctor import signals
@@ -43,7 +44,7 @@ def train(
     overrides: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
     track: Track = (),
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **more: Any,
 ) -> Run:
     """Trains a generator and a discriminator on images, and returns the finished run.
@@ -63,7 +64,8 @@ def train(
         observers: called with each event of the loop (:mod:`gansmith.training.events`).
         track: where numbers and sheets are passed on to: "tensorboard", "trackio", "wandb", "mlflow", "csv", an
             :class:`gansmith.trackers.Adapter`, or several of them.
-        progress: called as data are decoded.
+        progress: False is silent; None shows how training goes on a terminal and in a notebook, True also where nobody
+            watches, as lines; a function is called as data are decoded, and nothing else is shown.
         more: fields of :class:`gansmith.training.options.TrainingOptions`, such as steps, minutes, seed and threads,
             and of the recipe, such as batch_size.
 
@@ -80,10 +82,10 @@ def train(
         fit=fit,
         conditional=conditional,
         overrides=overrides,
-        progress=progress,
+        progress=progress if callable(progress) else None,
         **more,
     )
-    return execute(experiment, observers=observers, track=trackers)
+    return _shown(experiment, observers, trackers, False if callable(progress) else progress)
 
 
 def resume(
@@ -93,7 +95,7 @@ def resume(
     out: str | Path = "runs",
     observers: Sequence[Observer] = (),
     track: Track = (),
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **options: Any,
 ) -> Run:
     """Goes on with a run from its newest checkpoint, in the bytes of a run that never stopped.
@@ -107,14 +109,38 @@ def resume(
         out: where names are looked up.
         observers: called with each event of the loop.
         track: where numbers and sheets are passed on to, as of :func:`train`; it is not remembered.
-        progress: called as data are decoded.
+        progress: False is silent; None shows how training goes on a terminal and in a notebook, True also where nobody
+            watches, as lines; a function is called as data are decoded, and nothing else is shown.
         options: a new end, steps to train up to or minutes from here; device, precision, threads or fast.
 
     Raises UserError, in one line, for no such run, data that changed, or nothing left to do.
     """
     trackers = chosen(track)
-    experiment = prepare_resume(where, source=source, out=out, progress=progress, **options)
-    return execute(experiment, observers=observers, track=trackers)
+    decoding = progress if callable(progress) else None
+    experiment = prepare_resume(where, source=source, out=out, progress=decoding, **options)
+    return _shown(experiment, observers, trackers, False if callable(progress) else progress)
+
+
+def _shown(experiment: Experiment, observers: Sequence[Observer], track: Track, wanted: bool | None) -> Run:
+    """Trains, shown as it goes to whoever watches."""
+    reference = experiment.measuring.reference
+    said = None if reference is None else lambda distance: reference.protocol.at(distance, 0).words
+    display = live.display(
+        wanted,
+        total_steps=experiment.steps,
+        minutes=experiment.minutes,
+        start_step=experiment.start_step,
+        batch_size=experiment.recipe.batch_size,
+        said=said,
+    )
+    if display is None:
+        return execute(experiment, observers=observers, track=track)
+    with ExitStack() as stack:
+
+        def started(run: Run) -> None:
+            stack.enter_context(display)
+
+        return execute(experiment, observers=[*observers, display], track=track, started=started)
 
 
 def _with_keywords(function: Callable[..., Any], names: Iterable[tuple[str, FieldInfo]]) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gansmith import recipes, runs
+from gansmith import markup, recipes, runs
 from gansmith.errors import UserError
 from gansmith.evaluation.comparison import Comparison, compare
 from gansmith.evaluation.report import FILE, Report
@@ -99,7 +99,7 @@ class Cell:
         return f"{words_of(self.values)}, seed {self.seed}"
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """What came of a sweep: the report of each training, by combination, and what went wrong."""
 
@@ -122,6 +122,17 @@ class Result:
         means = {values: _mean(reports) for values, reports in self.reports.items()}
         known = {values: mean for values, mean in means.items() if mean is not None}
         return min(known, key=lambda values: known[values]) if known else None
+
+    def __repr__(self) -> str:
+        best = "" if self.best is None else f", lowest at {words_of(self.best)}"
+        return f"Result({self.folder.name}: {len(self.reports)} of {len(self.plan.combinations)} combinations{best})"
+
+    def _repr_html_(self) -> str:
+        """The table that the command line prints, and what could not be trained."""
+        from gansmith.experiment.varying import HEADERS, rows
+
+        failed = [markup.line(f"not trained: {cell.name}: {failure}") for cell, failure in self.failures]
+        return markup.block(markup.line(self, strong=True), markup.table(HEADERS, rows(self)), *failed)
 
 
 def _mean(reports: Sequence[Report]) -> float | None:

@@ -71,7 +71,7 @@ def settle(network: nn.Module, noise: Noise, *, count: int = 4096) -> None:
     network.eval()
 
 
-@dataclass
+@dataclass(repr=False)
 class Generator:
     """A generator ready to sample: its network, which is put into inference mode, and its recipe."""
 
@@ -254,6 +254,23 @@ class Generator:
             shape = tuple(found.shape)
             raise UserError(f"labels {shape}: give {count:,} whole numbers from 0 to {classes - 1}")
         return found
+
+    def __call__(self, z: Tensor | ArrayLike, labels: Tensor | ArrayLike | None = None) -> Samples:
+        """The samples of latents (N, Z), as :meth:`images` makes them; one latent (Z,) counts as N = 1."""
+        given = _tensor("latents", z)
+        latents = self._latents(given[None] if given.dim() == 1 else given)
+        told = self._labels(labels, len(latents))
+        known = None if told is None else told.numpy() // max(1, self.recipe.kinds)
+        made = self.images(latents, told)
+        return Samples(made, latents.cpu().numpy(), None, known, None, self.digest, tuple(self.classes))
+
+    def __repr__(self) -> str:
+        recipe = self.recipe
+        trained = (
+            f", {self.about['steps']:,} steps on {self.about['data']}" if {"steps", "data"} <= {*self.about} else ""
+        )
+        shape = f"{recipe.channels}x{recipe.size}x{recipe.size}"
+        return f"Generator({recipe.name}{trained}: {recipe.noise.size} numbers to {shape})"
 
     def _repr_png_(self) -> bytes:
         return self.sample(32)._repr_png_()

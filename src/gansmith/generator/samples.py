@@ -43,7 +43,7 @@ def check_target(path: Path, count: int, scale: int | None = None) -> None:
         raise UserError(f"{path}: is in the way; name a new or empty folder")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Samples:
     """Generated images, with the latents and, from a conditional generator, the labels that they were made of."""
 
@@ -70,6 +70,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        channels, height, width = self.images.shape[1:]
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"Samples({len(self):,} images, {channels}x{height}x{width}{seed})"
 
     def save(self, path: str | Path, *, scale: int | None = None) -> Path:
         """Writes a sheet (.png, .webp, .jpg), arrays (.npz) or, without a suffix, a folder of PNG files.

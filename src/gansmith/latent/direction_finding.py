@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gansmith import markup
 from gansmith.errors import UserError, whole_number
 from gansmith.generator import Generator, conditions
 from gansmith.generator import latents as latents_of
@@ -42,7 +43,7 @@ _SEED = 0xA7E5  # of samples that nothing else uses
 Matrix = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Directions:
     """Directions of one generator, the strongest first."""
 
@@ -59,6 +60,15 @@ class Directions:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def __repr__(self) -> str:
+        return f"Directions({self.method}: {', '.join(self.names)})"
+
+    def _repr_html_(self) -> str:
+        fits = ["" if fit is None else f"{fit:.2f}" for fit in self.fits]
+        effects = [f"{effect:.1f}" for effect in self.effects]
+        rows = zip(self.names, effects, fits, strict=True)
+        return markup.table(["direction", "effect in grey levels", "R²"], rows)
 
     def save(self, path: str | Path, generator: Generator) -> Path:
         """Writes a .npz or .safetensors file for :func:`read`. Raises as :func:`gansmith.latent.save` does."""

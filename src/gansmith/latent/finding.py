@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gansmith import render
 from gansmith.data.types import class_of
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError, whole_number
@@ -15,6 +16,7 @@ from gansmith.generator import Generator, conditions
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.optimise import Differentiable, as_tensor, farthest_points, probabilities, within
+from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
@@ -44,8 +46,8 @@ LOOKS: Mapping[str, tuple[str, int]] = {
 """Words for attributes: which one (of :mod:`gansmith.latent.attributes`), and whether much (1) or little (-1) of it."""
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
+@dataclass(frozen=True, eq=False, repr=False)
+class Found(Shown):
     """Hits of a search, ordered by the attributes that were wanted, or else by confidence."""
 
     vectors: Vectors
@@ -72,6 +74,11 @@ class Found:
     def latents(self) -> Latents:
         """float32 (n, Z)."""
         return self.vectors.latents
+
+    def picture(self, *, scale: int | None = None) -> render.Image:
+        """The hits with their names."""
+        columns = min(len(self), 12)
+        return render.sheet(self.images, columns=columns, captions=self.vectors.names, scale=scale, widest=render.SLIDE)
 
 
 @dataclass

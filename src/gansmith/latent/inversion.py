@@ -9,11 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gansmith import render
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError, whole_number
 from gansmith.generator import CHUNK, Generator, conditions
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.optimise import Differentiable, as_tensor, search_precision, searches_in_bf16, slow, within
+from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
@@ -37,8 +39,8 @@ TOGETHER = 8
 """Pictures that :func:`floor` inverts at once."""
 
 
-@dataclass(frozen=True, eq=False)
-class Inverted:
+@dataclass(frozen=True, eq=False, repr=False)
+class Inverted(Shown):
     """N pictures and the latents whose images are nearest to them."""
 
     vectors: Vectors
@@ -59,6 +61,12 @@ class Inverted:
     def latents(self) -> Latents:
         """float32 (N, Z)."""
         return self.vectors.latents
+
+    def picture(self, *, scale: int | None = None) -> render.Image:
+        """The pictures, and below each the image found for it."""
+        from gansmith.latent import figures
+
+        return figures.rows(["picture", "found"], [self.targets, self.images], scale=scale)
 
 
 @isolated()

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith import render
 from gansmith.errors import UserError
 from gansmith.generator import Generator
 from gansmith.latent import classes, expression, vectors
 from gansmith.latent.expression import ClassMean, Group, Leaf, Node, Sum
+from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Vectors, join
 from gansmith.nn.isolation import isolated
 
@@ -16,8 +18,8 @@ MAX_SHOWN = 8
 """A mean of up to so many vectors is shown with its members."""
 
 
-@dataclass(frozen=True, eq=False)
-class Mixed:
+@dataclass(frozen=True, eq=False, repr=False)
+class Mixed(Shown):
     """The T terms of an expression and its result."""
 
     images: Images
@@ -32,6 +34,12 @@ class Mixed:
     def result(self) -> Vectors:
         """The result alone, as Vectors of length 1."""
         return self.vectors[-1:]
+
+    def picture(self, *, scale: int | None = None) -> render.Image:
+        """The terms and the result, with their names."""
+        from gansmith.latent import figures
+
+        return figures.terms(self.images, self.vectors.names, scale=scale)
 
 
 @isolated()

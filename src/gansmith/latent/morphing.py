@@ -1,5 +1,8 @@
 """Morphs: paths through latent space, paced so that the image changes equally from frame to frame."""
 
+import os
+import pathlib
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -8,9 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gansmith import markup, render
 from gansmith.errors import UserError, whole_number
 from gansmith.generator import CHUNK, Generator
 from gansmith.latent import vectors
+from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Latents, Points, Vectors, steady
 from gansmith.nn import ConditionalGenerator
 from gansmith.nn.isolation import isolated
@@ -26,8 +31,8 @@ STEPS = 10
 MAX_FRAMES = 2000
 
 
-@dataclass(frozen=True, eq=False)
-class Morph:
+@dataclass(frozen=True, eq=False, repr=False)
+class Morph(Shown):
     """Frames of a morph."""
 
     images: Images
@@ -49,6 +54,29 @@ class Morph:
         """F captions: points' names at their frames and else empty; along the constant vectors, each frame's value."""
         shown = range(len(self)) if self.constant else self.keys
         return tuple(name if index in shown else "" for index, name in enumerate(self.vectors.names))
+
+    def picture(self, *, scale: int | None = None) -> render.Image:
+        """A strip: a row of frames from each key to the next."""
+        from gansmith.latent import figures
+
+        return figures.strip(self.images, captions=self.captions, keys=self.keys, loop=self.loop, scale=scale)
+
+    def save(self, path: str | os.PathLike[str], *, scale: int | None = None, seconds: float = 0.06) -> pathlib.Path:
+        """Writes a strip (.png, .jpg) or a film (.webp, .gif, .mp4, .webm), each frame shown so many seconds.
+
+        Raises UserError in one line for other names, and for a video without PyAV.
+        """
+        from gansmith.latent import figures
+
+        target = pathlib.Path(path)
+        if target.suffix.lower() in figures.FILMS:
+            return figures.film(self.images, target, seconds=seconds, scale=scale)
+        return super().save(target, scale=scale)
+
+    def _repr_html_(self) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            film = self.save(pathlib.Path(folder) / "film.webp")
+            return markup.picture(film.read_bytes(), alt=repr(self), kind="webp")
 
 
 @isolated()

@@ -11,6 +11,7 @@ from gansmith.evaluation import pixels
 from gansmith.evaluation.pixels import Stored
 from gansmith.generator import Generator
 from gansmith.latent import vectors
+from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Points, Vectors
 from gansmith.metrics import prdc
 from gansmith.progress import Progress
@@ -20,7 +21,7 @@ MAX_COUNT = 50
 Matrix = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Close:
     """Each sample's nearest training images in one space, nearest first."""
 
@@ -32,8 +33,8 @@ class Close:
     """(N,): from the nearest training image to its own nearest other one. A copy is far nearer than this."""
 
 
-@dataclass(frozen=True, eq=False)
-class Neighbours:
+@dataclass(frozen=True, eq=False, repr=False)
+class Neighbours(Shown):
     """Samples beside the training images nearest to them."""
 
     images: Images

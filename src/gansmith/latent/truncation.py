@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from gansmith import render
 from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError
 from gansmith.evaluation import reference
 from gansmith.evaluation.real import RealImages
 from gansmith.generator import Generator, conditions
 from gansmith.latent import vectors
+from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Points, Vectors, steady
 from gansmith.metrics.prdc import RECALL_K, Cloud, Support, support
 from gansmith.progress import Progress, Ticker
@@ -29,8 +31,8 @@ Encode = Callable[[Images], ArrayLike]
 """Images (N, C, H, W) -> features (N, D)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Truncated:
+@dataclass(frozen=True, eq=False, repr=False)
+class Truncated(Shown):
     """The same points at several strengths."""
 
     psis: tuple[float, ...]
@@ -38,6 +40,12 @@ class Truncated:
     """(P, N, C, S, S)."""
     vectors: tuple[Vectors, ...]
     """P times N."""
+
+    def picture(self, *, scale: int | None = None) -> render.Image:
+        """A row of images for each strength."""
+        from gansmith.latent import figures
+
+        return figures.rows([f"psi {psi:g}" for psi in self.psis], list(self.images), scale=scale)
 
 
 def truncate(generator: Generator, points: Points, psis: Sequence[float] = PSIS, *, seed: int = 0) -> Truncated:

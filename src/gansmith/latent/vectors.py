@@ -41,7 +41,7 @@ FORMAT = "gansmith latents 1"
 _KEYS = {"latents", "directions", "labels", "conditions", "names", "generator", "effects"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Vectors:
     """N latents, each with a name and, for a conditional generator, the label of a class."""
 
@@ -54,6 +54,10 @@ class Vectors:
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.names[:6]) + (", ..." if len(self) > 6 else "")
+        return f"Vectors({len(self):,} x {self.latents.shape[1]}: {names})"
 
     def __getitem__(self, rows: slice) -> "Vectors":
         return Vectors(self.latents[rows], self.names[rows], None if self.labels is None else self.labels[rows])

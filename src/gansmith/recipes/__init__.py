@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from gansmith import markup
 from gansmith.errors import UserError
-from gansmith.recipe import Recipe
+from gansmith.recipe import SHOWN_BY, Recipe
 from gansmith.recipes import (
     acgan,
     dcgan,
@@ -360,3 +361,15 @@ def _networks(recipe: Recipe) -> tuple[object, ...]:
     numbers = (recipe.generator.width, recipe.discriminator.width, recipe.noise.size)
     told = recipe.conditional, recipe.classes, recipe.kinds, recipe.condition, recipe.information > 0, recipe.codes
     return recipe.size, recipe.channels, *told, *numbers
+
+
+def _html(recipe: Recipe) -> str:
+    """The layers of both networks."""
+    found, parts = summary(recipe), [markup.line(repr(recipe), strong=True)]
+    for player, rows in (("generator", found.generator), ("discriminator", found.discriminator)):
+        shapes = [(row.layer, " x ".join(map(str, row.output)), f"{row.parameters:,}", "") for row in rows]
+        parts += [markup.line(player), markup.table(("layer", "output", "parameters", ""), shapes)]
+    return markup.block(*parts)
+
+
+SHOWN_BY[:] = [_html]

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from gansmith import markup
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_text, write_text
 from gansmith.recipe import Recipe, Value, changed_since, explain, from_json, where_missing
@@ -33,6 +34,9 @@ COLUMNS: Mapping[str, Collection[str]] = {
     "signals.jsonl": (),
 }
 """The logs of a training, and the columns beside the step without which a row of each is damaged."""
+if TYPE_CHECKING:
+    from gansmith.generator import Samples
+
 V = TypeVar("V", bound=Value)
 
 
@@ -157,9 +161,23 @@ class Run:
         found = ((re.fullmatch(r"step-(\d+)\.png", path.name), path) for path in (self.path / "samples").glob("*.png"))
         return sorted((int(match[1]), path) for match, path in found if match)
 
-    def _repr_png_(self) -> bytes | None:
-        sheet = self.path / "sheet.png"
-        return sheet.read_bytes() if sheet.exists() else None
+    def sample(self, n: int = 64, *, seed: int = 0, start: int = 0, label: Any = None) -> "Samples":
+        """Images of its generator, as :meth:`gansmith.Generator.sample` makes them.
+
+        Raises UserError, in one line, where there is no generator yet.
+        """
+        from gansmith.runs.load import load
+
+        return load(self).sample(n, seed=seed, start=start, label=label)
+
+    def _repr_html_(self) -> str:
+        """State, quality, and the sheet where there is one."""
+        from gansmith.runs import quality
+
+        known, sheet = quality.known(self), self.path / "sheet.png"
+        lines = [f"{self.data.name}, {self.recipe_name}: {self.state}", known.sentence if known else "not measured"]
+        drawn = markup.picture(sheet.read_bytes(), alt=f"images of {self.name}") if sheet.exists() else ""
+        return markup.block(markup.line(self.path, strong=True), *map(markup.line, lines), drawn)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.recipe_name}, {self.state})"

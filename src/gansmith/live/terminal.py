@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from gansmith.cli.output import visible
+from gansmith.text import printable
 from gansmith.training.events import Event, Measured, Progress, Saved
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Panel:
     def tell(self, name: str, line: str, *, over: bool = False) -> None:
         """Says something that a person should know now: a line of its own in a log, in the panel until it is over."""
         self._told.pop(name, None)
-        line = visible(line)
+        line = printable(line)
         if not over:
             self._told[name] = line
         if self._live is None and not self._is_live and not self._quiet:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gansmith.cli.live import Panel
+from gansmith.live.terminal import Panel
 from gansmith.training.events import Measured, Progress, Saved, Snapshot
 
 METRICS = {
@@ -275,7 +275,7 @@ def test_training_goes_on_when_nobody_reads(live: bool) -> None:
 
 def test_help_needs_no_torch_for_the_terminal() -> None:
     heavy = ("torch", "numpy", "PIL", "matplotlib")
-    code = f"import sys, gansmith.cli.live; sys.exit(any(name in sys.modules for name in {heavy}))"
+    code = f"import sys, gansmith.live.terminal; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
