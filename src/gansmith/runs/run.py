@@ -170,6 +170,10 @@ class Run:
 
         return load(self).sample(n, seed=seed, start=start, label=label)
 
+    def _repr_png_(self) -> bytes | None:
+        sheet = self.path / "sheet.png"
+        return sheet.read_bytes() if sheet.exists() else None
+
     def _repr_html_(self) -> str:
         """State, quality, and the sheet where there is one."""
         from gansmith.runs import quality
