@@ -91,7 +91,7 @@ def small(words: list[str]) -> list[str]:
         if "--batch-size" not in words and "--resume" not in words:
             words += ["--batch-size", "8"]
         if "--resume" not in words and not any("width" in word for word in words):
-            words += ["--generator.width", "0.25", "--discriminator.width", "0.25"]
+            words += ["--generator.width", "0.1", "--discriminator.width", "0.1"]
     if words[0] == "sweep":
         words = ["--seeds=1" if last == "--seeds" else word for word, last in zip(words, [None, *words], strict=False)]
         words = [word for word in words if word != "--seeds"]
