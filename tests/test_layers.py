@@ -18,6 +18,7 @@ ORDER = (
     "report",
     "minting",
     "latent",
+    "hub",
     "doctor",
     "evaluation",
     "trackers",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gansmith.experiment.execute import resume, train
     from gansmith.experiment.varying import sweep
     from gansmith.generator import Generator, Samples
+    from gansmith.hub import push
     from gansmith.minting import mint
     from gansmith.recipe import Network, Noise, Optimizer, Recipe
     from gansmith.runs import Run
@@ -39,6 +40,7 @@ _HOMES = {
     "mint": "gansmith.minting",
     "examine": "gansmith.doctor.examination",
     "load": "gansmith.runs.load",
+    "push": "gansmith.hub",
     "resume": "gansmith.experiment.execute",
     "sweep": "gansmith.experiment.varying",
     "train": "gansmith.experiment.execute",
@@ -63,6 +65,7 @@ __all__ = [
     "load",
     "mint",
     "own",
+    "push",
     "recipes",
     "resume",
     "sweep",

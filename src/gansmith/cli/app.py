@@ -54,6 +54,7 @@ VERBS = (
     Verb("truncate", "explore:truncate", EXPLORE, "Trade variety for quality, and measure the trade."),
     Verb("mint", "mint:mint", SHARE, "Write a data set of generated images, in shards."),
     Verb("report", "listing:report", SHARE, "Write a run's report: one HTML file that needs no network."),
+    Verb("push", "push:push", SHARE, "Push a generator to the Hugging Face hub, with a card of its figures."),
     Verb("encoder train", "encoder:train", MORE, "Train an encoder on labelled images and test it on others."),
     Verb("encoder show", "encoder:show_encoder", MORE, "List the encoders that come with gansmith, or show one."),
     Verb("info", "listing:info", MORE, "Show versions, device, precision, threads and folders."),

@@ -91,8 +91,8 @@ Generator = Annotated[
     str,
     Parameter(
         validator=_check_generator,
-        help="a run's folder, its name under runs/, or last; an exported generator's folder; or mnist or "
-        "fashion-mnist, which come with gansmith.",
+        help="a run's folder, its name under runs/, or last; an exported generator's folder, or hf://user/name on the "
+        "hub; or mnist or fashion-mnist, which come with gansmith.",
     ),
 ]
 Evaluated = Annotated[str, Parameter(validator=_check_evaluated)]

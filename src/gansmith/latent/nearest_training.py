@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith import markup
 from gansmith.errors import UserError
 from gansmith.evaluation import pixels
 from gansmith.evaluation.pixels import Stored
@@ -43,6 +44,18 @@ class Neighbours(Shown):
     pixels: Close
     features: Close | None
     """None without an encoder."""
+
+    def _repr_html_(self) -> str:
+        """The nearest training image of each sample, and how near it is beside what is usual."""
+        near = self.pixels
+        rows = [
+            (name, int(where[0]), f"{distance[0]:.1f}", f"{usual:.1f}", "")
+            for name, where, distance, usual in zip(
+                self.vectors.names, near.indices, near.distances, near.usual, strict=True
+            )
+        ]
+        head = ("sample", "nearest training image", "distance in grey levels", "from that to its nearest", "")
+        return markup.block(markup.picture(self._repr_png_(), alt=repr(self)), markup.table(head, rows))
 
 
 def neighbours(

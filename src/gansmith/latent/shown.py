@@ -12,8 +12,8 @@ class Shown:
     images: Any
 
     def picture(self, *, scale: int | None = None) -> render.Image:
-        """All images on a sheet, each enlarged ``scale`` times; as far as fits a slide, if not given."""
-        return render.sheet(self.images, scale=scale, widest=render.SLIDE)
+        """All images on a sheet, each enlarged ``scale`` times; as a notebook shows them, if not given."""
+        return render.sheet(self.images, scale=scale)
 
     def save(self, path: str | Path, *, scale: int | None = None) -> Path:
         """Writes the picture (.png or .jpg). Raises UserError in one line for other names."""

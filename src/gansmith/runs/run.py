@@ -19,6 +19,7 @@ from gansmith import markup
 from gansmith.errors import UserError
 from gansmith.files import read_json, read_text, write_text
 from gansmith.recipe import Recipe, Value, changed_since, explain, from_json, where_missing
+from gansmith.runs import fetching
 from gansmith.text import one_line, printable
 from gansmith.training.options import Settings
 
@@ -238,10 +239,12 @@ def pretrained() -> list[str]:
 
 
 def exported(where: str | Path, *, out: str | Path = "runs") -> Path | None:
-    """The folder of the exported generator that ``where`` means: its path, or the name of one that comes with gansmith.
+    """The folder of the exported generator that ``where`` means: its path, hf://user/name, or a pretrained one's name.
 
     None for anything else. A file, a folder or a run of the same name comes before a pretrained one.
     """
+    if isinstance(where, str) and where.startswith(fetching.PREFIX):
+        return fetching.fetch(where)
     path = Path(where)
     try:
         if (path / "model.safetensors").is_file():
@@ -285,6 +288,8 @@ def _named(where: Path, out: Path) -> Run:
             return Run(path.resolve() if path.is_symlink() else path)
     have = [run.name for run in every(out)]
     hint = f"there are {', '.join(have[-4:])}" if have else f"there are none in {out} yet; `gansmith train` makes one"
+    if str(where).startswith("hf:"):
+        hint = f"a generator on the hub has no training to look at; {hint}"
     if str(where) in pretrained():
         hint = f"the pretrained generator of this name has no training to look at; {hint}"
     raise UserError(f"no run {printable(str(where))}; {hint}")
