@@ -37,6 +37,8 @@ BLOCK = 512
 """Images made at once."""
 PROBES = 16
 """Latents about which the effect of a direction is measured."""
+EACH = 16
+"""Images of each class or kind on which attributes are measured, up to 8,192 in all."""
 STEP = 1.0
 """How far to each side, in standard deviations of the noise, the effect is measured."""
 _SEED = 0xA7E5  # of samples that nothing else uses
@@ -213,22 +215,29 @@ def _sefa(generator: Generator) -> Matrix:
 def _regressed(
     generator: Generator, measures: Measures, progress: Progress | None
 ) -> tuple[Matrix, list[str], list[float | None]]:
-    """Ridge regression of each measure on z: weights (K, Z), names, and R² on the half of samples not fitted to."""
-    noise = generator.recipe.noise
-    count = max(2 * SAMPLES, 8 * noise.size)
-    z = latents_of(noise, seed=_SEED, count=count)
+    """Ridge regression of each measure on z: weights (K, Z), names, and R² on the half of samples not fitted to.
+
+    Of a conditional generator, differences between classes and kinds are left out: no direction explains them.
+    """
+    noise, told = generator.recipe.noise, generator.recipe.conditions
+    count = max(2 * SAMPLES, 8 * noise.size, min(EACH * told, 8 * SAMPLES))
+    z, given = latents_of(noise, seed=_SEED, count=count), conditions(generator.recipe, count=count)
     tick = Ticker(progress, "measuring images", count)
     parts = []
     for start in range(0, count, BLOCK):
-        parts.append(generator.images(z[start : start + BLOCK]))
+        rows = slice(start, start + BLOCK)
+        parts.append(generator.images(z[rows], None if given is None else given[rows]))
         tick(min(start + BLOCK, count))
     images = np.concatenate(parts)
-    x = (z.double().numpy() - noise.center) / _spread(noise)
     half = count // 2
+    groups = np.zeros(count, np.int64) if given is None or told > half // 4 else given.numpy()
+    halves = np.unique(groups + told * (np.arange(count) >= half), return_inverse=True)[1]
+    x = (z.double().numpy() - noise.center) / _spread(noise)
+    x = _centred(x, halves) if groups.any() else x
     found, names, fits = [], [], list[float | None]()
     for name, measure in measures.items():
         y = np.asarray(measure(images), np.float64)
-        y = y - y[:half].mean()
+        y = _centred(y[:, None], halves)[:, 0] if groups.any() else y - y[:half].mean()
         if y[:half].std() < 1e-9:  # a constant
             continue
         weights = np.linalg.solve(x[:half].T @ x[:half] + noise.size * np.eye(noise.size), x[:half].T @ y[:half])
