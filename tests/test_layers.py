@@ -15,6 +15,7 @@ ORDER = (
     "studio",
     "gansmith",  # the public names, looked up when they are asked for
     "experiment",
+    "exports",
     "report",
     "minting",
     "latent",

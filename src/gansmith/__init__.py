@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gansmith.evaluation.report import Report
     from gansmith.experiment.execute import resume, train
     from gansmith.experiment.varying import sweep
+    from gansmith.exports import Exported, export
     from gansmith.generator import Generator, Samples
     from gansmith.hub import push
     from gansmith.minting import mint
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Examination": "gansmith.doctor.examination",
+    "Exported": "gansmith.exports",
     "Generator": "gansmith.generator",
     "Network": "gansmith.recipe",
     "Noise": "gansmith.recipe",
@@ -39,6 +41,7 @@ _HOMES = {
     "evaluate": "gansmith.evaluation",
     "mint": "gansmith.minting",
     "examine": "gansmith.doctor.examination",
+    "export": "gansmith.exports",
     "load": "gansmith.runs.load",
     "push": "gansmith.hub",
     "resume": "gansmith.experiment.execute",
@@ -49,6 +52,7 @@ _MODULES = ("data", "latent", "own", "recipes")
 
 __all__ = [
     "Examination",
+    "Exported",
     "Generator",
     "Network",
     "Noise",
@@ -61,6 +65,7 @@ __all__ = [
     "data",
     "evaluate",
     "examine",
+    "export",
     "latent",
     "load",
     "mint",

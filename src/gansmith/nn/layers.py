@@ -127,7 +127,7 @@ class UpsampleConv2d(nn.Module):
         if not self.fast:
             return F.conv2d(F.interpolate(input, scale_factor=2.0), weight, self.bias, padding=kernel // 2)
         with torch.autocast(input.device.type, enabled=False):  # sums of taps, in the weight's own precision
-            folded = _fold(weight)
+            folded = fold(weight)
         half = folded.shape[-1] // 2
         phases = convolve(input, folded, self.bias.repeat(4), padding=(half, half))
         n, _, h, w = phases.shape
@@ -135,7 +135,7 @@ class UpsampleConv2d(nn.Module):
         return split.permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
 
 
-def _fold(weight: Tensor) -> Tensor:
+def fold(weight: Tensor) -> Tensor:
     """(O, I, k, k) -> (4·O, I, m, m): for each phase the taps that read the same source pixel are summed."""
     out_channels, in_channels, kernel, _ = weight.shape
     folded = weight.reshape(-1, kernel * kernel) @ _tap_sums(kernel, weight.dtype, weight.device)
@@ -195,7 +195,7 @@ class Reshape(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The same numbers in row-major order."""
-        return input.reshape(len(input), *self.shape)
+        return input.reshape(input.shape[0], *self.shape)  # len() would fix the batch size of an exported graph
 
 
 class Crop(nn.Module):

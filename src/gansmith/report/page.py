@@ -39,7 +39,7 @@ def render(template: str, *, title: str, sections: Sequence[tuple[str, str]], ve
     templates = _templates()
     css, script = (_source(name) for name in ("page.css", "page.js"))
     policy = (
-        f"default-src 'none'; img-src data:; style-src {_source_hash(css)}; script-src {_source_hash(script)}; "
+        f"default-src 'none'; img-src data:; style-src {source_hash(css)}; script-src {source_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
     page = templates.get_template(template)
@@ -76,6 +76,6 @@ def _source(name: str) -> str:
     return markupsafe.Markup(loader.get_source(_templates(), name)[0])
 
 
-def _source_hash(text: str) -> str:
+def source_hash(text: str) -> str:
     """The source expression that lets just this inline style or script run."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
