@@ -19,6 +19,17 @@ class DivergenceError(UserError):
     """Training produced a value that is not finite."""
 
 
+class PeerError(UserError):
+    """One of several processes that train together is gone, or gave up.
+
+    ``aloud`` is true in the one process that is to say it.
+    """
+
+    def __init__(self, message: str, *, aloud: bool = True) -> None:
+        super().__init__(message)
+        self.aloud = aloud
+
+
 def whole_number(name: str, value: object) -> int:
     """The int that a whole number of Python, NumPy or torch stands for. Raises UserError for all else, True too."""
     if not isinstance(value, bool) and "bool" not in str(getattr(value, "dtype", "")):

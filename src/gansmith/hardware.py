@@ -89,8 +89,10 @@ def choose(
 
 
 def available_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may run on; where torchrun started several on this machine, its share of them."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    beside = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, here // int(beside)) if beside.isdecimal() and int(beside) else here
 
 
 def nominal_seconds(gflop: float, *, device: str, precision: str = "fp32") -> float:
@@ -106,7 +108,9 @@ def nominal_seconds(gflop: float, *, device: str, precision: str = "fp32") -> fl
 def _device(name: str) -> tuple[str, str]:
     if name == "auto":
         if torch.cuda.is_available():
-            return "cuda", f"found {torch.cuda.get_device_name(0)}"
+            rank = os.environ.get("LOCAL_RANK", "0")  # torchrun's: each process of a machine has a GPU of its own
+            own = int(rank) if rank.isdecimal() else 0
+            return f"cuda:{own}" if own else "cuda", f"found {torch.cuda.get_device_name(own)}"
         return "cpu", "no CUDA device found"
     try:
         device = torch.device(name)

@@ -15,6 +15,7 @@ from gansmith import recipes
 from gansmith.recipe import Recipe
 from gansmith.training import loop, optim
 from gansmith.training.cuda_graph import WARM_UP, CapturedStep, Work, capture
+from gansmith.training.parallel import ALONE
 from gansmith.training.step import TrainState, discriminator_gradients, generator_gradients, step
 from helpers import ARTICLES
 
@@ -117,7 +118,7 @@ def test_a_step_that_cannot_be_captured_runs_eagerly(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(loop, "CapturedStep", fails)
     recipe = small("mlp")
     parameter = SimpleNamespace(device=torch.device("cuda"))
-    state: Any = SimpleNamespace(generator=SimpleNamespace(parameters=lambda: iter([parameter])))
+    state: Any = SimpleNamespace(generator=SimpleNamespace(parameters=lambda: iter([parameter])), group=ALONE)
     with pytest.warns(UserWarning, match=r"running eagerly \(operation not permitted when stream is capturing\)"):
         assert callable(loop.stepper(state, recipe, precision="fp32"))
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from cyclopts import App, CycloptsError, Group, Parameter, Token, UnknownOptionError, UnusedCliTokensError, convert
 
 from gansmith.cli import output
-from gansmith.errors import UserError
+from gansmith.errors import PeerError, UserError
 
 __all__ = ["VERBS", "build", "main"]
 
@@ -144,6 +144,8 @@ def _refuse(error: BaseException) -> int:
         output.discard_output()
     if details := getattr(error, "details", ""):  # of a user's own file: where in it
         output.say(details.rstrip(), aside=True)
+    if isinstance(error, PeerError):
+        return _say(message, 2, aloud=True) if error.aloud else 2
     return _say(message, 2)
 
 
@@ -174,8 +176,10 @@ def _warn(message: Warning | str, *_: object) -> None:
     _say(f"warning: {message}", 0)
 
 
-def _say(message: str, code: int) -> int:
+def _say(message: str, code: int, *, aloud: bool = False) -> int:
     with suppress(OSError):
+        if not output.speaks() and not aloud:
+            return code
         output.say(f"gansmith: {' '.join(message.split())}", aside=True)
     return code
 

@@ -25,6 +25,7 @@ __all__ = [
     "progress",
     "say",
     "show",
+    "speaks",
     "table",
     "visible",
 ]
@@ -45,6 +46,11 @@ def prepare() -> None:
         elif mode == "w":
             with suppress(AttributeError):  # what stands in for it in a notebook or a test takes everything
                 stream.reconfigure(errors="backslashreplace")
+
+
+def speaks() -> bool:
+    """Whether this process says what happens: of several that torchrun started, only the first does."""
+    return os.environ.get("RANK", "0") == "0" or "WORLD_SIZE" not in os.environ
 
 
 def discard_output() -> None:
@@ -124,6 +130,8 @@ def progress(what: str, done: int, total: int) -> None:
     """Long work, with rate and time left, on standard error: one changing line on a terminal; elsewhere a line at the
     end, and every ten seconds before.
     """
+    if not speaks():
+        return
     now = time.monotonic()
     if done < _begun.get(what, (now, 0, now))[1]:  # it was given up, and is done again
         del _begun[what]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from json import loads as read_json
 from pathlib import Path
+from signal import Signals
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args
 
@@ -127,6 +128,8 @@ def train(
     else:
         refused = [*kept, *changes, *(["config"] if config else [])]
         experiment = _resumed(resume, refused, source=data, **place | options)
+    if experiment.group.rank:  # the first process says and writes everything
+        return 0 if plan else _beside(experiment)
     if plan:
         from gansmith.experiment.planning import planned
 
@@ -138,7 +141,7 @@ def train(
     elif quiet:
         say(str(run.path))
     else:
-        say(_closing(run))
+        say(_closing(run, experiment.group.stopped_by))
     return 130 if run.state == "interrupted" else 0
 
 
@@ -195,6 +198,14 @@ def _watched(experiment: Any, track: Sequence[str], *, quiet: bool, aside: bool)
         return execute(experiment, observers=[panel, monitor], track=track, started=started)
 
 
+def _beside(experiment: Any) -> int:
+    """Trains in silence beside the first process."""
+    from gansmith.experiment.execute import execute
+
+    execute(experiment)
+    return 130 if experiment.group.stopped_by else 0
+
+
 def _in_words(experiment: Any) -> Callable[[float], str] | None:
     """What says a Frechet distance in words, where the training is measured."""
     reference = experiment.measuring.reference
@@ -238,6 +249,7 @@ def _opening(experiment: Any, run: Any = None) -> str:
         "device": f"{choice.device} ({choice.why['device']})",
         "precision": f"{choice.precision} ({choice.why['precision']})",
         "threads": f"{choice.threads} ({choice.why['threads']})",
+        "processes": _processes(experiment),
         "layers": f"{choice.layers} ({choice.why['layers']})",
         "training": f"{start}, about {expected} at {1 / experiment.seconds_per_step:,.3g} steps/s",
         "images": f"{experiment.expected_steps * recipe.batch_images:,}, {_passes(experiment)} over the data",
@@ -246,6 +258,12 @@ def _opening(experiment: Any, run: Any = None) -> str:
         "run": run and run.path,
     }
     return "\n".join([pairs(rows), *(f"warning: {warning}" for warning in experiment.warnings)])
+
+
+def _processes(experiment: Any) -> str | None:
+    """How many train together; None for one alone."""
+    many, batch = experiment.group.processes, experiment.recipe.batch_size
+    return None if many == 1 else f"{many}, each with up to {-(-batch // many):,} of the {batch:,} images of a batch"
 
 
 def _passes(experiment: Any) -> str:
@@ -288,7 +306,7 @@ def _measuring(experiment: Any) -> str:
     return f"measured every {amount(measuring.every, 'step')}"
 
 
-def _closing(run: Any) -> str:
+def _closing(run: Any, stopped_by: tuple[int, int] | None = None) -> str:
     """Which pictures there are now, and the commands to go on."""
     from gansmith.runs import checkpoint
 
@@ -296,9 +314,9 @@ def _closing(run: Any) -> str:
     step = checkpoint.state(newest)["step"] if newest else 0
     where = shlex.quote(run.name if run.path.parent == Path("runs") else str(run.path)) + needed(run)
     if run.state == "interrupted":
-        return (
-            f"\ninterrupted and saved at step {step:,} in {run.path}; go on with\n  {program()} train --resume {where}"
-        )
+        which = "" if stopped_by is None else f" by {Signals(stopped_by[0]).name} in process {stopped_by[1]}"
+        saved = f"\ninterrupted{which} and saved at step {step:,} in {run.path}"
+        return f"{saved}; go on with\n  {program()} train --resume {where}"
     pictures = {
         "samples": "sheet.png",
         "as it learned": run.settings.animation,

@@ -6,7 +6,7 @@ import mmap
 import os
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from gansmith.data.arrays import UNIT, Span, as_array, as_pixels, image_layout, 
 from gansmith.data.types import Labels, Pixels, Problem, Split
 from gansmith.errors import UserError
 from gansmith.text import slug
+
+Indices = NDArray[np.int64]
 
 SAMPLE_FOR_STATISTICS = 10_000
 PREFETCH_FROM_BYTES = 1 << 30
@@ -193,9 +195,13 @@ class Batches:
 
     What :meth:`at` returns is a function of the data, the seed and the position alone, so training that resumes at a
     position sees exactly what it would have seen. Raises UserError if a batch is larger than the data set.
+
+    ``own`` picks, from the indices of a batch, those of the images that :meth:`at` is to return; None for all.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, dataset: Dataset, batch_size: int, seed: int, own: Callable[[Indices], Indices] | None = None
+    ) -> None:
         if batch_size < 1:
             raise UserError(f"batch size {batch_size}: use 1 or more")
         if seed < 0:
@@ -206,22 +212,28 @@ class Batches:
                 f"use `batch_size` {len(dataset)} or less"
             )
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
-        self._orders: dict[int, NDArray[np.int64]] = {}
+        self._own = own
+        self._orders: dict[int, Indices] = {}
 
     def at(self, position: int) -> Pixels:
         """Images `position` .. `position + batch_size` of the stream: uint8 (batch_size, C, H, W), C-contiguous."""
-        pixels = self.dataset.store.take(self.indices_at(position))
-        self.dataset.store.prefetch(self.indices_at(position + BATCHES_AHEAD * self.batch_size))
+        pixels = self.dataset.store.take(self.own_at(position))
+        self.dataset.store.prefetch(self.own_at(position + BATCHES_AHEAD * self.batch_size))
         return pixels
 
+    def own_at(self, position: int) -> Indices:
+        """Which images of the data set :meth:`at` returns."""
+        indices = self.indices_at(position)
+        return indices if self._own is None else self._own(indices)
+
     def labels_at(self, position: int) -> Labels:
-        """The labels (batch_size,) of the images that :meth:`at` returns. UserError if the data has no labels."""
+        """The labels (batch_size,) of the images of a whole batch. UserError if the data has no labels."""
         if self.dataset.labels is None:
             raise UserError(f"{self.dataset.name}: has no labels; put the images in one sub-folder per class")
         return self.dataset.labels[self.indices_at(position)]
 
     def indices_at(self, position: int) -> NDArray[np.int64]:
-        """Which images (batch_size,) of the data set :meth:`at` returns."""
+        """Which images (batch_size,) of the data set are a whole batch."""
         if position < 0:
             raise UserError(f"position {position}: use 0 or more")
         lap, start = divmod(position, len(self.dataset))

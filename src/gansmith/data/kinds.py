@@ -82,12 +82,16 @@ class Kinds:
         """Images in the space of the centres: (n, D)."""
         return np.asarray((_reduced(dataset, indices) - self.mean) @ self.basis, np.float32)
 
-    def save(self, path: Path) -> None:
-        """Writes all of it as an .npz file."""
+    def to_bytes(self) -> bytes:
+        """All of it as an .npz file."""
         buffer = io.BytesIO()
         small, kinds = self.conditions.astype(np.int32), np.int64(self.kinds)
         np.savez(buffer, mean=self.mean, basis=self.basis, centres=self.centres, conditions=small, kinds=kinds)
-        write_bytes(path, buffer.getvalue())
+        return buffer.getvalue()
+
+    def save(self, path: Path) -> None:
+        """Writes all of it as an .npz file."""
+        write_bytes(path, self.to_bytes())
 
 
 def load(path: Path, count: int) -> Kinds:

@@ -22,7 +22,7 @@ class Resident:
 
     def at(self, position: int) -> Tensor:
         """Images ``position`` onwards of the stream: uint8 (batch_size, C, H, W), on the device."""
-        indices = torch.from_numpy(self._batches.indices_at(position))
+        indices = torch.from_numpy(self._batches.own_at(position))
         if self._pixels.is_cuda:  # from pinned memory the copy does not wait for the steps before it
             indices = indices.pin_memory().to(self._pixels.device, non_blocking=True)
         return self._pixels[indices]

@@ -2,7 +2,6 @@
 
 import inspect
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -19,8 +18,9 @@ from gansmith.doctor import signals
 from gansmith.doctor.examination import examine
 from gansmith.errors import DivergenceError, UserError
 from gansmith.evaluation import online
-from gansmith.experiment import artifacts, environment, guards
-from gansmith.experiment.prepare import MAY_CHANGE, Experiment, prepare, prepare_resume
+from gansmith.experiment import artifacts, environment, guards, together
+from gansmith.experiment.prepare import MAY_CHANGE, prepare, prepare_resume
+from gansmith.experiment.types import Experiment
 from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
@@ -31,6 +31,7 @@ from gansmith.trackers import About, Track, chosen, tracked
 from gansmith.training import loop
 from gansmith.training.events import Observer, Probe
 from gansmith.training.options import TrainingOptions, plain
+from gansmith.training.step import TrainState
 
 
 def train(
@@ -183,18 +184,23 @@ def execute(
     """
     torch.set_num_threads(experiment.choice.threads)
     torch.backends.cudnn.deterministic = True
-    with torch.random.fork_rng(), guards.interruption() as stop:
+    group = experiment.group
+    with torch.random.fork_rng(), guards.interruption() as stop, group.leaving_with_reason():
+        if group.rank:
+            return _follow(experiment, stop)
         run = experiment.resumed or _create(experiment)
         with guards.alone(run):
             if experiment.resumed is not None:
                 run = _rewind(experiment, run)
             started(run)
+            group.exchange(str(run.path).encode())
             with tracked(chosen(track), _about(experiment, run)) as trackers:
                 _to_the_end(experiment, run, stop, [*observers, *trackers])
+            group.exchange(b"")
     return run
 
 
-def _to_the_end(experiment: Experiment, run: Run, stop: threading.Event, observers: Sequence[Observer]) -> None:
+def _to_the_end(experiment: Experiment, run: Run, stop: guards.Asked, observers: Sequence[Observer]) -> None:
     """Trains and draws; marks a run that diverged, and names its last good checkpoint."""
     try:
         ended = _train(experiment, run, stop, observers)
@@ -225,6 +231,34 @@ def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
+def _follow(experiment: Experiment, stop: guards.Asked) -> Run:
+    """Trains beside process 0, which writes the run; returns that run once it is finished."""
+    group, settings, device = experiment.group, experiment.settings, torch.device(experiment.choice.device)
+    run = Run(Path(group.exchange(b"")[0].decode()))
+    state = loop.new_state(
+        experiment.recipe, seed=settings.seed, device=device, fast=experiment.choice.fast, group=group
+    )
+    loop.train(
+        state,
+        experiment.recipe,
+        _shared(experiment, state, device),
+        settings,
+        seconds=None if experiment.minutes is None else experiment.minutes * 60,
+        save=lambda state: run.checkpoints,
+        stop=lambda: stop.number,
+    )
+    group.exchange(b"")
+    return run
+
+
+def _shared(experiment: Experiment, state: TrainState, device: torch.device) -> data.Batches | on_device.Resident:
+    """Gives all processes the state of the first, and returns where the images come from."""
+    state.group.share_state(state)
+    own = state.group.own(experiment.recipe.batch_size)
+    batches = data.Batches(experiment.told, experiment.recipe.batch_images, experiment.settings.seed, own=own)
+    return on_device.nearest(batches, device)
+
+
 def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrupted"]) -> None:
     """Exports a run's generator and draws its pictures and report.
 
@@ -246,22 +280,25 @@ def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrup
         raise UserError(f"{run.path}: the pictures cannot be written ({error.strerror}); `resume` draws them") from None
 
 
-def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: Sequence[Observer]) -> bool:
+def _train(experiment: Experiment, run: Run, stop: guards.Asked, observers: Sequence[Observer]) -> bool:
     """Trains from the start or from the experiment's checkpoint; whether the end was reached."""
     device = torch.device(experiment.choice.device)
-    state = loop.new_state(experiment.recipe, seed=experiment.settings.seed, device=device, fast=experiment.choice.fast)
+    state = loop.new_state(
+        experiment.recipe,
+        seed=experiment.settings.seed,
+        device=device,
+        fast=experiment.choice.fast,
+        group=experiment.group,
+    )
     if experiment.start is not None:
         experiment.start.load(state)
     if experiment.start_from is not None:
         checkpoint.restore(experiment.start_from, state)
-    batches = on_device.nearest(
-        data.Batches(experiment.told, experiment.recipe.batch_images, experiment.settings.seed), device
-    )
     steps, sanity = experiment.settings.sanity_steps, run.path / "sanity.json"
     if steps and not sanity.exists():
         check = loop.sanity_check(
             experiment.recipe,
-            batches,
+            data.Batches(experiment.told, experiment.recipe.batch_images, experiment.settings.seed),
             seed=experiment.settings.seed,
             steps=steps,
             device=device,
@@ -278,11 +315,11 @@ def _train(experiment: Experiment, run: Run, stop: threading.Event, observers: S
         return loop.train(
             state,
             experiment.recipe,
-            batches,
+            _shared(experiment, state, device),
             experiment.settings,
             seconds=None if experiment.minutes is None else experiment.minutes * 60,
             save=notes.save,
-            stop=stop.is_set,
+            stop=lambda: stop.number,
             observers=[notes, *observers],
             probes=_probes(experiment, device),
         )
@@ -336,6 +373,7 @@ def _create(experiment: Experiment) -> Run:
             experiment.kinds.save(run.path / "kinds.npz")
         _write_settings(experiment, run)
         runs.point_last(run)
+        together.note_run(experiment.out, run)
     except BaseException as error:
         shutil.rmtree(run.path, ignore_errors=True)
         if isinstance(error, OSError):

@@ -28,10 +28,16 @@ def alone(run: Run) -> Iterator[None]:
         yield
 
 
+class Asked(threading.Event):
+    """Whether to stop, and the signal that asked for it."""
+
+    number = 0
+
+
 @contextmanager
-def interruption() -> Iterator[threading.Event]:
+def interruption() -> Iterator[Asked]:
     """An event that Ctrl-C and SIGTERM set; a second one ends the program as usual."""
-    asked = threading.Event()
+    asked = Asked()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
@@ -39,6 +45,7 @@ def interruption() -> Iterator[threading.Event]:
     def handle(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
+        asked.number = number
         asked.set()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

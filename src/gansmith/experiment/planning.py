@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gansmith.experiment.forecast import forecast
-from gansmith.experiment.prepare import Experiment
+from gansmith.experiment.types import Experiment
 from gansmith.text import finite
 
 

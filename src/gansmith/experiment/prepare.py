@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +16,9 @@ from gansmith.data.kinds import Kinds
 from gansmith.doctor import signals
 from gansmith.errors import UserError
 from gansmith.evaluation import online
-from gansmith.experiment import environment, sense
+from gansmith.experiment import environment, sense, together
 from gansmith.experiment.start import Start, start_of
+from gansmith.experiment.types import Experiment
 from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
@@ -31,52 +32,6 @@ LOG_EVERY = 10
 IMAGES_OF_A_KIND = 40  # on average, at least, where the number of kinds is not given
 LEAST_STEPS, LEAST_SECONDS = 10, 1.0  # between two savings: so many steps, or fewer that nominally take so long
 MAY_CHANGE = {"steps", "minutes", "device", "precision", "threads", "fast"}  # options of a run that goes on
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A training that was checked in every respect and can start: nothing is written yet but the data cache."""
-
-    recipe: Recipe
-    dataset: data.Dataset
-    settings: Settings
-    choice: hardware.Choice
-    out: Path
-    fit: Fit
-    minutes: float | None
-    """How long to train from here; None where steps end it."""
-    seconds_per_step: float
-    resumed: Run | None = None
-    start_step: int = 0
-    start_from: Path | None = None
-    warnings: tuple[str, ...] = ()
-    measuring: online.Measuring = online.NEVER
-    start: Start | None = None
-    """The trained networks that it begins with; None for untrained ones, and for a run that goes on."""
-    kinds: Kinds | None = None
-    """The kinds of the images, for a recipe that tells them."""
-
-    @property
-    def told(self) -> data.Dataset:
-        """The training images with what the players are told of them in the place of labels."""
-        return self.dataset if self.kinds is None else self.kinds.told(self.dataset)
-
-    @property
-    def steps(self) -> int | None:
-        """Where it ends; None when time decides."""
-        return self.settings.steps
-
-    @property
-    def expected_steps(self) -> int:
-        """The step at which it will end, as far as can be told."""
-        return self.steps or int(self.start_step + self.estimated_seconds / self.seconds_per_step)
-
-    @property
-    def estimated_seconds(self) -> float:
-        """How long training will take, from a step made on throw-away networks."""
-        if self.steps is None:
-            return (self.minutes or 0.0) * 60
-        return (self.steps - self.start_step) * self.seconds_per_step
 
 
 @isolated()
@@ -108,10 +63,35 @@ def prepare(
         progress: called as data are decoded.
         more: fields of :class:`TrainingOptions`, such as steps; all others are changes to the recipe, as in overrides.
 
+    Under torchrun every process calls this, with the same arguments. What a restart of a launch calls goes on with the
+    run that the launch made.
+
     Raises UserError: one line saying what is wrong, where, and what to do.
     """
     options = TrainingOptions.of(**{name: more.pop(name) for name in TrainingOptions.model_fields if name in more})
     changes = _changes(options, conditional, {**(overrides or {}), **more})
+
+    def decided() -> Experiment:
+        begun = together.begun_run(Path(out))
+        if begun is not None:
+            return _resumable(begun, source, out, progress, {})
+        return _new(source, recipe, from_, out, fit, options, changes, progress)
+
+    said = (recipe, from_, fit, options, changes)
+    return together.prepared(decided, source=source, said=said, progress=progress)
+
+
+def _new(
+    source: Images | None,
+    recipe: str | Recipe | None,
+    from_: str | Path | Run | None,
+    out: str | Path,
+    fit: Fit | None,
+    options: TrainingOptions,
+    changes: Mapping[str, Any],
+    progress: Progress | None,
+) -> Experiment:
+    """A new training."""
     begin = None if from_ is None else start_of(from_, out=out)
     known: tuple[str, str | Recipe, Fit] = ("mnist", "house", "crop") if begin is None else begin.names
     source, recipe = known[0] if source is None else source, known[1] if recipe is None else recipe
@@ -279,6 +259,18 @@ def prepare_resume(
         UserError: one line: no such run, an option that may not change, data that changed, no whole checkpoint, or
             nothing left to do.
     """
+    return together.prepared(
+        lambda: _resumable(where, source, out, progress, changes),
+        source=source,
+        said=(str(where), changes),
+        progress=progress,
+    )
+
+
+def _resumable(
+    where: str | Path, source: Images | None, out: str | Path, progress: Progress | None, changes: Mapping[str, Any]
+) -> Experiment:
+    """A training that goes on."""
     options = TrainingOptions.of(**{name: value for name, value in changes.items() if value is not None})
     fixed = sorted(options.model_fields_set - MAY_CHANGE)
     if fixed:
@@ -321,7 +313,7 @@ def _anew(
 ) -> Experiment:
     """A new training on the data as they are now, begun with a run's networks, for the steps or minutes it had left."""
     told = {name: getattr(settings, name) for name in TrainingOptions.model_fields}
-    begun = prepare(source, from_=run, out=run.path.parent, progress=progress, **told | left)
+    begun = _new(source, None, run, run.path.parent, None, TrainingOptions.of(**told | left), {}, progress)
     return replace(begun, warnings=(warning, *begun.warnings))
 
 

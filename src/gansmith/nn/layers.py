@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gansmith.nn import rows
 from gansmith.nn.patch import convolve, dropped
 from gansmith.nn.transpose import convolve_transposed
 
@@ -172,6 +173,11 @@ class Dropout(nn.Dropout):
         """(N, ...) -> (N, ...): each number is 0 with probability p, else divided by 1 - p; in eval mode, unchanged."""
         if self.fast and self.training and input.device.type == "cpu" and 1e-6 < self.p < 1:
             return dropped(input, self.p)
+        if self.training and self.p > 0 and rows.held() is not None:
+            kept = rows.draw(
+                len(input), lambda n, random: rows.empty(input, n).bernoulli_(1 - self.p, generator=random)
+            )
+            return input * kept / (1 - self.p)
         return F.dropout(input, self.p, self.training)
 
 

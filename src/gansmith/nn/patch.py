@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gansmith.nn import rows
+
 # The measured rule: which weight gradients go by taps. oneDNN loses most where the map is small and the padding large:
 # at 4x4 taps take about half its time, at 7x7 the same, at 14x14 half as much again.
 _TAPS_AREA = 16  # positions of the output
@@ -139,8 +141,14 @@ def _to_one_channel(
 
 def dropped(input: Tensor, rate: float) -> Tensor:
     """``F.dropout`` with cheaper random bits: 32 of them an element, so the rate is exact to 2^-32. Any shape."""
-    count = input.numel()
-    bits = torch.empty((count + 1) // 2, dtype=torch.int64).random_(-(2**63), None).view(torch.int32)[:count]
+    each, many = input[0].numel(), input.numel()
+    bits = rows.draw(len(input), lambda count, random: _bits(count * each, random).view(count, each)).reshape(-1)
     kept = torch.empty_like(input, dtype=torch.bool)  # dense, in the input's order
-    torch.lt(bits, round((1 - rate) * 2**32) - 2**31, out=kept.as_strided((count,), (1,)))
+    torch.lt(bits, round((1 - rate) * 2**32) - 2**31, out=kept.as_strided((many,), (1,)))
     return (input * kept).mul_(1 / (1 - rate))
+
+
+def _bits(count: int, generator: torch.Generator | None) -> Tensor:
+    """32 random bits each, (count,) int32."""
+    drawn = torch.empty((count + 1) // 2, dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    return drawn.view(torch.int32)[:count]

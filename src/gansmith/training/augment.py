@@ -7,6 +7,7 @@ the same kinds of change, and the generator's gradient through them.
 import torch
 from torch import Tensor
 
+from gansmith.nn import rows
 from gansmith.recipe import Recipe
 from gansmith.training import parts
 from gansmith.training.parts import Change
@@ -33,7 +34,7 @@ def changes(recipe: Recipe, share: float) -> Change:
             changed = cut_out(changed, numbers.cutout, (black + white) / 2)
         if numbers.own is not None:
             changed = parts.AUGMENTATIONS[numbers.own](changed)
-        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < part
+        chosen = _each(images) < part
         return torch.where(chosen, changed, images)
 
     return change
@@ -51,9 +52,9 @@ def recoloured(images: Tensor, strength: float, span: float) -> Tensor:
 
 def shifted(images: Tensor, most: float) -> Tensor:
     """Each image moved by whole pixels, up to ``most`` of its size in both directions; its border is repeated."""
-    count, channels, height, width = images.shape
+    _, channels, height, width = images.shape
     reach = round(most * height)
-    down, right = (torch.randint(-reach, reach + 1, (count, 1), device=images.device) for _ in range(2))
+    down, right = (_whole(images, -reach, reach + 1) for _ in range(2))
     rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)
     columns = (torch.arange(width, device=images.device) - right).clamp(0, width - 1)
     moved = images.gather(2, rows[:, None, :, None].expand(-1, channels, -1, width))
@@ -65,7 +66,7 @@ def cut_out(images: Tensor, share: float, fill: float) -> Tensor:
     size = images.shape[-1]
     side = max(1, round(share * size))
     near = torch.arange(size, device=images.device)
-    top, left = (torch.randint(1 - side, size, (len(images), 1), device=images.device) for _ in range(2))
+    top, left = (_whole(images, 1 - side, size) for _ in range(2))
     inside_rows, inside_columns = ((near >= at) & (near < at + side) for at in (top, left))
     inside = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
     return images.masked_fill(inside, fill)
@@ -73,4 +74,14 @@ def cut_out(images: Tensor, share: float, fill: float) -> Tensor:
 
 def _each(images: Tensor) -> Tensor:
     """A random number in [0, 1) for each image, (N, 1, 1, 1)."""
-    return torch.rand(len(images), 1, 1, 1, device=images.device)
+    return rows.draw(
+        len(images), lambda count, generator: torch.rand(count, 1, 1, 1, device=images.device, generator=generator)
+    )
+
+
+def _whole(images: Tensor, low: int, high: int) -> Tensor:
+    """A random whole number from ``low`` to below ``high`` for each image, (N, 1)."""
+    return rows.draw(
+        len(images),
+        lambda count, generator: torch.randint(low, high, (count, 1), device=images.device, generator=generator),
+    )

@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from gansmith import generator as sampling
 from gansmith import recipes
 from gansmith.errors import DivergenceError, UserError
-from gansmith.nn import set_fast
+from gansmith.nn import rows, set_fast
 from gansmith.recipe import Recipe
 from gansmith.training import average, optim
 from gansmith.training.cuda_graph import CapturedStep, plain
 from gansmith.training.events import Event, Measured, Observer, Probe, Progress, Saved, Snapshot
 from gansmith.training.options import Settings
+from gansmith.training.parallel import ALONE, Group
 from gansmith.training.step import (
     StepOutput,
     TrainState,
@@ -57,15 +58,19 @@ def train(
     *,
     seconds: float | None = None,
     save: Callable[[TrainState], Path],
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], int] = lambda: False,
     observers: Sequence[Observer] = (),
     probes: Sequence[Probe] = (),
 ) -> bool:
     """Trains until ``settings.steps``, the end of the ``seconds``, or ``stop()``, and ends with a checkpoint.
 
-    Returns False after ``stop()``, else True. Raises DivergenceError when a loss, a metric or a weight is not finite.
+    Where several processes train together, each calls this; observers, probes and ``save`` are for process 0.
+
+    Returns False after ``stop()``, else True. Raises DivergenceError when a loss, a metric or a weight is not finite,
+    and PeerError when another process is gone.
     """
     device = next(state.generator.parameters()).device
+    group = state.group
     advance = stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
     snapshot = _snapshots(state, recipe, settings.seed)
     last_step = math.inf if settings.steps is None else settings.steps
@@ -73,24 +78,25 @@ def train(
     plan = _planner(state, settings.steps, seconds)
 
     notify = partial(_notify, observers)
-    if state.step == 0:
+    if state.step == 0 and group.rank == 0:
         notify(snapshot())  # the untrained generator
     saved = state.step or None  # step 0 has no checkpoint yet
-    ended = state.step >= last_step or time.monotonic() >= deadline
-    while not ended and not stop():
+    ended, stopped = _decide(state, state.step >= last_step or time.monotonic() >= deadline, stop)
+    while not ended and not stopped():
         # ---- single training step ------------------------------------------------------------
-        seed_all(stream(settings.seed, state.step), device)
+        held = seed_step(settings.seed, state.step, recipe, device, group)
         real, labels = batch_at(images, state.step, recipe, device)
-        output = advance(real, labels)  # one update of the discriminator, one of the generator
+        with rows.holding(held):
+            output = advance(real, labels)  # one update of the discriminator, one of the generator
         # --------------------------------------------------------------------------------------
         plan()
         now, seen = state.step, state.step * recipe.batch_images
-        ended = state.step >= last_step or time.monotonic() >= deadline
+        ended, stopped = _decide(state, now >= last_step or time.monotonic() >= deadline, stop)
 
         # losses and accuracies
         check_finite(output, now)
         logged = now % settings.log_every == 0 or ended
-        notify(Progress(now, seen, metrics(output, recipe, now) if logged else None))
+        notify(Progress(now, seen, metrics(output, recipe, now, group) if logged else None))
 
         # quality, and the doctor's signals
         for probe in probes:
@@ -98,7 +104,7 @@ def train(
                 notify(Measured(now, seen, probe.kind, probe.look(state, output)))
 
         # images of the fixed latents
-        if now % settings.sheet_every == 0 or ended:
+        if group.rank == 0 and (now % settings.sheet_every == 0 or ended):
             notify(snapshot())
 
         # checkpoint
@@ -108,6 +114,14 @@ def train(
     if saved != state.step:
         notify(Saved(state.step, save(state)))
     return ended
+
+
+def _decide(state: TrainState, over: bool, stop: Callable[[], int]) -> tuple[bool, Callable[[], int]]:
+    """(whether training is over, what tells whether to stop): in a group, process 0's word and anybody's signal."""
+    if not state.group.shared:
+        return over, stop
+    stopped, over, state.length = state.group.agree(int(stop()), over, state.length)
+    return over, lambda: stopped
 
 
 def _notify(observers: Sequence[Observer], event: Event) -> None:
@@ -134,7 +148,7 @@ def stepper(
 ) -> Callable[[Tensor, Tensor | None], StepOutput]:
     """(real, labels) -> :func:`gansmith.training.step.step` in a precision; on CUDA, where ``fast``, as CUDA graphs."""
     device = next(state.generator.parameters()).device
-    if fast and device.type == "cuda" and plain(recipe):
+    if fast and device.type == "cuda" and plain(recipe) and not state.group.shared:
         try:
             return CapturedStep(state, recipe, precision, device)
         except RuntimeError as error:
@@ -166,6 +180,16 @@ def stream(seed: int, label: object) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{label}".encode()).digest()[:4], "big")
 
 
+def seed_step(seed: int, step: int, recipe: Recipe, device: torch.device, group: Group) -> rows.Rows | None:
+    """Seeds what a step draws; returns the rows of its batches held here, None for all of them.
+
+    Where processes share batches, what is drawn for rows comes from a generator that all seed alike, and what layers of
+    the user's own draw beside that from the global one, which is seeded by the process too.
+    """
+    seed_all(stream(seed, f"{step} in process {group.rank}" if group.shared else step), device)
+    return group.rows(recipe.batch_size, stream(seed, step), device)
+
+
 def seed_all(seed: int, device: torch.device) -> None:
     """torch.manual_seed, but on a CPU without its half millisecond of noting the caller for CUDA's lazy start."""
     if device.type == "cpu":
@@ -174,7 +198,9 @@ def seed_all(seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
 
 
-def new_state(recipe: Recipe, *, seed: int, device: torch.device, fast: bool = True) -> TrainState:
+def new_state(
+    recipe: Recipe, *, seed: int, device: torch.device, fast: bool = True, group: Group = ALONE
+) -> TrainState:
     """Untrained networks, the same for the same recipe and seed, and their optimisers.
 
     ``fast`` decides whether layers that have two paths take the fast one or the plain one that defines it.
@@ -191,6 +217,7 @@ def new_state(recipe: Recipe, *, seed: int, device: torch.device, fast: bool = T
         optim.build(discriminator.parameters(), recipe.discriminator_optimizer),
         length=recipe.steps,
         average=average.start(generator, recipe.average),
+        group=group,
     )
 
 
@@ -220,7 +247,7 @@ def check_finite(output: StepOutput, step: int) -> None:
                 raise DivergenceError(f"step {step}: the {network}'s loss is {value}")
 
 
-def metrics(output: StepOutput, recipe: Recipe, step: int) -> dict[str, float]:
+def metrics(output: StepOutput, recipe: Recipe, step: int, group: Group = ALONE) -> dict[str, float]:
     """Losses, accuracies, and mean and standard deviation of the fakes' pixels in [0, 1].
 
     Raises DivergenceError when one is not finite.
@@ -232,14 +259,24 @@ def metrics(output: StepOutput, recipe: Recipe, step: int) -> dict[str, float]:
         "generator_loss": output.generator_loss,
         "discriminator_accuracy": output.discriminator_accuracy,
         "generator_accuracy": output.generator_accuracy,
-        "pixel_mean": fake.mean(),
-        "pixel_std": fake.std(),
+        **dict(zip(("pixel_mean", "pixel_std"), _mean_and_std(fake, group), strict=True)),
     }
     values = {name: float(tensor) for name, tensor in tensors.items()}
     for name, value in values.items():
         if not math.isfinite(value):
             raise DivergenceError(f"by step {step} {name} is {value}")
     return values
+
+
+def _mean_and_std(fake: Tensor, group: Group) -> tuple[Tensor, Tensor]:
+    """Over the pixels of all processes."""
+    if not group.shared:
+        return fake.mean(), fake.std()
+    wide = fake.double()
+    sums = torch.stack([wide.sum(), wide.square().sum(), wide.new_tensor(wide.numel())])
+    group.add_in_place(sums)
+    mean = sums[0] / sums[2]
+    return mean, ((sums[1] - sums[2] * mean.square()).clamp_min(0) / (sums[2] - 1)).sqrt()
 
 
 def sanity_check(

@@ -12,6 +12,11 @@ from torch.nn import functional as F
 from gansmith.training import parts
 
 
+def wide(tensor: Tensor) -> Tensor:
+    """In float32, or in float64 where it is that already."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
 def discriminator_loss(
     real: Tensor, fake: Tensor, *, kind: str = "non-saturating", real_label: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
@@ -28,7 +33,7 @@ def discriminator_loss(
     Returns:
         A float32 scalar, finite for any finite logits of ordinary size.
     """
-    real, fake = real.float(), fake.float()
+    real, fake = wide(real), wide(fake)
     if kind in parts.LOSSES:
         return parts.LOSSES[kind].terms(real, fake)[0]
     if kind == "relativistic":
@@ -43,13 +48,13 @@ def discriminator_loss(
 
 def generator_loss(fake: Tensor, *, kind: str = "non-saturating", real: Tensor | None = None) -> Tensor:
     """What the generator makes small, of the logits of its images, and of real ones where :func:`needs_real`."""
-    fake = fake.float()
+    fake = wide(fake)
     if kind in parts.LOSSES:
         assert real is not None
-        return parts.LOSSES[kind].terms(real.float(), fake)[1]
+        return parts.LOSSES[kind].terms(wide(real), fake)[1]
     if kind == "relativistic":
         assert real is not None
-        return F.softplus(real.float() - fake).mean()
+        return F.softplus(wide(real) - fake).mean()
     return GAMES[kind][2](fake).mean()
 
 

@@ -6,8 +6,10 @@ Always in float32, as second derivatives of bfloat16 products are noise.
 import torch
 from torch import Tensor
 
+from gansmith.nn import rows
 from gansmith.recipe import Penalty
 from gansmith.training import parts
+from gansmith.training.losses import wide
 from gansmith.training.parts import Answer
 
 
@@ -17,7 +19,7 @@ def slope(logits: Tensor, images: Tensor) -> Tensor:
     ``logits`` (N, 1) come from ``images``, which require gradients; each logit depends on its own image alone.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return gradient.float()
+    return wide(gradient)
 
 
 def zero_centred(slopes: Tensor, count: int) -> Tensor:
@@ -41,9 +43,9 @@ def finite_difference(answer: Answer, images: Tensor, length: float) -> Tensor:
 
     The directions are unit vectors drawn evenly from the global random stream, so E[(s·u)²] is |s|²/P.
     """
-    u = torch.randn_like(images)
+    u = rows.draw(len(images), lambda count, generator: rows.empty(images, count).normal_(generator=generator))
     u = u / u.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
-    change = (answer(images + length * u) - answer(images)).float().flatten() / length
+    change = wide(answer(images + length * u) - answer(images)).flatten() / length
     slopes: Tensor = change[:, None, None, None] * u * images[0].numel() ** 0.5
     return slopes
 
@@ -62,7 +64,9 @@ def penalty(numbers: Penalty, answer: Answer, real: Tensor, fake: Tensor) -> Ten
         if numbers.kind in parts.PENALTIES:
             return parts.PENALTIES[numbers.kind](answer, real, fake)
         if numbers.kind == "gradient":
-            share = torch.rand(len(real), 1, 1, 1, device=real.device)
+            share = rows.draw(
+                len(real), lambda count, generator: torch.rand(count, 1, 1, 1, device=real.device, generator=generator)
+            )
             between = (share * real + (1 - share) * fake).requires_grad_()
             return one_centred(slope(answer(between), between))
         images = real if numbers.kind == "r1" else torch.cat([real, fake])

@@ -6,16 +6,19 @@ that it can be recorded as a CUDA graph.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansmith.generator import generate
+from gansmith.nn import rows
 from gansmith.recipe import Noise, Recipe
 from gansmith.training import average, losses, optim, penalties, schedule
 from gansmith.training.augment import changes
+from gansmith.training.losses import wide
+from gansmith.training.parallel import ALONE, Group
 
 
 @dataclass
@@ -31,6 +34,8 @@ class TrainState:
     """Steps of the whole run, as far as it is known: what schedules are stretched over."""
     average: nn.Module | None = None
     """The moving average of the generator, where the recipe has one."""
+    group: Group = ALONE
+    """The processes that train together."""
 
     @property
     def share(self) -> float:
@@ -74,21 +79,23 @@ def step(state: TrainState, recipe: Recipe, real: Tensor, labels: Tensor | None 
     Args:
         state: changed in place.
         recipe: decides losses, optimisers, noise and how fakes are made.
-        real: images (N, C, S, S) within recipe.pixels: a batch for each update of the discriminator.
-        labels: their classes (N,), for a conditional recipe.
+        real: images (N, C, S, S) within recipe.pixels: a batch for each update of the discriminator. Where several
+            processes share batches, the rows held here.
+        labels: classes (N,), for a conditional recipe; of whole batches.
     """
     if recipe.one_pass:
-        output = gradients_of_both(state, recipe, real, labels)
+        output = _summed_output(state, gradients_of_both(state, recipe, real, labels), both=True)
         update_discriminator(state, recipe)
         update_generator(state, recipe)
     else:
-        batches = torch.split(real, recipe.batch_size)
+        held = rows.held()
+        batches = torch.split(real, recipe.batch_size if held is None else held.count)
         told = [None] * len(batches) if labels is None else torch.split(labels, recipe.batch_size)
         for turn, (batch, classes) in enumerate(zip(batches, told, strict=True)):
-            first = discriminator_gradients(state, recipe, batch, classes)
+            first = _summed_pass(state, discriminator_gradients(state, recipe, batch, classes))
             update_discriminator(state, recipe, turn)
         for turn in range(recipe.generator_updates):
-            output = generator_gradients(state, recipe, first, classes, real=batch)
+            output = _summed_output(state, generator_gradients(state, recipe, first, classes, real=batch))
             update_generator(state, recipe, turn)
     end_step(state, recipe)
     return output
@@ -101,6 +108,7 @@ def discriminator_gradients(
     # Sample latents z, and for a conditional recipe a class for each
     z = sample_latents(recipe.noise, len(real), real.device)
     fake_labels = partners(recipe, labels, z)
+    labels = None if labels is None else rows.own(labels)
 
     # Generate G(z); the graph is kept only where the generator update reuses it
     training = recipe.fakes == "training"  # else moving averages and no dropout, as Keras' `predict`
@@ -109,7 +117,7 @@ def discriminator_gradients(
     with torch.set_grad_enabled(reuse):
         generated = generate(state.generator, z, fake_labels)
     state.generator.train()
-    fake = generated.detach().float()
+    fake = wide(generated.detach())
 
     # Discriminate: logits of D(x) and D(G(z))
     change = changes(recipe, state.share)
@@ -120,12 +128,12 @@ def discriminator_gradients(
     adversarial = losses.discriminator_loss(
         on_real, on_fake, kind=recipe.loss, real_label=recipe.real_label, reduction=recipe.reduction
     )
-    loss = adversarial + class_loss + _penalty(state, recipe, seen, seen_fake, labels, fake_labels)
+    loss = rows.part(adversarial + class_loss) + _penalty(state, recipe, seen, seen_fake, labels, fake_labels)
     weights = list(state.discriminator.parameters())
     _assign(weights, torch.autograd.grad(loss, weights, allow_unused=True))
 
     accuracy = losses.discriminator_accuracy(on_real.detach(), on_fake.detach(), kind=recipe.loss)
-    return DiscriminatorPass(z, fake_labels, generated if reuse else None, fake, loss.detach(), accuracy)
+    return DiscriminatorPass(z, fake_labels, generated if reuse else None, fake, loss.detach(), rows.part(accuracy))
 
 
 def generator_gradients(
@@ -149,6 +157,7 @@ def generator_gradients(
     z, fake_labels = first.z, first.labels
     if not recipe.share_noise:
         z, fake_labels = sample_latents(recipe.noise, len(z), z.device), partners(recipe, labels, z)
+    labels = None if labels is None else rows.own(labels)
 
     # Generate G(z)
     generated = first.generated
@@ -167,13 +176,13 @@ def generator_gradients(
             on_real = discriminate(state.discriminator, change(real), labels)[0]
 
     # L_G, such as -log D(G(z)), which does not saturate where D is sure
-    loss = losses.generator_loss(on_fake, kind=recipe.loss, real=on_real) + class_loss
+    loss = rows.part(losses.generator_loss(on_fake, kind=recipe.loss, real=on_real) + class_loss)
     state.generator_optimizer.zero_grad()
     torch.autograd.backward(loss)
     state.discriminator.requires_grad_(True)
 
     accuracy = losses.generator_accuracy(on_fake.detach(), kind=recipe.loss, real=on_real)
-    return StepOutput(first.loss, loss.detach(), first.accuracy, accuracy, first.fake)
+    return StepOutput(first.loss, loss.detach(), first.accuracy, rows.part(accuracy), first.fake)
 
 
 def gradients_of_both(state: TrainState, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> StepOutput:
@@ -186,26 +195,29 @@ def gradients_of_both(state: TrainState, recipe: Recipe, real: Tensor, labels: T
     # Sample latents z and generate G(z)
     z = sample_latents(recipe.noise, len(real), real.device)
     fake_labels = partners(recipe, labels, z)
-    generated = generate(state.generator, z, fake_labels).float()
+    labels = None if labels is None else rows.own(labels)
+    generated = wide(generate(state.generator, z, fake_labels))
 
     # Discriminate: logits of D(x) and D(G(z))
     seen = changes(recipe, state.share)(torch.cat([real, generated]))
     images = seen.detach().requires_grad_()
     with_penalty = penalised(state, recipe)
     with torch.autocast(real.device.type, enabled=torch.is_autocast_enabled(real.device.type) and not with_penalty):
-        logits = discriminate(state.discriminator, images, _both(labels, fake_labels))[0].float()
+        logits = wide(discriminate(state.discriminator, images, _both(labels, fake_labels))[0])
     on_real, on_fake = logits.chunk(2)
 
     # L_D, and its gradients by D's weights and by the images
-    loss = losses.discriminator_loss(
-        on_real, on_fake, kind=recipe.loss, real_label=recipe.real_label, reduction=recipe.reduction
+    loss = rows.part(
+        losses.discriminator_loss(
+            on_real, on_fake, kind=recipe.loss, real_label=recipe.real_label, reduction=recipe.reduction
+        )
     )
     slopes = None
     if with_penalty:
         slopes = penalties.slope(logits, images)
         where = slopes[: len(real)] if recipe.penalty.kind == "r1" else slopes
         weight = schedule.gamma(recipe.penalty, share=state.share)
-        loss = loss + weight * penalties.zero_centred(where, len(real))
+        loss = loss + rows.part(weight * penalties.zero_centred(where, len(real)))
     weights = list(state.discriminator.parameters())
     *gradients, by_images = torch.autograd.grad(loss, [*weights, images], allow_unused=True)
     _assign(weights, gradients)
@@ -221,7 +233,7 @@ def gradients_of_both(state: TrainState, recipe: Recipe, real: Tensor, labels: T
 
     accuracy = losses.discriminator_accuracy(on_real.detach(), on_fake.detach(), kind=recipe.loss)
     fooled = losses.generator_accuracy(on_fake.detach(), kind=recipe.loss, real=on_real.detach())
-    return StepOutput(loss.detach(), g_loss, accuracy, fooled, generated.detach())
+    return StepOutput(loss.detach(), g_loss, rows.part(accuracy), rows.part(fooled), generated.detach())
 
 
 def update_discriminator(state: TrainState, recipe: Recipe, turn: int = 0) -> None:
@@ -245,23 +257,38 @@ def end_step(state: TrainState, recipe: Recipe) -> None:
 
 def sample_latents(noise: Noise, count: int, device: torch.device) -> Tensor:
     """Latents (count, noise.size) float32 from the global random stream."""
-    z = torch.empty(count, noise.size, device=device)
-    if noise.distribution == "uniform":
-        return z.uniform_(noise.center - noise.scale, noise.center + noise.scale)
-    return z.normal_(noise.center, noise.scale)
+
+    def make(count: int, generator: torch.Generator | None) -> Tensor:
+        z = torch.empty(count, noise.size, device=device)
+        if noise.distribution == "uniform":
+            return z.uniform_(noise.center - noise.scale, noise.center + noise.scale, generator=generator)
+        return z.normal_(noise.center, noise.scale, generator=generator)
+
+    return rows.draw(count, make)
 
 
 def partners(recipe: Recipe, labels: Tensor | None, z: Tensor) -> Tensor | None:
     """The conditions to generate with latents z (N, Z): those of the real images, one by one in a game of pairs, else
-    drawn from among them; kinds that the game makes up are drawn evenly."""
+    drawn from among them; kinds that the game makes up are drawn evenly. ``labels`` are of the whole batch."""
     if recipe.information:
-        return torch.randint(recipe.conditions, (len(z),), device=z.device)
-    return labels if recipe.loss == "relativistic" else sample_labels(labels)
+        return rows.draw(
+            len(z), lambda count, random: torch.randint(recipe.conditions, (count,), device=z.device, generator=random)
+        )
+    if labels is not None and recipe.loss == "relativistic":
+        return rows.own(labels)
+    return sample_labels(labels)
 
 
 def sample_labels(labels: Tensor | None) -> Tensor | None:
-    """As many labels, drawn from ``labels`` by the global random stream, so that classes keep their frequencies."""
-    return None if labels is None else labels[torch.randint(len(labels), labels.shape, device=labels.device)]
+    """A label for each row, drawn from those of the whole batch, so that classes keep their frequencies."""
+    if labels is None:
+        return None
+    held = rows.held()
+    drawn = rows.draw(
+        len(labels) if held is None else held.count,
+        lambda count, random: torch.randint(len(labels), (count,), device=labels.device, generator=random),
+    )
+    return labels[drawn]
 
 
 def discriminate(
@@ -277,7 +304,7 @@ def discriminate(
     output = discriminator(images, labels)
     if isinstance(output, Tensor):
         return output, 0.0
-    logits, read = output[0], output[1].float()
+    logits, read = output[0], wide(output[1])
     numbers = 0 if codes is None else codes.shape[1]
     loss = F.cross_entropy(read[:, : read.shape[1] - numbers], labels)
     if codes is not None and numbers:
@@ -312,11 +339,12 @@ def penalised(state: TrainState, recipe: Recipe) -> bool:
 def _penalty(
     state: TrainState, recipe: Recipe, real: Tensor, fake: Tensor, labels: Tensor | None, fake_labels: Tensor | None
 ) -> Tensor | float:
-    """The weighted penalty of this step, at a share of the batch; 0 where it takes none."""
+    """The weighted penalty of this step, at a share of the batch: its first rows; 0 where it takes none."""
     if not penalised(state, recipe):
         return 0.0
-    numbers = recipe.penalty
-    count = math.ceil(numbers.share * len(real))
+    numbers, held = recipe.penalty, rows.held()
+    first = held and held.beginning(math.ceil(numbers.share * held.total))
+    count = math.ceil(numbers.share * len(real)) if first is None else first.count
     told = None if labels is None else labels[:count]
     both = _both(told, None if fake_labels is None else fake_labels[:count])
 
@@ -324,7 +352,8 @@ def _penalty(
         return discriminate(state.discriminator, images, told if len(images) == count else both)[0]
 
     weight = schedule.gamma(numbers, share=state.share)
-    return weight * penalties.penalty(numbers, answer, real[:count], fake[:count])
+    with rows.holding(first):
+        return rows.part(weight * penalties.penalty(numbers, answer, real[:count], fake[:count]))
 
 
 def _both(labels: Tensor | None, fake_labels: Tensor | None) -> Tensor | None:
@@ -337,7 +366,7 @@ def _derivatives(recipe: Recipe, real: Tensor, fake: Tensor) -> tuple[Tensor, Te
     d_loss = losses.discriminator_loss(
         real, fake, kind=recipe.loss, real_label=recipe.real_label, reduction=recipe.reduction
     )
-    g_loss = losses.generator_loss(fake, kind=recipe.loss, real=real)
+    d_loss, g_loss = rows.part(d_loss), rows.part(losses.generator_loss(fake, kind=recipe.loss, real=real))
     (by_d,) = torch.autograd.grad(d_loss, fake)
     (by_g,) = torch.autograd.grad(g_loss, fake)
     return g_loss.detach(), by_d, by_g
@@ -349,3 +378,25 @@ def _assign(weights: list[nn.Parameter], gradients: Sequence[Tensor | None]) -> 
         if gradient is not None and gradient.stride() != weight.stride():
             gradient = torch.empty_like(weight).copy_(gradient)
         weight.grad = gradient
+
+
+def _summed_pass(state: TrainState, first: DiscriminatorPass) -> DiscriminatorPass:
+    """Adds up the discriminator's gradients, its loss and accuracy over all processes."""
+    if not state.group.shared:
+        return first
+    loss, accuracy = state.group.add_gradients([state.discriminator], [first.loss, first.accuracy])
+    return replace(first, loss=loss, accuracy=accuracy)
+
+
+def _summed_output(state: TrainState, output: StepOutput, *, both: bool = False) -> StepOutput:
+    """Adds up the generator's gradients, its loss and accuracy over all processes; with ``both``, the other's too."""
+    if not state.group.shared:
+        return output
+    if not both:
+        loss, accuracy = state.group.add_gradients(
+            [state.generator], [output.generator_loss, output.generator_accuracy]
+        )
+        return replace(output, generator_loss=loss, generator_accuracy=accuracy)
+    told = [output.discriminator_loss, output.generator_loss, output.discriminator_accuracy, output.generator_accuracy]
+    d_loss, g_loss, d_right, g_right = state.group.add_gradients([state.discriminator, state.generator], told)
+    return StepOutput(d_loss, g_loss, d_right, g_right, output.fake)
