@@ -63,7 +63,7 @@ def target(to: str | None, path: Path | None, name: str) -> tuple[Format, Path]:
         raise UserError(f"`out` {path}: is a folder; name a file in it")
     if not path.absolute().parent.is_dir():
         raise UserError(f"`out` {path}: there is no folder {path.parent}; make it first")
-    return to, path  # type: ignore[return-value]
+    return to, path
 
 
 def export(
