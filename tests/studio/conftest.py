@@ -12,9 +12,9 @@ FLAGS = ["--disable-gpu", "--disable-dev-shm-usage", *(["--no-sandbox"] if os.ge
 """Chromium's own sandbox cannot be had as root, as containers run tests."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """A studio over an empty folder of runs."""
+    """A studio over a folder of runs that is empty at first."""
     running = start(tmp_path_factory.mktemp("studio") / "runs")
     yield running
     running.end()

@@ -1,12 +1,13 @@
 """The pages as people see them, in Chromium: the game, its tour, judging, themes, and what axe finds."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from running import Studio
+from running import Studio, start
 
 import gansmith as gs
 
@@ -32,7 +33,7 @@ def runs(studio: Studio) -> list[str]:
 
 
 def test_the_printed_address_opens_the_workshop(page: Any, studio: Studio) -> None:
-    page.goto(studio.url)
+    page.goto(f"{studio.url}&recipe=mlp")  # which is planned quickly
     page.get_by_role("heading", name="Train").wait_for()
     assert page.title() == "Train · gansmith studio"
     assert "token" not in page.url
@@ -51,10 +52,14 @@ def test_the_theme_is_kept(page: Any) -> None:
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == after
 
 
-def test_an_empty_folder_says_what_to_do(page: Any) -> None:
+def test_an_empty_folder_says_what_to_do(browser: Any, tmp_path: Path) -> None:
+    empty = start(tmp_path / "runs")
+    page = browser.new_page()
+    page.goto(empty.url.replace("/?", "/judge?"))
     page.get_by_text("No runs yet").wait_for()
-    page.get_by_role("link", name="Train the first one").click()
-    page.wait_for_url("**/train")
+    assert page.get_by_role("link", name="Train the first one").get_attribute("href") == "/train"
+    page.close()
+    empty.end()
 
 
 def test_the_game_moves_by_hand_and_back_in_time(page: Any, studio: Studio) -> None:
@@ -114,7 +119,7 @@ def test_runs_are_compared_and_told_apart_by_what_was_set(page: Any, studio: Stu
     assert page.get_by_role("img", name="Training image").count() == 5
 
 
-VIEWS = ("/judge", "/judge/RUN", "/game", "/game/tour", "/train/RUN", "/train")
+VIEWS = ("/judge", "/judge/RUN", "/game", "/game/tour", "/train/RUN", "/train?recipe=mlp")
 
 
 @pytest.mark.parametrize("look", [("light", 1280, VIEWS), ("dark", 390, VIEWS[1:4])])
@@ -124,7 +129,7 @@ def test_axe_finds_nothing_and_nothing_overflows(studio: Studio, browser: Any, r
         viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(studio.url)
+    page.goto(studio.url.replace("/?", "/judge?"))
     for view in views:
         page.goto(studio.root + view.replace("RUN", runs[0]))
         page.locator("main:not([aria-busy]) h1").wait_for()

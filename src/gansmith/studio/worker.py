@@ -10,8 +10,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
@@ -50,18 +51,30 @@ class Worker:
         """
         if self._waiting >= WAITING:
             raise BusyError
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(os.getpid(),))
-        pool = self._pool
         self._waiting += 1
+        pool, future = self._submitted(partial(function, *args, **keywords))
         try:
-            return await asyncio.wrap_future(pool.submit(function, *args, **keywords))
+            return await asyncio.wrap_future(future)
         except BrokenProcessPool:
-            if self._pool is pool:
-                self._pool = None
+            self._forget(pool)
             raise DiedError from None
         finally:
             self._waiting -= 1
+
+    def _submitted(self, work: Callable[[], T]) -> "tuple[ProcessPoolExecutor, Future[T]]":
+        """Work in the queue of a process that lives: one that died since the last call is replaced here."""
+        if self._pool is not None:
+            try:
+                return self._pool, self._pool.submit(work)
+            except BrokenProcessPool:
+                self._forget(self._pool)
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(os.getpid(),))
+        return self._pool, self._pool.submit(work)
+
+    def _forget(self, pool: ProcessPoolExecutor) -> None:
+        """Takes leave of a pool whose process died."""
+        if self._pool is pool:
+            self._pool = None
 
     def close(self) -> None:
         """Ends the process, whatever it does."""
