@@ -8,9 +8,10 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 RIVALS := .venv-bench/.installed
+SITE := .venv-docs/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo env browser test lint check format bench constraints clean
+.PHONY: help demo env browser test lint check format bench docs constraints clean
 
 help:  ## these lines
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,14 +44,19 @@ format: $(DEV)  ## put the code into the house's style
 bench: $(RIVALS)  ## time ours, plain PyTorch and Keras side by side; BENCH=--quick takes 4 to 5 minutes
 	@.venv-bench/bin/python -m benchmarks.speed $(BENCH)
 
+docs: $(RUNTIME) $(SITE)  ## the documents as a site, in site/index.html
+	@$(BIN)/python docs/build_site.py build/site-source
+	@cd build/site-source && ../../.venv-docs/bin/zensical build --clean --strict
+	@rm -rf site && mv build/site-source/site site && echo 'open site/index.html'
+
 constraints: $(DEV)  ## pin what .venv holds now, and .venv-bench if it is there
-	@{ head -n 1 constraints.txt; for python in $(wildcard .venv-bench/bin/python) $(BIN)/python; do \
+	@{ head -n 1 constraints.txt; for python in $(wildcard .venv-bench/bin/python .venv-docs/bin/python) $(BIN)/python; do \
 	  $$python -m pip list --format=freeze; done \
 	  | grep -viE '^(gansmith|pip|setuptools|wheel)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' | sort -fu; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean:  ## remove the environment and all caches; runs stay
-	rm -rf .venv .venv-bench dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-docs site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -73,4 +79,10 @@ $(RIVALS): pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'Installing gansmith, Keras and TensorFlow into .venv-bench (a few minutes) ...'
 	@$(BIN)/python -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+$(SITE): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'Installing what builds the site into .venv-docs ...'
+	@$(BIN)/python -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt zensical
 	@touch $@
