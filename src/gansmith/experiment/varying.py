@@ -25,7 +25,7 @@ def sweep(
     samples: int = 2000,
     processes: int | None = None,
     out: str | Path | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Callable[[str], None] | None = None,
     **fields: Any,
 ) -> Result:
     """Trains a recipe at several values of a field, each with several seeds, and measures what comes of each.
@@ -54,7 +54,7 @@ def sweep(
             raise UserError(f"`vary` {name}: give two values or more, all different")
     plan = planned(str(data), recipe, varied, seeds, samples, fields=fields)
     count = many(plan, processes, fields.get("device"))
-    return sweeping.sweep(plan, folder_of(plan) if out is None else Path(out), processes=count, tell=tell)
+    return sweeping.sweep(plan, folder_of(plan) if out is None else Path(out), processes=count, tell=tell or (lambda line: None))
 
 
 def planned(
