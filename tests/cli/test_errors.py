@@ -44,6 +44,7 @@ WAYS = {
     "directions": ("directions last --count 2 -o x.png", "gansmith.render.sheet"),
     "find": ("find last --look bright -n 2 -o x.png", "gansmith.render.sheet"),
     "invert": ("invert last few/0.png --floor 0 -o x.npz", "gansmith.render.sheet"),
+    "complete": ("complete last few/0.png --keep left -n 1 -o x.png", "gansmith.render.sheet"),
     "neighbours": ("neighbours last -n 1 -o x.png", "gansmith.encoders.encoder.Encoder.encode"),
     "truncate": ("truncate last --samples 50 -n 2 -o x.png", "gansmith.encoders.encoder.Encoder.encode"),
     "mint": ("mint last -n 4 -o minted --workers 1", "gansmith.minting.shards.write"),
@@ -141,6 +142,8 @@ def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
     more = {"mix": ["1"], "invert": ["few/0.png"], "compare": ["last"]}
     nameless = {"recipes", "new-recipe", "runs", "studio", "info", "encoder show"}
     named = [each.name for each in VERBS if each.name not in nameless]
+    more = {"mix": ["1"], "invert": ["few/0.png"], "complete": ["few/0.png"], "compare": ["last"]}
+    named = [each.name for each in VERBS if each.name not in {"recipes", "new-recipe", "runs", "info", "encoder show"}]
     lines = [[*name.split(), *wrong.get(name, ["nothing", *more.get(name, [])])] for name in named]
     lines += [["recipes", "mpl"], *(["train", *flags.split()] for flags in ("--recipe mpl", "--steps 0", "--lr 1"))]
     lines += [["train", "--resume", "nothing"], ["sample", "last", "--nmber", "3"], ["evaluate", "empty/nothing"]]

@@ -50,6 +50,7 @@ VERBS = (
     Verb("directions", "explore:directions", EXPLORE, "Find the directions in latent space that change images most."),
     Verb("find", "search:find", EXPLORE, "Find images of a class or an appearance, such as a thick 7."),
     Verb("invert", "search:invert", EXPLORE, "Find the noise that makes your own picture."),
+    Verb("complete", "complete:complete", EXPLORE, "Fill in the unknown part of a picture, or enlarge a small one."),
     Verb("neighbours", "search:neighbours", EXPLORE, "Show images beside the training images nearest to them."),
     Verb("truncate", "explore:truncate", EXPLORE, "Trade variety for quality, and measure the trade."),
     Verb("mint", "mint:mint", SHARE, "Write a data set of generated images, in shards."),

@@ -65,7 +65,7 @@ def write_onnx(generator: Generator, path: Path) -> float:
     missing.
     """
     try:
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped,unused-ignore]
         import onnxscript  # noqa: F401  (the exporter needs it)
     except ImportError:
         raise UserError("`to` onnx: needs the extra: pip install 'gansmith[onnx]'") from None

@@ -1,5 +1,6 @@
 """Latent tools: functions of a generator and vectors that return vectors and images; none opens a run."""
 
+from gansmith.latent.completion import Completed, complete, enlarge
 from gansmith.latent.direction_finding import Directions, directions
 from gansmith.latent.finding import Found, find
 from gansmith.latent.inversion import Inverted, invert
@@ -10,6 +11,7 @@ from gansmith.latent.truncation import Truncated, trade, truncate
 from gansmith.latent.vectors import Points, Vectors, images, points, read, save, steady
 
 __all__ = [
+    "Completed",
     "Directions",
     "Found",
     "Inverted",
@@ -19,8 +21,10 @@ __all__ = [
     "Points",
     "Truncated",
     "Vectors",
+    "complete",
     "constants",
     "directions",
+    "enlarge",
     "find",
     "images",
     "invert",
