@@ -54,8 +54,9 @@ def sweep(
             raise UserError(f"`vary` {name}: give two values or more, all different")
     plan = planned(str(data), recipe, varied, seeds, samples, fields=fields)
     count = many(plan, processes, fields.get("device"))
-    folder = folder_of(plan) if out is None else Path(out)
-    return sweeping.sweep(plan, folder, processes=count, tell=tell or (lambda line: None))
+    return sweeping.sweep(
+        plan, folder_of(plan) if out is None else Path(out), processes=count, tell=tell or (lambda line: None)
+    )
 
 
 def planned(
