@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gansmith as gs
 from gansmith import data, runs
 from gansmith.cli import main
-from gansmith.experiment import sweeping
+from gansmith.errors import UserError
+from gansmith.experiment import sweeping, varying
 from gansmith.experiment.sweeping import Plan
 
 TINY = ["--steps", "2", "--seeds", "1", "--samples", "100", "--batch-size", "8", "--evaluate-every", "0"]
@@ -117,3 +119,20 @@ def test_what_cannot_be_swept_is_refused_before_training(
     assert main(["sweep", "digits.npz", "--recipe", "mlp", *(w for each in vary for w in ("--vary", each))]) == 2
     assert said in capsys.readouterr().err
     assert not (place / "sweeps").exists()
+
+
+def test_the_call_makes_the_plan_of_the_command_and_refuses_what_makes_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plans = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweeping, "sweep", lambda plan, folder, **more: plans.append((plan, folder)))
+    gs.sweep("mnist", recipe="mlp", vary={"generator-optimizer.lr": [1e-4, 1e-3]}, steps=1000, seeds=2)
+    varied = [sweeping.parse("generator-optimizer.lr=1e-4,1e-3")]
+    said = varying.planned("mnist", "mlp", varied, 2, 2000, fields={"steps": 1000})
+    assert plans == [(said, varying.folder_of(said))]
+    with pytest.raises(UserError, match="`vary` batch_size: give two values or more, all different"):
+        gs.sweep("mnist", recipe="mlp", vary={"batch_size": [8, 8]})
+    with pytest.raises(UserError, match="`seeds` and `samples`"):
+        gs.sweep("mnist", recipe="mlp", vary={"batch_size": [8, 16]}, seeds=0)
+    assert len(plans) == 1
