@@ -52,7 +52,7 @@ def _by_all(
     """As :func:`prepared`, in a group."""
     _compare(group, "gansmith", __version__)
     _compare(group, "torch", torch.__version__)
-    _compare(group, "its command", hashlib.sha256(repr(said).encode()).hexdigest())
+    _compare(group, "command", hashlib.sha256(repr(said).encode()).hexdigest())
     experiment, told, refused = None, b"", ""
     if group.rank == 0:
         try:
@@ -137,17 +137,20 @@ def _digest_of_code(experiment: Experiment) -> str:
 # ---- what a restart goes on with -----------------------------------------------------------------
 
 
-def note_run(out: Path, run: Run | None) -> None:
-    """Keeps which run this launch of torchrun made, so that a restart goes on with it; None: none yet."""
+def note_run(out: Path, run: Run) -> None:
+    """Keeps which run this launch of torchrun made, so that a restart goes on with it."""
     path = _note(out)
     if path is not None:
-        files.write_text(path, "" if run is None else run.name)
+        files.write_text(path, run.name)
 
 
 def begun_run(out: Path) -> Path | None:
     """The run that an earlier attempt of this launch of torchrun made; None where there is none."""
     path = _note(out)
-    if path is None or os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0" or not path.exists():
+    if path is None or not path.exists():
+        return None
+    if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":  # a new launch, under a name that was used before
+        files.write_text(path, "")
         return None
     name = path.read_text("utf-8").strip()
     run = Run(out / name)

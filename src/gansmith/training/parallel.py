@@ -283,22 +283,35 @@ def join() -> Group:
         seconds = float(os.environ.get(SECONDS, "600"))
     except ValueError as error:
         raise UserError(f"RANK, WORLD_SIZE and {SECONDS} are numbers that torchrun sets ({error})") from None
-    if not distributed.is_initialized():
-        cuda = torch.cuda.is_available()
-        if cuda:
-            torch.cuda.set_device(local_rank())
-        try:
-            distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=timedelta(seconds=seconds))
-        except (RuntimeError, ValueError) as error:
-            what = (str(error).strip().splitlines() or [""])[0]
-            place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-            raise UserError(
-                f"not all {processes} processes met at {place} ({what}); stop what is left of an earlier start, and "
-                "give torchrun a new --rdzv-id"
-            ) from None
-        atexit.register(_part)
-    store = distributed.distributed_c10d.PrefixStore("gansmith", distributed.distributed_c10d._get_default_store())
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local_rank())
+    try:
+        store = _start(rank, processes, timedelta(seconds=seconds))
+    except (RuntimeError, ValueError) as error:
+        what = (str(error).strip().splitlines() or [""])[0]
+        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise UserError(
+            f"not all {processes} processes met at {place} ({what}); stop what is left of an earlier start, and give "
+            "torchrun a new --rdzv-id"
+        ) from None
+    atexit.register(_part)
     return Group(rank, processes, _store=store)
+
+
+def _start(rank: int, processes: int, patience: timedelta) -> Any:
+    """Makes the process group, and returns the store that its processes share.
+
+    torchrun keeps one store for a launch and all its restarts. Without a name of its own for each attempt, a restart
+    would read the addresses of processes that are dead.
+    """
+    if distributed.is_initialized():  # by a program around this one
+        return distributed.distributed_c10d.PrefixStore("said", distributed.distributed_c10d._get_default_store())
+    store, _, _ = next(distributed.rendezvous("env://", timeout=patience))  # type: ignore[no-untyped-call]
+    attempt = f"gansmith {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')} of {processes}"
+    own = distributed.distributed_c10d.PrefixStore(attempt, store)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, store=own, rank=rank, world_size=processes, timeout=patience)
+    return distributed.distributed_c10d.PrefixStore("said", own)
 
 
 def _part() -> None:

@@ -1,0 +1,114 @@
+"""The command line in several processes: one is killed, one gets a signal, their number changes, they differ."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import faults
+from gansmith.cli import main
+from gansmith.experiment import together
+from gansmith.files import read_tensors
+from gansmith.runs import Run, checkpoint
+from gansmith.training import parallel
+
+
+def without_torchrun(data: Path, out: Path, *more: str, other: tuple[str, ...] = ()) -> list[subprocess.Popen[str]]:
+    """Two processes with the environment of torchrun; the second is given ``other`` too."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    verb = [sys.executable, "-m", "gansmith", "train", str(data), "--seed", "1", "--out", str(out), "--quiet"]
+    line = [*verb, *faults.SMALL, *faults.NARROW, *more]
+    common = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        parallel.SECONDS: "60",
+    }
+    return [
+        subprocess.Popen(
+            [*line, *(other if rank else ())],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
+        )
+        for rank in range(2)
+    ]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return faults.source(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
+    """(exit code, what was said, folder of runs) of a launch of two, of which one was killed."""
+    out = tmp_path_factory.mktemp("killed")
+    line = faults.command(data, out, processes=2, restarts=2)
+    code, said, _, done = faults.launch(line, out, faults.kill(1, 0.0))
+    assert done.startswith("SIGKILL")
+    return code, said, out
+
+
+def test_a_killed_process_is_started_again_and_the_run_ends_as_one_alone(
+    killed: tuple[int, str, Path], data: Path, tmp_path: Path
+) -> None:
+    code, said, out = killed
+    assert code == 0, said
+    assert said.count("process 1 of 2 died or cannot be reached") == 1  # one line, of one process
+    (path,) = (path.parent for path in out.glob("[!l]*/run.json"))
+    assert Run(path).finished
+    line = ["train", str(data), "--seed", "1", "--out", str(tmp_path), "--quiet", *faults.SMALL]
+    assert main([*line, *faults.NARROW, *faults.LENGTH]) == 0
+    alone = next(tmp_path.glob("[!l]*/checkpoints")) / "step-001500"
+    one, two = (read_tensors(at / "generator.safetensors") for at in (alone, faults.last(out)))
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-3  # in float32, after 1,500 steps
+
+
+def test_a_signal_to_one_stops_both_and_one_process_goes_on(data: Path, tmp_path: Path) -> None:
+    both = without_torchrun(data, tmp_path, "--steps", "100000", "--checkpoint-every", "20")
+    while faults.step_of(tmp_path) == 0 and both[0].poll() is None:
+        pass
+    both[1].send_signal(signal.SIGTERM)
+    said = [each.communicate(timeout=120)[0] for each in both]
+    assert [each.returncode for each in both] == [130, 130], said
+    assert said[1] == ""
+    (path,) = (path.parent for path in tmp_path.glob("[!l]*/run.json"))
+    newest = checkpoint.newest(Run(path).checkpoints, [])
+    assert newest is not None
+    step = checkpoint.state(newest)["step"]
+    assert main(["train", "--resume", str(path), "--steps", str(step + 5), "--quiet"]) == 0
+    assert faults.step_of(tmp_path) == step + 5
+
+
+def test_processes_that_were_told_different_things_are_refused(data: Path, tmp_path: Path) -> None:
+    both = without_torchrun(data, tmp_path, *faults.LENGTH, other=("--noise.size", "50"))
+    said = [each.communicate(timeout=120)[0] for each in both]
+    assert [each.returncode for each in both] == [2, 2]
+    assert said[0] == "gansmith: process 1 has another command; start all 2 alike\n"
+    assert said[1] == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_restart_takes_only_the_run_of_its_own_launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "noise-mlp-001").mkdir()
+    (tmp_path / "noise-mlp-001" / "run.json").write_text("{}")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "today")
+    together.note_run(tmp_path, Run(tmp_path / "noise-mlp-001"))
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert together.begun_run(tmp_path) == tmp_path / "noise-mlp-001"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "tomorrow")
+    assert together.begun_run(tmp_path) is None
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "today")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    assert together.begun_run(tmp_path) is None  # a new launch of the same name
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert together.begun_run(tmp_path) is None
