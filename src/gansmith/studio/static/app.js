@@ -86,7 +86,7 @@ document.addEventListener("click", (event) => {
 window.addEventListener("popstate", show);
 
 const about = ask("/api/about").catch(() => ({ read_only: false, version: "" }));
-about.then((known) => { if (known.read_only) document.body.classList.add("read-only"); });
+about.then((known) => { if (known.read_only) document.querySelector(".rail-foot").prepend(h("p", { class: "tag" }, "Only showing")); });
 links();
 theme();
 show();
