@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gansmith.errors import UserError
 from gansmith.files import remove, writing
+from gansmith.runs import Run
 from gansmith.studio import choices, computed, jobs, live, security
 from gansmith.studio.desk import Desk
 from gansmith.studio.ids import TheClerk, TheDesk, ThePlanner, TheRun, Writing, find_run
@@ -157,18 +158,27 @@ async def resume(desk: TheDesk, run: TheRun, further: Further) -> Document:
     return (await asyncio.to_thread(jobs.start, desk, request)).to_dict()
 
 
-@router.post("/api/runs/{run_id}/{word}", dependencies=[Writing])
-async def interrupt(desk: TheDesk, run: TheRun, word: str) -> Document:
-    """`pause` or `stop`: the training saves and ends, as after Ctrl-C. Both can be resumed."""
-    if word not in ("pause", "stop"):
-        raise HTTPException(404, "pause, stop or resume")
+@router.post("/api/runs/{run_id}/pause", dependencies=[Writing])
+async def pause(desk: TheDesk, run: TheRun) -> Document:
+    """The training saves and ends, as after Ctrl-C; it can be resumed."""
+    return await asyncio.to_thread(_interrupt, desk, run, "pause")
+
+
+@router.post("/api/runs/{run_id}/stop", dependencies=[Writing])
+async def stop(desk: TheDesk, run: TheRun) -> Document:
+    """As pause, but meant for good; it can be resumed all the same."""
+    return await asyncio.to_thread(_interrupt, desk, run, "stop")
+
+
+def _interrupt(desk: Desk, run: Run, word: str) -> Document:
+    """Asks a run's training to end. Raises UserError where none of ours runs."""
     job = jobs.of_run(desk, run.name)
     if job is None or not job.alive:
         if live.state(run, job) == "elsewhere":
             raise UserError(f"{run.name} is trained by another program; press Ctrl-C there")
         raise UserError(f"{run.name} is not being trained")
-    await asyncio.to_thread(job.ask, word)
-    return await asyncio.to_thread(live.status, run, job)
+    job.ask(word)
+    return live.status(run, job)
 
 
 def _job(desk: Desk, job_id: str) -> jobs.Job:

@@ -86,6 +86,10 @@ export async function compare(root, context, names) {
 
 function verdict({ metrics }, many) {
   if (!many) return "";
+  if (metrics.groups.length === 1) {
+    return h("section", { class: "verdict" }, icon("judge"), h("div", {}, h("h2", {}, "The same training with different seeds"), h("p", {}, "They count as one: the figures below are their means, and ± is the spread from seed to seed. Compare them with another recipe's."),
+      metrics.notes.map((each) => h("p", { class: "small" }, sentence(each)))));
+  }
   const none = metrics.verdict === "no significant difference";
   const [kind, head] = !metrics.verdict ? ["", "Nothing can be said yet"] : none ? ["", "They differ by less than noise"] : ["good", `${sentence(metrics.verdict)}`];
   const text = !metrics.verdict ? metrics.notes[0] ?? "They were not measured." : none
