@@ -20,7 +20,7 @@ const STOPS = [
   ["A close game, or a chase", "In a good game the detective becomes unsure, because there is less and less to tell. In a collapsed one it is sure again and again, and the forger runs from one shape to the next.",
     "The detective now doubts even real digits. That is a good sign: the heaps lie nearly on top of each other.", "Another shape, the same for all. The chase would go on for as long as you train."],
   ["What to look for", "Losses are a tug of war, and by themselves say little of how good the images are. Look at many images at once, made from different noise, and count what differs.",
-    "Twenty-four different images, most of them readable. Longer training makes them clean.", "One picture, twenty-four times."],
+    "Twenty-four different images, many of them readable. Longer training makes them clean.", "One picture, twenty-four times."],
 ];
 
 export async function tour(root, { signal, query }) {

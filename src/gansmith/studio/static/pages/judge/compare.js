@@ -99,16 +99,18 @@ function verdict({ metrics }, many) {
     metrics.notes.slice(metrics.verdict ? 0 : 1).map((each) => h("p", { class: "small" }, sentence(each)))));
 }
 
-function measured({ metrics, evaluations }, many) {
+function measured({ runs, metrics, evaluations }, many) {
+  const apart = metrics.groups.length > 1;
+  const alone = metrics.groups.length === runs.length;
   const own = !many && evaluations[0];
   const lines = own ? own.figures.map((each) => ({ name: each.name, better: each.better, values: [each.value], noise: [each.spread], floor: each.floor, words: each.words, best: [], verdict: "" })) : metrics.lines;
   if (!lines.length) return card("Figures", h("p", { class: "hint" }, "Not measured yet. “Evaluate” measures a run with 10,000 images; while a run trains, it is measured now and then."));
-  const heads = many ? metrics.groups.map((each) => each.letter) : ["Value"];
+  const heads = many ? metrics.groups.map((each) => (alone ? each.letter : each.name)) : ["Value"];
   const best = (line, index) => line.best.length && line.best.length < metrics.groups.length && line.best.includes(metrics.groups[index].name);
   return h("section", { class: "card" }, h("h2", {}, metrics.of === "evaluation" || own ? "Figures of the evaluation" : "Figures, as measured while training"),
-    many ? h("p", { class: "hint" }, metrics.groups.map((each) => `${each.letter}: ${each.name}`).join(" · ")) : "",
-    h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Figures" }, h("table", {}, h("caption", { class: "visually-hidden" }, "Figures"), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Metric"), heads.map((each) => h("th", { scope: "col", class: "n" }, each)), h("th", { scope: "col", class: "n" }, "Real images"), h("th", { scope: "col" }, "Better"), many && h("th", { scope: "col" }, "Which"))),
-      h("tbody", {}, lines.map((line) => h("tr", {}, h("th", { scope: "row" }, line.name), line.values.map((value, index) => h("td", { class: `n ${best(line, index) ? "best" : ""}` }, number(value), line.noise[index] ? h("small", { class: "quiet" }, ` ± ${number(line.noise[index], 2)}`) : "")), h("td", { class: "n" }, number(line.floor)), h("td", {}, line.better), many && h("td", {}, sentence(line.verdict))))))));
+    many && alone ? h("p", { class: "hint" }, metrics.groups.map((each) => `${each.letter}: ${each.name}`).join(" · ")) : "",
+    h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Figures" }, h("table", {}, h("caption", { class: "visually-hidden" }, "Figures"), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Metric"), heads.map((each) => h("th", { scope: "col", class: "n" }, each)), h("th", { scope: "col", class: "n" }, "Real images"), h("th", { scope: "col" }, "Better"), apart && h("th", { scope: "col" }, "Which"))),
+      h("tbody", {}, lines.map((line) => h("tr", {}, h("th", { scope: "row" }, line.name), line.values.map((value, index) => h("td", { class: `n ${best(line, index) ? "best" : ""}` }, number(value), line.noise[index] ? h("small", { class: "quiet" }, ` ± ${number(line.noise[index], 2)}`) : "")), h("td", { class: "n" }, number(line.floor)), h("td", {}, line.better), apart && h("td", {}, sentence(line.verdict))))))));
 }
 
 function settings({ differences, runs }) {
