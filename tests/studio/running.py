@@ -61,7 +61,7 @@ def start(folder: Path, *words: str, port: int = 0) -> Studio:
     raise AssertionError(said)
 
 
-def wait_for(what: Any, seconds: float = 60) -> Any:
+def wait_for(what: Any, seconds: float = 120) -> Any:
     """What a function returns once it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
+from torch.distributed.rendezvous import rendezvous
 
 from gansmith.errors import PeerError, UserError
 from gansmith.nn.batch_norm import share_batch_norm
@@ -306,7 +307,7 @@ def _start(rank: int, processes: int, patience: timedelta) -> Any:
     """
     if distributed.is_initialized():  # by a program around this one
         return distributed.distributed_c10d.PrefixStore("said", distributed.distributed_c10d._get_default_store())
-    store, _, _ = next(distributed.rendezvous("env://", timeout=patience))  # type: ignore[no-untyped-call]
+    store, _, _ = next(rendezvous("env://", timeout=patience))
     attempt = f"gansmith {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')} of {processes}"
     own = distributed.distributed_c10d.PrefixStore(attempt, store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
