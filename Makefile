@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 RIVALS := .venv-bench/.installed
 SITE := .venv-docs/.installed
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo env browser test lint check format bench docs constraints clean
 
