@@ -1,6 +1,9 @@
 """The command line in several processes: one is killed, one gets a signal, their number changes, they differ."""
 
+import ast
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -8,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch.distributed.run import get_args_parser
 
 from benchmarks import faults
 from gansmith.cli import main
@@ -112,3 +116,17 @@ def test_a_restart_takes_only_the_run_of_its_own_launch(tmp_path: Path, monkeypa
     assert together.begun_run(tmp_path) is None  # a new launch of the same name
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert together.begun_run(tmp_path) is None
+
+
+def test_documented_launches_are_understood() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scale.md").read_text().replace("\\\n", " ")
+    lines = re.findall(r"^ *(?:srun )?torchrun (.*-m gansmith.*)$", text, re.MULTILINE)
+    assert len(lines) == 6
+    for line in lines:
+        words = [re.sub(r"^\$[A-Z_]+$", "2", word) for word in shlex.split(re.sub(r"\$\(.*?\)", "first", line))]
+        given = get_args_parser().parse_args(words)
+        assert (given.module, given.training_script, given.training_script_args[0]) == (True, "gansmith", "train")
+    (script,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert "gs.train(" in ast.unparse(ast.parse(code))
