@@ -126,7 +126,7 @@ def test_documented_launches_are_understood() -> None:
         words = [re.sub(r"^\$[A-Z_]+$", "2", word) for word in shlex.split(re.sub(r"\$\(.*?\)", "first", line))]
         given = get_args_parser().parse_args(words)
         assert (given.module, given.training_script, given.training_script_args[0]) == (True, "gansmith", "train")
-    (script,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    (script,) = re.findall(r"```sh\n(#!.*?)```", text, re.DOTALL)
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert "gs.train(" in ast.unparse(ast.parse(code))
