@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from gansmith.studio.rooms import Rooms
 from gansmith.studio.worker import Worker
 
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -68,6 +69,11 @@ class Desk:
     def game(self) -> Worker:
         """The process that plays the game step by step."""
         return Worker("game")
+
+    @cached_property
+    def rooms(self) -> Rooms:
+        """The rounds of the quiz that are played."""
+        return Rooms()
 
     def close(self) -> None:
         """Ends its processes; trainings are not among them, and go on."""
