@@ -91,12 +91,13 @@ class Round:
         """The picture that waits for an answer; its clock runs from the first time it is shown."""
         self._expire(player)
         if player.over:
-            return {**self.state(player), "picture": None, "left": 0.0}
+            return {**self.state(player), "picture": None, "left": 0.0, "marks": []}
         now = time.monotonic()
         if player.begun is None:
             player.begun = now
         left = None if self.seconds is None else round(max(0.0, self.seconds - player.spent - now + player.begun), 2)
-        return {**self.state(player), "picture": self.pictures[len(player.answers)], "left": left}
+        marks = [said == was for said, was in zip(player.answers, self.key, strict=False)]
+        return {**self.state(player), "picture": self.pictures[len(player.answers)], "left": left, "marks": marks}
 
     def answer(self, player: Player, index: int, forged: bool) -> dict[str, Any]:
         """Takes the answer to the picture that is shown, and says what it was; {"late": true} after the clock.

@@ -52,7 +52,7 @@ def the_round(code: str, desk: TheDesk) -> Round:
     """The round that an address names. Answers 404 where there is none."""
     found = desk.rooms.find(code)
     if found is None:
-        raise HTTPException(404, f"there is no round {code[:20]}; it may be over for two hours, or mistyped")
+        raise HTTPException(404, f"there is no round {code[:20]}; it is over, or the code is mistyped")
     return found
 
 

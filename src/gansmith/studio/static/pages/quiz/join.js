@@ -9,7 +9,7 @@ import { play } from "./play.js";
 import { result } from "./result.js";
 import { live } from "./table.js";
 
-export const gone = () => empty("This round is over", "Rounds live for two hours after the last answer, or the code is mistyped. Open another one.", link("/quiz", "To the quiz", { class: "button primary" }));
+export const gone = () => empty("There is no such round", "The code may be mistyped, or the round is over: it ends two hours after the last look, and when the studio is restarted.", link("/quiz", "To the quiz", { class: "button primary" }));
 
 export async function join(root, context, given) {
   const { signal } = context;

@@ -6,11 +6,11 @@ import { busy, card, empty, field, heading, link, segmented, trying } from "../.
 import * as kept from "./kept.js";
 
 const CLOCKS = [["30", "30 s"], ["60", "60 s"], ["120", "2 min"], ["", "No clock"]];
-const NOTES = { mnist: "Handwritten digits; comes along", "fashion-mnist": "Clothes; comes along" };
+const NOTES = { mnist: "Handwritten digits; comes along", "fashion-mnist": "Clothes; real ones must be on this machine" };
 
 export async function lobby(root, context) {
   const { signal, go, query } = context;
-  const there = await ask("/api/quiz", { signal });
+  const there = (await ask("/api/quiz", { signal })).sort((a, b) => (b.name === "mnist") - (a.name === "mnist"));
   root.append(heading("Real or forged?", "Twenty pictures: some are real, some a generator made. A good forger leaves you no better than a coin."));
   if (!there.length) {
     root.append(empty("No forger yet", "Train one first: as soon as it has saved a checkpoint, you can play against it.", link("/train", "Train the first one", { class: "button primary" })));
@@ -20,17 +20,23 @@ export async function lobby(root, context) {
   const forger = forgers(there, query.get("run"));
   const start = h("button", { type: "submit", class: "primary wide" }, "Start");
   const open = h("button", { type: "button", class: "wide", onclick: () => begin(open, "table") }, "Open a round for a class");
+  const refused = h("p", { class: "notice warn breaking", role: "alert", hidden: true });
   const form = h("form", { class: "stack", onsubmit: (event) => { event.preventDefault(); begin(start, "play"); } },
     forger.element,
     h("div", { class: "field" }, h("p", { class: "label", "aria-hidden": "true" }, "Time to think, for all twenty"), segmented("Time to think, for all twenty", CLOCKS, state.seconds, (value) => { state.seconds = value; })),
-    h("p", { class: "hint" }, "Keys: ", h("kbd", {}, "R"), " or ", h("kbd", {}, "←"), " for real, ", h("kbd", {}, "F"), " or ", h("kbd", {}, "→"), " for forged. The clock stands still while you read what it was."),
-    start, open);
+    h("p", { class: "hint quiz-keys" }, "Keys: ", h("kbd", {}, "R"), " or ", h("kbd", {}, "←"), " for real, ", h("kbd", {}, "F"), " or ", h("kbd", {}, "→"), " for forged. The clock stands still while you read what it was."),
+    start, open, refused);
   root.append(h("div", { class: "quiz-lobby" }, card("Play", form), h("div", { class: "stack" }, joining(context), how())));
 
   async function begin(button, view) {
     const words = button.textContent;
     busy(button, true, "Drawing the pictures …");
-    const made = await trying(() => ask("/api/quiz", { body: { ...forger.chosen(), seconds: state.seconds ? Number(state.seconds) : null }, signal }));
+    refused.hidden = true;
+    const made = await ask("/api/quiz", { body: { ...forger.chosen(), seconds: state.seconds ? Number(state.seconds) : null }, signal }).catch((error) => {
+      if (error.name === "AbortError") return;
+      say(refused, error.message);
+      refused.hidden = false;
+    });
     if (made && view === "play") {
       const mine = await trying(() => ask(`/api/quiz/${made.code}/players`, { body: { name: kept.name() }, signal }));
       if (mine) kept.keepSecret(made.code, mine.player);
@@ -48,7 +54,7 @@ function forgers(there, wanted) {
   const select = h("select", { "aria-label": "Which run", onchange: () => { radio.checked = true; } }, own.map((each) => h("option", { value: each.run }, each.run)));
   const radio = h("input", { type: "radio", name: group, value: "", disabled: !own.length });
   const cards = there.filter((each) => each.pretrained).map((each, index) =>
-    h("label", { class: "choice" }, h("input", { type: "radio", name: group, value: each.pretrained, checked: index === there.findIndex((one) => one.name === "mnist") }), h("span", {}, h("b", {}, each.name), h("small", {}, NOTES[each.name] ?? "Comes along"))));
+    h("label", { class: "choice" }, h("input", { type: "radio", name: group, value: each.pretrained, checked: index === 0 }), h("span", {}, h("b", {}, each.name), h("small", {}, NOTES[each.name] ?? "Comes along"))));
   const mine = own.length
     ? h("div", { class: "stack tight" }, h("label", { class: "choice" }, radio, h("span", {}, h("b", {}, "One of my runs"), h("small", {}, "As it is now"))), select)
     : h("p", { class: "hint" }, "A run of your own can be the forger as soon as it has a checkpoint: ", link("/train", "train one"), ".");

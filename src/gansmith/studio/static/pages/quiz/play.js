@@ -10,7 +10,7 @@ const KEYS = { r: false, arrowleft: false, f: true, arrowright: true };
 export async function play(root, context, round, speak, first) {
   const { signal } = context;
   const game = { index: 0, waiting: false, left: null, since: 0, warned: false };
-  const number = h("p", { class: "quiz-number" });
+  const number = h("p", { class: "quiz-number", "aria-live": "polite" });
   const tally = h("p", { class: "quiz-tally quiet" });
   const clock = h("p", { class: "quiz-clock", role: "timer", "aria-label": "Seconds left", hidden: !round.seconds });
   const bar = h("div", { class: "bar", hidden: !round.seconds }, h("i"));
@@ -23,7 +23,7 @@ export async function play(root, context, round, speak, first) {
   const forged = answerButton("Forged", "F", "→", "forged", () => answer(true));
   const next = h("button", { type: "button", class: "small quiz-next", hidden: true, onclick: () => advance() }, "Next picture");
   const end = h("button", { type: "button", class: "ghost small", onclick: () => finish() }, "End the game here");
-  const panel = h("section", { class: "card quiz-game", "aria-label": "The game" },
+  const panel = h("section", { class: "card quiz-game", tabindex: "-1", "aria-label": "The game" },
     h("div", { class: "quiz-head" }, number, tally, clock), bar, h("div", { class: "quiz-marks", "aria-hidden": "true" }, marks),
     frame, h("div", { class: "quiz-says" }, told, next), h("div", { class: "quiz-answers" }, real, forged), warning);
   root.append(heading("Real or forged?"), panel, h("div", { class: "row quiz-foot" }, end));
@@ -65,9 +65,11 @@ export async function play(root, context, round, speak, first) {
     say(number, `Picture ${turn.answered + 1} of ${round.rounds}`);
     say(tally, turn.answered ? `${turn.right} right` : "");
     say(told, "");
+    if (document.activeElement === next) panel.focus({ preventScroll: true });
     next.hidden = true;
+    fill(next, "Next picture");
     panel.classList.remove("told");
-    marks.forEach((mark, index) => mark.classList.toggle("now", index === turn.answered));
+    marks.forEach((mark, index) => { mark.className = index === turn.answered ? "now" : index < turn.answered ? (turn.marks[index] ? "right" : "wrong") : ""; });
     draw();
   }
 

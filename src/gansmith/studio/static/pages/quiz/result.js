@@ -22,10 +22,10 @@ export async function result(root, context, round, speak) {
   head.querySelector("h1").setAttribute("tabindex", "-1");
   root.append(head);
   if (!score) {
-    root.append(empty("Nothing to score", "The time was over before the first answer.", link("/quiz", "Play again", { class: "button primary" })), live(round, context));
+    root.append(empty("Nothing to score", "The time was over before the first answer.", link("/quiz", "Play again", { class: "button primary" })), live(round, context, { me: found.name }));
     return;
   }
-  root.append(h("div", { class: "quiz-result" }, said(found), picture(found)), fooled(found), live(round, context));
+  root.append(h("div", { class: "quiz-result" }, said(found), picture(found)), fooled(found), live(round, context, { me: found.name }));
 }
 
 function said(found) {
