@@ -105,6 +105,8 @@ def small(words: list[str]) -> list[str]:
             for word, last in zip(words, [None, *words], strict=False)
         ]
         words += ["--workers", "1"]
+    if words[0] == "card":
+        words += ["--samples", "100"]
     if words[0] == "truncate" and "--samples" not in words:
         words += ["--samples", "50"]
     if words[0] == "neighbours" and "--data" not in words:

@@ -16,7 +16,7 @@ ORDER = (
     "gansmith",  # the public names, looked up when they are asked for
     "experiment",
     "exports",
-    "card",
+    "cards",
     "report",
     "minting",
     "latent",

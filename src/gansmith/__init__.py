@@ -12,6 +12,7 @@ from gansmith._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gansmith import data, latent, own, recipes
+    from gansmith.cards import Card, card
     from gansmith.doctor.examination import Examination, examine
     from gansmith.evaluation import compare, evaluate
     from gansmith.evaluation.report import Report
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _HOMES = {
+    "Card": "gansmith.cards",
     "Examination": "gansmith.doctor.examination",
     "Exported": "gansmith.exports",
     "Generator": "gansmith.generator",
@@ -37,6 +39,7 @@ _HOMES = {
     "Report": "gansmith.evaluation.report",
     "Run": "gansmith.runs",
     "Samples": "gansmith.generator",
+    "card": "gansmith.cards",
     "compare": "gansmith.evaluation",
     "evaluate": "gansmith.evaluation",
     "mint": "gansmith.minting",
@@ -51,6 +54,7 @@ _HOMES = {
 _MODULES = ("data", "latent", "own", "recipes")
 
 __all__ = [
+    "Card",
     "Examination",
     "Exported",
     "Generator",
@@ -61,6 +65,7 @@ __all__ = [
     "Report",
     "Run",
     "Samples",
+    "card",
     "compare",
     "data",
     "evaluate",

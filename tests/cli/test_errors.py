@@ -50,6 +50,7 @@ WAYS = {
     "mint": ("mint last -n 4 -o minted --workers 1", "gansmith.minting.shards.write"),
     "push": ("push last somebody/digits", "gansmith.hub.pushing.card"),
     "export": ("export last -o new-folder", "gansmith.generator.Generator.save_pretrained"),
+    "card": ("card last --samples 64 -o card", "gansmith.evaluation.pipeline.measure"),
     "report": ("report last", "gansmith.runs.Run.sheets"),
     "encoder train": ("encoder train digits.npz --images 64 -o x.safetensors", "gansmith.encoders.train.train"),
     "encoder show": ("encoder show", "gansmith.encoders.encoder.Encoder.full_name"),

@@ -55,6 +55,7 @@ VERBS = (
     Verb("truncate", "explore:truncate", EXPLORE, "Trade variety for quality, and measure the trade."),
     Verb("mint", "mint:mint", SHARE, "Write a data set of generated images, in shards."),
     Verb("export", "export:export", SHARE, "Take a generator out: as an ONNX file, a PyTorch program or a web page."),
+    Verb("card", "card:card", SHARE, "Write a data set's card: quality, usefulness, and attacks on its privacy."),
     Verb("report", "listing:report", SHARE, "Write a run's report: one HTML file that needs no network."),
     Verb("push", "push:push", SHARE, "Push a generator to the Hugging Face hub, with a card of its figures."),
     Verb("encoder train", "encoder:train", MORE, "Train an encoder on labelled images and test it on others."),

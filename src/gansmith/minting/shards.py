@@ -90,6 +90,26 @@ def read(folder: Path, plan: Plan, shard: Shard) -> Images:
     return _channels_first(np.stack(pictures))
 
 
+def read_labels(folder: Path, plan: Plan, shard: Shard) -> np.ndarray | None:
+    """The labels (N,) of a shard, in the order of :func:`read`; None for a set without labels."""
+    if plan.labels == "none":
+        return None
+    path = folder / shard.name
+    if plan.layout == "npz":
+        with np.load(path, allow_pickle=False) as file:
+            return np.asarray(file["labels"], np.int64)
+    if plan.layout == "tar":
+        with tarfile.open(path) as tar:
+            labels = [int(tar.extractfile(member).read()) for member in tar if member.name.endswith(".cls")]  # type: ignore[union-attr]
+    elif plan.layout == "parquet":
+        labels = _pyarrow().read_table(path, columns=["label"])["label"].to_pylist()
+    else:
+        names = folder_names(plan.classes)
+        paths = sorted((folder / "train").rglob("*.png"), key=lambda each: each.name)
+        labels = [names.index(each.parent.name) for each in paths if shard.first <= int(each.stem) <= shard.last]
+    return np.asarray(labels, np.int64)
+
+
 def _write_npz(path: Path, plan: Plan, rows: Rows) -> None:
     images = np.stack(rows.images)
     known: dict[str, Any] = {} if rows.labels is None else {"labels": np.asarray(rows.labels, np.int64)}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gansmith import data
-from gansmith.card.attack import Attacks, Exposed, Sides, attack
+from gansmith.cards.attack import Attacks, Exposed, Sides, attack
 from gansmith.encoders import encoder as encoders
 from gansmith.metrics import membership
 

@@ -95,13 +95,15 @@ class Sides:
     """Of the training images, none of ``members``; may be empty."""
 
     @classmethod
-    def of(cls, train: Dataset, test: Dataset | None, release: int, *, most: int = MOST) -> "Sides | None":
+    def of(cls, train: Dataset, test: Dataset | None, release: int, *, most: int | None = None) -> "Sides | None":
         """Members and others in equal numbers, and half of what is unseen for the attacker; None where too few are.
 
-        Always the same choice of the same data. ``release``: how many images are published.
+        Always the same choice of the same data. ``release``: how many images are published; ``most``: records on each
+        side, MOST if None.
         """
         if test is None:
             return None
+        most = most or MOST
         unseen, seen = (np.random.default_rng(7).permutation(len(each)) for each in (test, train))
         count = min(most, len(train), len(test) // 2)
         if count < LEAST:

@@ -1,0 +1,100 @@
+"""A card's documents: they say what was measured, are read by other programs, and disclose no private image."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gansmith as gs
+from gansmith.cards import attack, usefulness
+from gansmith.cards.classifier import Labelled
+from gansmith.cards.contents import Card
+from gansmith.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def minted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Card]:
+    """The card of 100 minted digits, with few steps of few classifiers."""
+    folder = tmp_path_factory.mktemp("card") / "minted"
+    gs.mint("mnist", 100, folder, layout="tar", shard=60, workers=1)
+    train, test = gs.data.load("mnist"), gs.data.load("mnist", split="test")
+    assert train.labels is not None
+    assert test.labels is not None
+    own = folder.parent / "own.npz"
+    pixels, unseen = train.take(np.arange(600))[:, 0], test.take(np.arange(400))[:, 0]
+    np.savez(own, x_train=pixels, y_train=train.labels[:600], x_test=unseen, y_test=test.labels[:400])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(usefulness, "STEPS", 5)
+        patch.setattr(attack, "MOST", 200)
+        return folder, gs.card(folder, samples=100, source=own)
+
+
+def test_the_card_says_what_it_is_of(minted: tuple[Path, Card]) -> None:
+    folder, card = minted
+    assert json.loads((folder / "card.json").read_text()) == card.model_dump(mode="json")
+    assert (card.total, card.measured, card.licence, card.labels) == (100, 100, "unknown", "asked")
+    assert card.guarantee.startswith("none")
+    assert [each.asked for each in card.classes] == [0.1] * 10
+    assert [each.labelled for each in card.classes] == [0.1] * 10
+    assert card.duplicates.inside.count == 0
+    assert card.attacks is not None
+    assert card.attacks.members == 200
+    assert card.usefulness is not None
+    assert [each.count for each in card.usefulness.shares] == [60, 600]
+    readme, page = ((folder / name).read_text() for name in ("README.md", "card.html"))
+    for text in (readme, page):
+        for words in (
+            "Not for",
+            "Privacy guarantee: none",
+            "no guarantee of privacy",
+            card.origin.digest,
+            "false alarms",
+        ):
+            assert words in text
+    front = readme.split("---")[1]
+    assert 'license: "unknown"' in front
+    assert "They are training images, and are not shown" in page, "only those of public data are"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the libraries beneath
+def test_croissant_is_read_by_its_own_library(minted: tuple[Path, Card]) -> None:
+    croissant = pytest.importorskip("mlcroissant")
+    found = croissant.Dataset(jsonld=str(minted[0] / "croissant.json"))
+    assert [each.name for each in found.metadata.distribution] == ["train-000000.tar", "train-000001.tar"]
+    assert not found.metadata.ctx.issues.errors
+
+
+def test_a_readme_of_other_hands_stays(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(UserError, match="is not a card that gansmith wrote"):
+        gs.card("mnist", tmp_path, samples=64)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    with pytest.raises(UserError, match="`samples` 3"):
+        gs.card("mnist", tmp_path / "x", samples=3)
+
+
+def test_what_helps_is_told_from_what_does_not() -> None:
+    """Real images as the synthetic ones help; with shuffled labels they harm."""
+    train, test = gs.data.load("mnist"), gs.data.load("mnist", split="test")
+    assert train.labels is not None
+    assert test.labels is not None
+    rows = [np.arange(60), np.arange(1000, 2000)]
+    few, more = (Labelled(train.take(each), train.labels[each]) for each in rows)
+    unseen = Labelled(test.take(np.arange(1000)), test.labels[:1000])
+    wrong = Labelled(more.images, np.random.default_rng(0).permutation(more.labels))
+    good, bad = (usefulness.usefulness(few, unseen, side, 10, labels="", steps=40, seeds=1) for side in (more, wrong))
+    assert good.synthetic.value > 0.6 > 0.3 > bad.synthetic.value
+    assert good.shares[-1].both.value > good.shares[-1].real.value + 0.05
+    assert bad.shares[-1].both.value < good.shares[-1].both.value - 0.1
+
+
+def test_two_samples_of_the_same_kind_are_not_told_apart() -> None:
+    train, test = gs.data.load("mnist"), gs.data.load("mnist", split="test")
+    rows, others = (np.random.default_rng(0).permutation(len(side)) for side in (train, test))
+    real, same, unseen = train.take(rows[:600]), train.take(rows[600:1200]), test.take(others[:600])
+    turned = np.ascontiguousarray(same[:, :, ::-1])
+    alike, other = (usefulness.two_sample(unseen, side, real, steps=40, seeds=2) for side in (same, turned))
+    assert alike.score.value < 0.65
+    assert other.score.value > 0.75
+    assert alike.floor.value < 0.65
