@@ -146,7 +146,7 @@ def attack(
     )  # fmt: skip
     records = np.concatenate([member, other])
     stand_in = sides.train.take(sides.stand_in) if len(sides.stand_in) else None
-    tick = Ticker(progress, "attacking the release", 6)
+    tick = Ticker(progress, "attacking the release", 3)
     rows, scores = [], {}
     for done, (key, name, source, score) in enumerate(_black_box(encoder)):
         found = score(records, published, reference)
