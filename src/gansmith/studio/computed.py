@@ -145,6 +145,13 @@ def close_game(game_id: str) -> None:
     game.close(game_id)
 
 
+def explore(what: str, *given: Any) -> Any:
+    """A function of :mod:`gansmith.studio.exploring` by its name."""
+    from gansmith.studio import exploring
+
+    return exploring.ANSWERS[what](*given)
+
+
 def metrics(paths: list[Path]) -> dict[str, Any]:
     """What can be said of the difference of runs: :func:`gansmith.studio.judging.metrics`."""
     from gansmith.runs import Run

@@ -2,9 +2,12 @@
 
 import secrets
 import socket
+from asyncio import Task
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from gansmith.studio.rooms import Rooms
 from gansmith.studio.worker import Worker
@@ -75,9 +78,24 @@ class Desk:
         """The rounds of the quiz that are played."""
         return Rooms()
 
+    @cached_property
+    def explorer(self) -> Worker:
+        """The process that makes the pictures of Explore, each in a few milliseconds: many may wait."""
+        return Worker("explorer", most=128)
+
+    @cached_property
+    def finder(self) -> Worker:
+        """The process that searches latent space for seconds: directions, and the noise of a drawing."""
+        return Worker("finder")
+
+    @cached_property
+    def found(self) -> "OrderedDict[object, Task[dict[str, Any]]]":
+        """The directions of the last few generators, for all visitors."""
+        return OrderedDict()
+
     def close(self) -> None:
         """Ends its processes; trainings are not among them, and go on."""
-        for name in ("clerk", "planner", "game"):
+        for name in ("clerk", "planner", "game", "explorer", "finder"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 

@@ -76,6 +76,16 @@ def the_dealer(request: Request) -> Caller:
     return Caller(the_desk(request).game, request)
 
 
+def the_explorer(request: Request) -> Caller:
+    """The process that makes the pictures of Explore."""
+    return Caller(the_desk(request).explorer, request)
+
+
+def the_finder(request: Request) -> Caller:
+    """The process that searches latent space for seconds."""
+    return Caller(the_desk(request).finder, request)
+
+
 def may_write(request: Request) -> None:
     """Refuses where the studio only shows. Every route that writes or starts anything depends on it."""
     if the_desk(request).read_only:
@@ -86,6 +96,8 @@ TheDesk = Annotated[Desk, Depends(the_desk)]
 TheClerk = Annotated[Caller, Depends(the_clerk)]
 ThePlanner = Annotated[Caller, Depends(the_planner)]
 TheDealer = Annotated[Caller, Depends(the_dealer)]
+TheExplorer = Annotated[Caller, Depends(the_explorer)]
+TheFinder = Annotated[Caller, Depends(the_finder)]
 TheRun = Annotated[Run, Depends(the_run)]
 Writing = Depends(may_write)
 """For `dependencies=[Writing]` of a route."""

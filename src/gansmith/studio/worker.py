@@ -34,8 +34,8 @@ class DiedError(Exception):
 class Worker:
     """One process, started when it is first needed."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, most: int = WAITING) -> None:
+        self.name, self.most = name, most
         self._pool: ProcessPoolExecutor | None = None
         self._waiting = 0
 
@@ -49,7 +49,7 @@ class Worker:
 
         Raises what it raises; BusyError where too many wait; DiedError where the process was killed.
         """
-        if self._waiting >= WAITING:
+        if self._waiting >= self.most:
             raise BusyError
         self._waiting += 1
         pool, future = self._submitted(partial(function, *args, **keywords))

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from fastapi import APIRouter
 
-PAGES = ("about", "runs", "train", "game", "quiz", "judge")
+PAGES = ("about", "runs", "train", "game", "explore", "quiz", "judge")
 """The files of this folder that have a router, in the order in which their routes are described."""
 
 

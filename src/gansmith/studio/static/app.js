@@ -8,6 +8,7 @@ import { empty, link } from "./lib/ui.js";
 const PAGES = [
   ["train", "Train", () => import("./pages/train.js")],
   ["game", "Game", () => import("./pages/game.js")],
+  ["explore", "Explore", () => import("./pages/explore.js")],
   ["quiz", "Quiz", () => import("./pages/quiz.js")],
   ["judge", "Judge", () => import("./pages/judge.js")],
 ];

@@ -9,7 +9,15 @@ export class Refused extends Error {
 }
 
 /** Asks for JSON; `body` makes it a POST. Throws Refused with the studio's sentence. */
-export async function ask(path, { method, body, raw, headers = {}, signal } = {}) {
+export async function ask(path, options = {}) {
+  const answer = await answered(path, options);
+  return answer.status === 204 ? null : answer.json().catch(() => null);
+}
+
+/** Asks for a file, such as a picture, as a Blob. */
+export const file = async (path, options = {}) => (await answered(path, options)).blob();
+
+async function answered(path, { method, body, raw, headers = {}, signal } = {}) {
   let answer;
   try {
     answer = await patiently(path, {
@@ -22,9 +30,8 @@ export async function ask(path, { method, body, raw, headers = {}, signal } = {}
     if (error.name === "AbortError") throw error;
     throw new Refused("The studio does not answer. Is `gansmith studio` still running?", 0);
   }
-  if (answer.status === 204) return null;
+  if (answer.ok) return answer;
   const value = await answer.json().catch(() => null);
-  if (answer.ok) return value;
   if (answer.status === 401) throw new Refused("The studio was restarted: open the address that it printed.", 401);
   const said = value?.error ?? "Something went wrong.";
   throw new Refused(said.charAt(0).toUpperCase() + said.slice(1), answer.status);

@@ -1,0 +1,139 @@
+"""Explore, as programs ask for it and as people see it: departure, label, every slider, film, map, refusals."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from running import Studio
+
+import gansmith as gs
+from gansmith import latent
+
+
+@pytest.fixture(scope="module")
+def run(studio: Studio) -> str:
+    """A generator of two classes after a few steps."""
+    random = np.random.default_rng(0)
+    shades = random.integers(0, 255, (120, 1, 28, 28), np.uint8)
+    shades[::2] //= 4
+    data = gs.data.from_arrays(shades, labels=np.arange(120) % 2)
+    trained = gs.train(
+        data, recipe="mlp", conditional=True, out=studio.folder, steps=12, batch_size=8, threads=1, signals_every=0
+    )
+    return trained.name
+
+
+def pixels(png: bytes) -> np.ndarray[Any, Any]:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("L")).astype(int)
+
+
+def test_pictures_are_those_of_the_library_and_every_change_changes_them(studio: Studio, run: str) -> None:
+    generator = gs.load(studio.folder / run)
+    with studio.client() as client:
+        listed = {each["id"]: each["kind"] for each in client.get("/api/explore").json()}
+        assert listed[run] == "run"
+        assert listed["mnist"] == "pretrained"
+        root = f"/api/explore/{run}"
+        about = client.get(root).json()
+        assert len(about["classes"]) == 2
+        directions = client.get(f"{root}/directions").json()
+        assert directions[0]["name"] in ("slant", "width", "brightness", "thickness")
+
+        def picture(**point: Any) -> np.ndarray[Any, Any]:
+            answer = client.post(f"{root}/picture", json={"point": {"index": 5, **point}})
+            assert answer.status_code == 200, answer.text
+            return pixels(answer.content)
+
+        plain = picture()
+        made = generator.sample(48).images
+        np.testing.assert_array_equal(plain, made[5, 0])
+        wall = pixels(client.get(f"{root}/wall.png").content)
+        np.testing.assert_array_equal(wall[:28, 5 * 28 : 6 * 28], made[5, 0])
+        np.testing.assert_array_equal(picture(label=1), plain)
+        assert (picture(label=0) != plain).any()
+        assert (picture(truncation=0.5) != plain).any()
+        for index in range(len(directions)):
+            moved = picture(moves=[0.0] * index + [2.0])
+            assert (moved != plain).any(), directions[index]
+        kept = client.post(f"{root}/latent", json={"point": {"index": 5, "moves": [2.0]}}).json()
+        np.testing.assert_array_equal(picture(**kept), picture(moves=[2.0]))
+
+
+def test_maps_films_and_mixes_are_of_their_points(studio: Studio, run: str) -> None:
+    generator = gs.load(studio.folder / run)
+    made = generator.sample(8).images[:, 0]
+    root = f"/api/explore/{run}"
+    with studio.client() as client:
+        chart = pixels(client.post(f"{root}/map", json={"point": {"index": 5}}).content)
+        np.testing.assert_array_equal(chart[3 * 28 : 4 * 28, 3 * 28 : 4 * 28], made[5])
+        points = [{"index": 1}, {"index": 5}]
+        film = pixels(client.post(f"{root}/film", json={"points": points, "frames": 16}).content)
+        assert film.shape == (2 * 28, 8 * 28)
+        assert abs(film[:28, :28] - made[1]).max() <= 1
+        assert abs(film[28:, 7 * 28 :] - made[5]).max() <= 1
+        animation = client.post(f"{root}/film", json={"points": points, "frames": 16, "suffix": "gif"}).content
+        assert Image.open(io.BytesIO(animation)).n_frames == 16
+        mixed = client.post(f"{root}/mix", json={"points": [{"index": 1}, {"index": 2}, {"index": 3}]}).json()
+        np.testing.assert_allclose(mixed["latent"], latent.mix(generator, "1 - 2 + 3").result.latents[0], rtol=1e-5)
+        saved = studio.folder.parent / "point.npz"
+        saved.write_bytes(client.post(f"{root}/point", json={"point": {"index": 5}}).content)
+        np.testing.assert_array_equal(latent.images(generator, saved)[0, 0], made[5])
+
+
+REFUSED = [
+    ("picture", {"point": {"latent": [1, 2]}}, "takes (N, "),
+    ("picture", {"point": {"label": 7}}, "no class"),
+    ("picture", {"point": {"truncation": 3}}, "truncation"),
+    ("picture", {"point": {"moves": [99]}}, "moves"),
+    ("picture", {"point": {"moves": [0] * 31 + [1]}}, "directions"),
+    ("picture", {"point": {"index": -1}}, "index"),
+    ("picture", {"point": {}, "scale": 1000}, "scale"),
+    ("map", {"point": {}, "across": 31}, "directions"),
+    ("film", {"points": [{}]}, "points"),
+    ("film", {"points": [{}, {}], "suffix": "exe"}, "suffix"),
+]
+
+
+def test_junk_is_refused_in_words(studio: Studio, run: str) -> None:
+    with studio.client() as client:
+        for what, body, words in REFUSED:
+            answer = client.post(f"/api/explore/{run}/{what}", json=body)
+            assert answer.status_code == 422, (what, body, answer.text)
+            assert words in answer.json()["error"]
+        answer = client.post(f"/api/explore/{run}/drawing", content=b"no picture")
+        assert answer.status_code == 422
+        assert "not an image" in answer.json()["error"]
+        assert client.get("/api/explore/nothing").status_code == 404
+        assert client.get("/api/explore/..%5crun").status_code == 404
+
+
+SHOWN = "() => document.querySelector('canvas.chosen').toDataURL()"
+
+
+def test_every_slider_of_the_page_changes_the_picture(page: Any, studio: Studio, run: str) -> None:
+    page.goto(f"{studio.root}/explore?run={run}")
+    page.locator(".samples .pick").nth(4).click()
+    page.get_by_text("Departure: image 4 of seed 0").wait_for()
+    page.locator(".move label").nth(10).wait_for()
+
+    def changes(act: Any) -> None:
+        before = page.evaluate(SHOWN)
+        act()
+        page.wait_for_function(f"before => ({SHOWN})() !== before", arg=before)
+
+    changes(lambda: page.locator(".samples .pick").nth(3).click())
+    for slider in page.locator(".move input").all():
+        changes(lambda slider=slider: slider.press("Home"))
+    page.get_by_role("button", name="Keep this point").click()
+    changes(lambda: page.get_by_role("button", name="Back to the departure").click())
+    assert page.locator(".move output").all_inner_texts() == ["1.00", *["0.0"] * 10]
+    changes(lambda: page.locator(".segmented input").nth(0).check())
+    changes(lambda: page.locator(".map").press("ArrowRight"))
+    page.get_by_role("button", name="Keep this point").click()
+    page.get_by_text("48 frames").wait_for()
+    film = "() => document.querySelector('canvas.screen').toDataURL()"
+    before = page.evaluate(film)
+    page.get_by_label("Between the points").press("End")
+    page.wait_for_function(f"before => ({film})() !== before", arg=before)
