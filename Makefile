@@ -11,10 +11,10 @@ RIVALS := .venv-bench/.installed
 SITE := .venv-docs/.installed
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo env browser test lint check format bench docs constraints clean
+.PHONY: help demo env browser test test-all lint check format bench docs constraints clean
 
 help:  ## these lines
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(RUNTIME)  ## train on MNIST for MINUTES=2 and say where the pictures are
 	@$(BIN)/gansmith train --minutes $(MINUTES)
@@ -27,15 +27,18 @@ browser:  ## Chromium for the tests of the studio, by the system's packages wher
 	  $$run apt-get update -qq && $$run apt-get install -yqq --no-install-recommends chromium >/dev/null; } \
 	  || echo 'make: Chromium cannot be installed here; the tests of the studio in a browser are skipped' >&2
 
-test: $(DEV) browser  ## all tests, on JOBS=2 processes
+test: $(DEV) browser  ## the tests, on JOBS=2 processes
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
+
+test-all: $(DEV) browser  ## all tests, and slow variants of some that are left out otherwise
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --thorough
 
 lint: $(DEV)  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-check: lint test  ## style, types and all tests
+check: lint test  ## style, types and tests
 
 format: $(DEV)  ## put the code into the house's style
 	@$(BIN)/ruff format .

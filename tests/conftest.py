@@ -12,6 +12,39 @@ import pytest
 from gansmith import recipe as values
 from gansmith.recipes import own
 
+THOROUGH = (
+    "test_benchmarks.py::test_a_tiny_benchmark_has_everything",
+    "test_benchmarks.py::test_growth_and_targets_are_tabled",
+    "test_benchmarks.py::test_recipes_are_trained_once_measured_and_tabled",
+    "test_benchmarks.py::test_tables_go_between_the_markers_and_hold_the_numbers",
+    "test_documents.py::test_what_a_document_says_works[docs/lessons/dcgan-transpose.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/lessons/dcgan-upsample.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/lessons/deconv.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/lessons/mlp-bn.md]",
+    "test_examination.py::test_measuring_signals_changes_no_bit_of_training[dcgan-upsample]",
+    "test_examination.py::test_measuring_signals_changes_no_bit_of_training[deconv]",
+    "test_exports.py::test_onnx_makes_the_same_images_at_any_batch_size[dcgan-transpose]",
+    "test_exports.py::test_onnx_makes_the_same_images_at_any_batch_size[mlp-bn]",
+    "test_exports.py::test_onnx_makes_the_same_images_at_any_batch_size[mlp]",
+    "test_notebooks.py::test_a_notebook_runs_and_shows_pictures_and_tables[lessons]",
+    "test_papers.py::test_the_verbs_take_them[acgan]",
+    "test_papers.py::test_the_verbs_take_them[sngan]",
+)
+"""Slow tests of which a quicker one of the same kind is always run; `make test-all` runs these too."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest --thorough` leaves nothing out."""
+    parser.addoption("--thorough", action="store_true", help="run the slow variants too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the slow variants out, unless they are asked for."""
+    if not config.getoption("--thorough"):
+        slow = [item for item in items if item.nodeid.endswith(THOROUGH)]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.nodeid.endswith(THOROUGH)]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
