@@ -35,7 +35,17 @@ UNSTABLE = r"<function .*? at 0x[0-9a-f]+>|<[^<>]*>"
 """What Python writes of a default that has no words."""
 NOTEBOOKS = ("quickstart", "own_data", "own_recipe", "evaluation")
 NAVIGATION: list[dict[str, Any]] = [
-    {"Start here": ["index.md", "notebooks/quickstart.md", "data.md", "house.md", "runs.md", "gallery.md"]},
+    {
+        "Start here": [
+            "index.md",
+            "notebooks/quickstart.md",
+            "studio.md",
+            "data.md",
+            "house.md",
+            "runs.md",
+            "gallery.md",
+        ]
+    },
     {
         "Lessons": [
             "notebooks/lessons.md",
@@ -45,6 +55,7 @@ NAVIGATION: list[dict[str, Any]] = [
     {
         "How to": [
             *("conditional.md", "explore.md", "evaluate.md", "doctor.md", "sweep.md", "own.md", "track.md", "hub.md"),
+            *("mint.md", "card.md", "export.md", "complete.md", "scale.md"),
             *("encoders.md", *(f"notebooks/{name}.md" for name in NOTEBOOKS[1:])),
         ]
     },
@@ -220,13 +231,17 @@ def first_line(module: Any) -> str:
     return (module.__doc__ or "").strip().splitlines()[0]
 
 
+def unlisted() -> list[str]:
+    """Documents that the navigation does not name: how-to pages, until somebody gives them a better place."""
+    named = {page for group in NAVIGATION for pages in group.values() for page in pages}
+    return [path.name for path in sorted(DOCS.glob("*.md")) if path.name not in named]
+
+
 def configuration() -> str:
     """zensical.toml: nothing that a network is needed for, neither fonts nor scripts."""
-    navigation = ", ".join(
-        "{ %s = [%s] }" % (json.dumps(title), ", ".join(map(json.dumps, pages)))  # noqa: UP031  (braces are TOML's)
-        for group in NAVIGATION
-        for title, pages in group.items()
-    )
+    groups = [(title, pages) for group in NAVIGATION for title, pages in group.items()]
+    lists = {title: json.dumps([*pages, *(unlisted() if title == "How to" else [])]) for title, pages in groups}
+    navigation = ", ".join(f"{{ {json.dumps(title)} = {pages} }}" for title, pages in lists.items())
     return (
         '[project]\nsite_name = "gansmith"\nsite_description = "The GAN workshop"\n'
         f'docs_dir = "docs"\nsite_dir = "site"\nuse_directory_urls = false\nnav = [{navigation}]\n\n'
