@@ -3,6 +3,7 @@
 All of it is used on the server's event loop alone, and so needs no locks. Rounds are bounded in number and age.
 """
 
+import json
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class Round:
     touched: float = field(default_factory=time.monotonic)
     version: int = 0
     """Counts changes of the table."""
+    _told: tuple[int, str] = (-1, "")
+    """The table as JSON, and of which version."""
 
     def join(self, name: str) -> Player:
         """A new player. Raises UserError for a name that is too long, unprintable or taken, and where it is full."""
@@ -133,6 +136,14 @@ class Round:
         rows = [self.state(player) for player in self.players.values()]
         rows.sort(key=lambda row: (-row["right"], row["answered"], row["spent"], row["name"].casefold()))
         return {**self.about(), "players": rows}
+
+    def news(self) -> str:
+        """The table as JSON, made once a change, however many watch."""
+        for player in self.players.values():
+            self._expire(player)
+        if self._told[0] != self.version:
+            self._told = (self.version, json.dumps(self.table()))
+        return self._told[1]
 
     def about(self) -> dict[str, Any]:
         """What the round is."""

@@ -154,10 +154,10 @@ async def watch(socket: WebSocket, code: str) -> None:
             if played is None:
                 await socket.close(4404, "there is no such round")
                 break
-            document = played.table()
-            if document != seen:
-                await socket.send_json(document)
-                seen = document
+            news = played.news()
+            if news != seen:
+                await socket.send_text(news)
+                seen = news
             await asyncio.wait({gone}, timeout=PERIOD)
     except (WebSocketDisconnect, RuntimeError):  # it left while it was told something
         pass

@@ -36,6 +36,7 @@ export async function lobby(root, context) {
       if (error.name === "AbortError") return;
       say(refused, error.message);
       refused.hidden = false;
+      refused.scrollIntoView({ block: "center" });
     });
     if (made && view === "play") {
       const mine = await trying(() => ask(`/api/quiz/${made.code}/players`, { body: { name: kept.name() }, signal }));

@@ -25,7 +25,7 @@ export async function result(root, context, round, speak) {
     root.append(empty("Nothing to score", "The time was over before the first answer.", link("/quiz", "Play again", { class: "button primary" })), live(round, context, { me: found.name }));
     return;
   }
-  root.append(h("div", { class: "quiz-result" }, said(found), picture(found)), fooled(found), live(round, context, { me: found.name }));
+  root.append(h("div", { class: "quiz-result" }, said(found), picture(found, context)), fooled(found), live(round, context, { me: found.name }));
 }
 
 function said(found) {
@@ -48,10 +48,11 @@ function scale(score) {
     h("i"), h("b"), h("span", { class: "hint" }, "guessing"));
 }
 
-function picture(found) {
+function picture(found, { signal }) {
   const canvas = h("canvas", { class: "quiz-share", role: "img", "aria-label": `Result picture: ${found.score.right} of ${found.score.rounds} right` });
   const words = { ...found, odds: odds(found.score.chance) };
   trying(() => draw(canvas, words));
+  window.addEventListener("themed", () => draw(canvas, words), { signal });
   const name = `real-or-forged-${found.code}.png`;
   const save = h("button", { type: "button", onclick: () => trying(() => share(canvas, name, "save")) }, "Download the picture");
   const send = navigator.canShare ? h("button", { type: "button", onclick: () => trying(async () => { if (!(await share(canvas, name, "send"))) toast("This browser cannot share pictures; download it."); }) }, "Share …") : null;
@@ -60,9 +61,10 @@ function picture(found) {
 
 function fooled(found) {
   const rows = found.pictures.map((each, index) => ({ ...each, index }));
+  const seen = (forged) => rows.some((each) => each.forged === forged);
   const groups = [
-    ["Forgeries that fooled you", rows.filter((each) => each.forged && !each.said), "None: you caught every forgery you saw."],
-    ["Real ones you did not believe", rows.filter((each) => !each.forged && each.said), "None: you believed every real one."],
+    ["Forgeries that fooled you", rows.filter((each) => each.forged && !each.said), seen(true) ? "None: you caught every forgery you saw." : "You saw no forgery."],
+    ["Real ones you did not believe", rows.filter((each) => !each.forged && each.said), seen(false) ? "None: you believed every real one." : "You saw no real one."],
     ["Forgeries you caught", rows.filter((each) => each.forged && each.said), "None."],
     ["Real ones you believed", rows.filter((each) => !each.forged && !each.said), "None."],
   ];
