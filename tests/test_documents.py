@@ -106,7 +106,7 @@ def small(words: list[str]) -> list[str]:
         ]
         words += ["--workers", "1"]
     if words[0] == "card":
-        words += ["--samples", "100"]
+        words += ["--samples", "100", "--data", "my-images.npz"]
     if words[0] == "truncate" and "--samples" not in words:
         words += ["--samples", "50"]
     if words[0] == "neighbours" and "--data" not in words:

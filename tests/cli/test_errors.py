@@ -140,11 +140,16 @@ def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
         "data": ["mnits"],
         "encoder train": ["mnits", "-o", "x.safetensors"],
     }
-    more = {"mix": ["1"], "invert": ["few/0.png"], "compare": ["last"]}
+    more = {
+        "mix": ["1"],
+        "invert": ["few/0.png"],
+        "complete": ["few/0.png"],
+        "compare": ["last"],
+        "mint": ["-n", "3", "-o", "x"],
+        "push": ["somebody/digits"],
+    }
     nameless = {"recipes", "new-recipe", "runs", "studio", "info", "encoder show"}
     named = [each.name for each in VERBS if each.name not in nameless]
-    more = {"mix": ["1"], "invert": ["few/0.png"], "complete": ["few/0.png"], "compare": ["last"]}
-    named = [each.name for each in VERBS if each.name not in {"recipes", "new-recipe", "runs", "info", "encoder show"}]
     lines = [[*name.split(), *wrong.get(name, ["nothing", *more.get(name, [])])] for name in named]
     lines += [["recipes", "mpl"], *(["train", *flags.split()] for flags in ("--recipe mpl", "--steps 0", "--lr 1"))]
     lines += [["train", "--resume", "nothing"], ["sample", "last", "--nmber", "3"], ["evaluate", "empty/nothing"]]
@@ -156,7 +161,9 @@ def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
         "assert main(['recipes']) == 0\n"
         "assert 'torch' not in sys.modules, 'recipes'\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code, json.dumps(lines)], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(lines)], capture_output=True, text=True, check=False, timeout=120
+    )
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count("\n") == len(lines)
 

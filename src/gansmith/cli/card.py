@@ -5,12 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gansmith.cli.options import Json, RealImages, Recipes
+from gansmith.cli.options import Json, RealImages, Recipes, Released
 from gansmith.cli.output import progress, say
 
 
 def card(
-    run: str,
+    run: Released,
     /,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,

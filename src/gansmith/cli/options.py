@@ -32,6 +32,11 @@ def _check_evaluated(_: Any, where: str) -> None:
         _check_generator(_, where)
 
 
+def _check_released(_: Any, where: str) -> None:
+    if not (Path(where) / "mint.json").is_file():
+        _check_generator(_, where)
+
+
 def _check_data(_: Any, name: str | None) -> None:
     from gansmith.data.naming import existing, is_given, names
 
@@ -95,6 +100,7 @@ Generator = Annotated[
         "hub; or mnist or fashion-mnist, which come with gansmith.",
     ),
 ]
+Released = Annotated[str, Parameter(validator=_check_released)]
 Evaluated = Annotated[str, Parameter(validator=_check_evaluated)]
 Source = Annotated[str, Parameter(validator=_check_data)]
 OptionalSource = Annotated[str | None, Parameter(validator=_check_data)]
