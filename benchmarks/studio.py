@@ -1,4 +1,4 @@
-"""How fast the studio answers: a step of the game, a slider of Explore with its picture, lists, and 50 visitors at once.
+"""How fast the studio answers: a step of the game, a slider of Explore with its picture, lists, 50 visitors at once.
 
 `python -m benchmarks.studio` starts a studio over an empty folder, trains one small run, and prints a table in
 milliseconds (median and 95 %), and the server's memory before and after. About a minute on two cores.

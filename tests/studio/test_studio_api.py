@@ -51,7 +51,7 @@ def test_a_studio_that_only_shows_starts_nothing(shown: Studio) -> None:
         run = client.get("/api/runs").json()[0]["run"]
         for path, methods in schema()["paths"].items():
             for method in set(methods) - {"get"}:
-                if path in HARMLESS:
+                if path in HARMLESS or path.startswith("/api/explore/"):
                     continue
                 place = path.replace("{run_id}", run).replace("{job_id}", "x")
                 assert client.request(method, place, json={}).status_code == 403, (method, path)

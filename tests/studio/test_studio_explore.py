@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from running import Studio
 
@@ -82,6 +83,17 @@ def test_maps_films_and_mixes_are_of_their_points(studio: Studio, run: str) -> N
         np.testing.assert_array_equal(latent.images(generator, saved)[0, 0], made[5])
 
 
+def test_a_drawing_becomes_a_point(studio: Studio, run: str) -> None:
+    root = f"/api/explore/{run}"
+    with studio.client() as client:
+        drawing = client.post(f"{root}/picture", json={"point": {"index": 5}}).content
+        found = client.post(f"{root}/drawing", content=drawing).json()
+        again = client.post(f"{root}/picture", json={"point": {key: found[key] for key in ("latent", "condition")}})
+        distance = np.sqrt(((pixels(again.content) - pixels(drawing)) ** 2).mean())
+        assert distance == pytest.approx(found["error"], abs=1)
+        assert distance < 20
+
+
 REFUSED = [
     ("picture", {"point": {"latent": [1, 2]}}, "takes (N, "),
     ("picture", {"point": {"label": 7}}, "no class"),
@@ -137,3 +149,6 @@ def test_every_slider_of_the_page_changes_the_picture(page: Any, studio: Studio,
     before = page.evaluate(film)
     page.get_by_label("Between the points").press("End")
     page.wait_for_function(f"before => ({film})() !== before", arg=before)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert [(each["id"], each["nodes"][0]["html"]) for each in Axe().run(page).response["violations"]] == []
