@@ -49,7 +49,7 @@ export async function mount(root, { signal, query }) {
 /** Everything about one generator. */
 function explorer({ path, about, signal }) {
   const state = { seed: 0, base: { seed: 0, index: 0 }, name: "image 0 of seed 0", label: null, truncation: 1, moves: [] };
-  const point = () => ({ ...state.base, label: state.label, truncation: state.truncation, moves: state.moves.map((each) => each ?? 0) });
+  const point = () => ({ ...state.base, label: state.label, truncation: state.truncation, moves: Array.from(state.moves, (each) => each ?? 0) });
   const canvas = h("canvas", { width: about.size, height: about.size, class: "pixelated chosen", role: "img", "aria-label": "The image of the point" });
   const words = h("p", { class: "hint", "aria-live": "polite" }, " ");
   const frame = newest(() => trying(async () => {
