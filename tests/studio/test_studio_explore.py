@@ -136,7 +136,7 @@ def test_every_slider_of_the_page_changes_the_picture(page: Any, studio: Studio,
         page.wait_for_function(f"before => ({SHOWN})() !== before", arg=before)
 
     changes(lambda: page.locator(".samples .pick").nth(3).click())
-    for slider in reversed(page.locator(".move input").all()):  # the last first: no slider counts on those before it
+    for slider in reversed(page.locator(".move input").all()):  # whichever is moved first
         changes(lambda slider=slider: slider.press("Home"))
     page.get_by_role("button", name="Keep this point").click()
     changes(lambda: page.get_by_role("button", name="Back to the departure").click())
