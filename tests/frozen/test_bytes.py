@@ -57,7 +57,8 @@ def test_the_losses_are_what_they_were(trained: tuple[str, Path]) -> None:
     stored = kept("losses.json", name, found)
     assert len(found) == len(stored) == 20
     for step, (have, want) in enumerate(zip(found, stored, strict=True), 1):
-        assert have == pytest.approx(want, rel=2e-3, abs=2e-4), f"step {step}"  # DCGANs multiply rounding
+        near = pytest.approx(want, rel=5e-4 * step, abs=5e-5 * step)  # steps multiply what processors round differently
+        assert have == near, f"step {step}"
 
 
 def test_the_tensors_have_the_names_they_had(trained: tuple[str, Path]) -> None:
