@@ -28,9 +28,10 @@ THOROUGH = (
     "test_exports.py::test_onnx_makes_the_same_images_at_any_batch_size[mlp]",
     "test_notebooks.py::test_a_notebook_runs_and_shows_pictures_and_tables[lessons]",
     "test_papers.py::test_the_verbs_take_them[acgan]",
+    "test_together.py::test_a_killed_process_is_started_again_and_the_run_ends_as_one_alone",
     "test_papers.py::test_the_verbs_take_them[sngan]",
 )
-"""Slow tests of which a quicker one of the same kind is always run; `make test-all` runs these too."""
+"""Slow tests; one of the same kind is always run, but for the killed process. `make test-all` runs these too."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

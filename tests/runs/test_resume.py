@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,8 +168,8 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(
     built: list[TrainState] = []
     build = loop.new_state
 
-    def remember(recipe: Recipe, *, seed: int, device: torch.device, fast: bool) -> TrainState:
-        built.append(build(recipe, seed=seed, device=device, fast=fast))
+    def remember(recipe: Recipe, **more: Any) -> TrainState:
+        built.append(build(recipe, **more))
         return built[-1]
 
     def poison(event: Event) -> None:

@@ -313,7 +313,8 @@ def _anew(
 ) -> Experiment:
     """A new training on the data as they are now, begun with a run's networks, for the steps or minutes it had left."""
     told = {name: getattr(settings, name) for name in TrainingOptions.model_fields}
-    begun = _new(source, None, run, run.path.parent, None, TrainingOptions.of(**told | left), {}, progress)
+    options = TrainingOptions.of(**told | left)
+    begun = _new(source, None, run, run.path.parent, None, options, _changes(options, False, None), progress)
     return replace(begun, warnings=(warning, *begun.warnings))
 
 
