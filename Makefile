@@ -1,6 +1,6 @@
 # make demo · make test · make check: each builds its own environment in .venv first.
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 MINUTES ?= 2
 BENCH ?=
 
@@ -27,7 +27,7 @@ browser:  ## Chromium for the tests of the studio, by the system's packages wher
 	  $$run apt-get update -qq && $$run apt-get install -yqq --no-install-recommends chromium >/dev/null; } \
 	  || echo 'make: Chromium cannot be installed here; the tests of the studio in a browser are skipped' >&2
 
-test: $(DEV) browser  ## the tests, on JOBS=2 processes
+test: $(DEV) browser  ## the tests, on JOBS=3 processes, some of which wait for a browser
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
 
 test-all: $(DEV) browser  ## all tests, and slow variants of some that are left out otherwise

@@ -17,6 +17,12 @@ THOROUGH = (
     "test_benchmarks.py::test_growth_and_targets_are_tabled",
     "test_benchmarks.py::test_recipes_are_trained_once_measured_and_tabled",
     "test_benchmarks.py::test_tables_go_between_the_markers_and_hold_the_numbers",
+    "test_documents.py::test_what_a_document_says_works[docs/conditional.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/mint.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/own.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/papers.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/sweep.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/track.md]",
     "test_documents.py::test_what_a_document_says_works[docs/lessons/dcgan-transpose.md]",
     "test_documents.py::test_what_a_document_says_works[docs/lessons/dcgan-upsample.md]",
     "test_documents.py::test_what_a_document_says_works[docs/lessons/deconv.md]",
@@ -26,12 +32,21 @@ THOROUGH = (
     "test_exports.py::test_onnx_makes_the_same_images_at_any_batch_size[dcgan-transpose]",
     "test_exports.py::test_onnx_makes_the_same_images_at_any_batch_size[mlp-bn]",
     "test_exports.py::test_onnx_makes_the_same_images_at_any_batch_size[mlp]",
+    "test_kept.py::test_a_quick_look_does_not_replace_a_careful_evaluation",
+    "test_notebooks.py::test_a_notebook_runs_and_shows_pictures_and_tables[evaluation]",
     "test_notebooks.py::test_a_notebook_runs_and_shows_pictures_and_tables[lessons]",
+    "test_notebooks.py::test_a_notebook_runs_and_shows_pictures_and_tables[own_data]",
     "test_papers.py::test_the_verbs_take_them[acgan]",
+    "test_real.py::test_a_stored_comparison_is_of_the_images_that_are_there",
+    "test_studio_api.py::test_the_api_fuzzed_never_fails",
+    "test_studio_pages.py::test_axe_finds_nothing_and_nothing_overflows[look1]",
+    "test_studio_pages.py::test_axe_finds_nothing_and_nothing_overflows[look2]",
+    "test_sweeping.py::test_a_training_that_fails_is_named_and_the_others_go_on",
     "test_together.py::test_a_killed_process_is_started_again_and_the_run_ends_as_one_alone",
     "test_papers.py::test_the_verbs_take_them[sngan]",
 )
-"""Slow tests; one of the same kind is always run, but for the killed process. `make test-all` runs these too."""
+"""Slow tests that `make test-all` runs too. Of most, one of the same kind is always run; a document's commands are also
+those of a room's own tests."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

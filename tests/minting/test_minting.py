@@ -18,7 +18,6 @@ from decoder import conditional, decoder
 from gansmith import data
 from gansmith.cli import main
 from gansmith.encoders.encoder import builtin, judge
-from gansmith.evaluation.real import of_data
 from gansmith.minting import Minted, mint, minting, shards
 from gansmith.minting.sieve import Closeness, Kept, Sieve, small
 
@@ -34,8 +33,9 @@ def makers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def close() -> Closeness:
-    real = of_data("mnist")
-    return Closeness.of(real.train, real.test)
+    train, test = data.load("mnist"), data.load("mnist", split="test")
+    few = data.from_arrays(train.take(np.arange(6000)), name="few")
+    return Closeness.of(few, test)
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -202,6 +202,7 @@ def test_nothing_that_fits_is_said(makers: Path, tmp_path: Path, monkeypatch: py
 def test_repetitions_are_known_over_a_cut(
     makers: Path, tmp_path: Path, close: Closeness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(minting, "BLOCK", 128)
     monkeypatch.setattr(Closeness, "of", lambda *_: Closeness(close.rows[:500], close.units[:500], 1.3))
     ask: dict[str, Any] = {"filters": ["distinct"], "shard": 50, "workers": 1, "layout": "folder"}
     whole = mint(makers / "plain", 150, tmp_path / "whole", **ask)

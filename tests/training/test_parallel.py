@@ -39,21 +39,20 @@ def launch(many: int, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """What 1, 2 and 3 processes ended with."""
-    folders = {many: tmp_path_factory.mktemp(f"of-{many}") for many in (1, 2, 3)}
+    """What 1 and 3 processes ended with, whose slices of a batch of 13 differ in size."""
+    folders = {many: tmp_path_factory.mktemp(f"of-{many}") for many in (1, 3)}
     before = torch.get_default_dtype()
     with torch.random.fork_rng():
         try:
             processes.main(";".join(CHECKS), folders[1])
         finally:
             torch.set_default_dtype(before)
-    launch(2, folders[2])
     launch(3, folders[3])
     return folders
 
 
 @pytest.mark.parametrize("name", CHECKS)
-@pytest.mark.parametrize("many", [2, 3])
+@pytest.mark.parametrize("many", [3])
 def test_twenty_steps_end_in_the_same_weights_as_in_one_process(name: str, many: int, ends: dict[int, Path]) -> None:
     one, several = (torch.load(ends[number] / name, weights_only=True) for number in (1, many))
     worst = max(float((a - b).abs().max()) for a, b in zip(one, several, strict=True))
