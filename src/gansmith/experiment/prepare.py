@@ -399,8 +399,9 @@ def _time_step(recipe: Recipe, choice: hardware.Choice) -> float:
         real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(len(real), dtype=torch.long, device=device) if recipe.labelled else None
         advance = loop.stepper(state, recipe, precision=choice.precision, fast=choice.fast)
+        slow = hardware.nominal_seconds(recipes.step_gflop(recipe), device=choice.device) > 1  # a DCGAN's, say
         times: list[float] = []
-        while not times or (sum(times[1:]) < 0.3 and times[0] < 2):  # the first is cold; a slow one has to do
+        while not times or (sum(times[1:]) < 0.3 and (not slow or times[0] < 2)):  # the first is cold, by seconds too
             start = time.perf_counter()
             float(advance(real, labels).generator_loss)
             times.append(time.perf_counter() - start)

@@ -1,0 +1,27 @@
+"""How long a step takes is measured before a training, and tells what fits its time."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from gansmith import hardware, recipes
+from gansmith.experiment import prepare
+
+
+@pytest.mark.parametrize(("first", "later", "expected", "calls"), [(3.0, 0.02, 0.02, 17), (0.01, 0.1, 0.1, 4)])
+def test_a_first_step_that_compiles_is_not_the_rate(
+    monkeypatch: pytest.MonkeyPatch, first: float, later: float, expected: float, calls: int
+) -> None:
+    now, made = [0.0], []
+
+    def advance(*_: object) -> SimpleNamespace:
+        now[0] += later if made else first
+        made.append(now[0])
+        return SimpleNamespace(generator_loss=torch.tensor(0.0))
+
+    monkeypatch.setattr(prepare.loop, "stepper", lambda *_, **__: advance)
+    monkeypatch.setattr(prepare.time, "perf_counter", lambda: now[0])
+    recipe = recipes.get("mlp").override(batch_size=2)
+    assert prepare._time_step(recipe, hardware.choose("cpu", "fp32", 1, gflop=0.1)) == pytest.approx(expected)
+    assert abs(len(made) - calls) <= 1
