@@ -104,10 +104,10 @@ def _share_cores() -> None:
     """Threads that wait for each other soon sleep, unless the user's environment says otherwise.
 
     OpenMP's default is to spin, and where another program wants a core, all of them then wait for the thread that has
-    none: 27 times slower was seen. It is read when torch is imported.
+    none: two trainings at once ran 14 times slower each. It is read when torch is imported.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # about 20 microseconds: the next layer is often that near
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # some microseconds: the next layer is often that near
 
 
 def main(argv: Sequence[str] | None = None) -> int:
