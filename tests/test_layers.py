@@ -40,6 +40,7 @@ ORDER = (
     "markup",
     "hardware",
     "files",
+    "processes",
     "progress",
     "text",
     "errors",

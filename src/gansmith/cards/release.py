@@ -62,8 +62,8 @@ def of_minted(folder: Path, most: int, progress: Progress | None = None) -> Rele
     labels: list[np.ndarray] = []
     tick = Ticker(progress, "reading the set", min(most, plan.n))
     for shard in minted.shards:
-        images.append(shards.read(folder, plan, shard))
-        said = shards.read_labels(folder, plan, shard)
+        pixels, said = shards.read(folder, plan, shard)
+        images.append(pixels)
         if said is not None:
             labels.append(said)
         if (done := sum(map(len, images))) >= most:

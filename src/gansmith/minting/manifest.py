@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from itertools import takewhile
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gansmith.errors import UserError
 from gansmith.files import read_json
@@ -17,6 +17,8 @@ FILE = "mint.json"
 Layout = Literal["folder", "npz", "parquet", "tar"]
 Filter = Literal["recognised", "novel", "distinct"]
 Labels = Literal["asked", "pseudo", "none"]
+MOST = 100_000_000
+"""Images of a set."""
 REASONS = ("unrecognised", "copies", "repeats", "surplus")
 """Why images were left out, in the order in which it is asked: read differently by the two classifiers, a near copy of
 a training image, a near copy of an earlier one of the set, of a class that was full."""
@@ -56,22 +58,30 @@ class Shard(Value):
     sha256: str
     """Of the file; for the layout folder, of its pictures one after another."""
 
+    @field_validator("name")
+    @classmethod
+    def _inside(cls, name: str) -> str:
+        parts = PurePosixPath(name).parts
+        if not parts or parts[0] == "/" or ".." in parts or "\\" in name or "\0" in name:
+            raise ValueError("it is no file of the set")
+        return name
+
 
 class Plan(Value):
     """All that decides which images a set holds, and in which files: equal plans make equal files."""
 
     generator: Origin
-    n: int
+    n: int = Field(ge=1, le=MOST)
     seed: int
     layout: Layout
-    shard_rows: int
+    shard_rows: int = Field(ge=1)
     balance: bool
     filters: tuple[Filter, ...]
     labels: Labels
     classes: tuple[str, ...]
     """The names of the labels 0, 1, ...; empty without labels."""
     shape: tuple[int, int, int]
-    """(C, H, W)."""
+    """(C, H, W), as a recipe allows them."""
     precision: Precision
     encoder: str | None = None
     """name@digest of what reads the images, where anything does."""
@@ -79,6 +89,19 @@ class Plan(Value):
     near: float | None = None
     """Of the filters novel and distinct: how near is too near, see :class:`gansmith.minting.sieve.Closeness`."""
     gansmith: str
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.shape[0] not in (1, 3) or not all(8 <= side <= 1024 for side in self.shape[1:]):
+            raise ValueError("shape: no recipe makes such images")
+        if self.labelled != bool(self.classes):
+            raise ValueError("labels and classes do not belong together")
+        return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether each image has a label."""
+        return self.labels != "none"
 
     @property
     def quotas(self) -> tuple[int, ...] | None:
@@ -101,6 +124,14 @@ class Minted(Value):
     made_by: Literal["gansmith"] = "gansmith"
     plan: Plan
     shards: tuple[Shard, ...] = ()
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if self.rows > self.plan.n or any(shard.rows > self.plan.shard_rows for shard in self.shards):
+            raise ValueError("its shards hold more images than were asked for")
+        if any(len(shard.counts) not in (0, len(self.plan.classes)) for shard in self.shards):
+            raise ValueError("its counts are of other classes")
+        return self
 
     @property
     def rows(self) -> int:

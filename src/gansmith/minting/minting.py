@@ -1,6 +1,5 @@
 """A data set of generated images: made in blocks by worker processes, sieved in order, written shard by shard."""
 
-import multiprocessing
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,15 +22,15 @@ from gansmith.evaluation.features import Encoders
 from gansmith.generator import Generator
 from gansmith.generator.sequence import check_place
 from gansmith.minting import shards
-from gansmith.minting.manifest import FILE, REASONS, Filter, Layout, Minted, Origin, Plan, Shard, differences
+from gansmith.minting.manifest import FILE, MOST, REASONS, Filter, Layout, Minted, Origin, Plan, Shard, differences
 from gansmith.minting.sieve import Closeness, Kept, Looked, Sieve, small
+from gansmith.processes import Fresh
 from gansmith.progress import Progress, Ticker
 from gansmith.recipes import own
 from gansmith.runs import Run, load
 
 BLOCK = 2048
 """Images that a worker makes at once; which they are never changes what is made."""
-MOST = 100_000_000
 PATIENCE = 20_000
 """After so many images of which fewer than one in a thousand was kept, nothing seems to fit."""
 
@@ -246,7 +245,7 @@ def _blocks(generator: Generator, sieve: Sieve, plan: Plan, workers: int, start:
         recipes = [file.path for file in generator.recipe.files if file.path]
         pool = ProcessPoolExecutor(
             workers,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=Fresh(),
             initializer=_enlist,
             initargs=(folder, recipes, plan, sieve),
         )
@@ -373,5 +372,5 @@ class _Mint:
         if self.kept is None:
             self.kept = Kept(rows)
             for shard in self.minted.shards:
-                self.kept.add(small(shards.read(self.folder, self.plan, shard)))
+                self.kept.add(small(shards.read(self.folder, self.plan, shard)[0]))
         return self.kept

@@ -3,8 +3,12 @@
 import hashlib
 import io
 import json
+import math
+import re
+import struct
 import tarfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,12 +17,27 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gansmith.data import npz as archives
 from gansmith.errors import UserError
 from gansmith.files import EXIF, writing
 from gansmith.generator.samples import folder_names
 from gansmith.minting.manifest import Plan, Shard
+from gansmith.text import one_line, printable
 
 Images = np.ndarray
+Labels = np.ndarray
+DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    tarfile.TarError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What reading a damaged file may raise, Pillow's and pyarrow's errors included."""
 
 
 @dataclass(frozen=True)
@@ -72,42 +91,92 @@ def write(folder: Path, plan: Plan, number: int, rows: Rows) -> tuple[str, int, 
     return name, len(content), hashlib.sha256(content).hexdigest()
 
 
-def read(folder: Path, plan: Plan, shard: Shard) -> Images:
-    """The images (N, C, H, W) of a shard that :func:`write` wrote."""
+def read(folder: Path, plan: Plan, shard: Shard) -> tuple[Images, Labels | None]:
+    """The images (N, C, H, W) of a shard that :func:`write` wrote, and the labels (N,) of a set that has them.
+
+    A set may come from anywhere, so nothing larger than its plan says is decoded. Raises UserError in one line for a
+    file that is gone, changed, damaged, or holds something else.
+    """
     path = folder / shard.name
-    if plan.layout == "npz":
-        with np.load(path, allow_pickle=False) as file:
-            return _channels_first(file["images"])
-    if plan.layout == "tar":
-        with tarfile.open(path) as tar:
-            pngs = [tar.extractfile(member).read() for member in tar if member.name.endswith(".png")]  # type: ignore[union-attr]
-    elif plan.layout == "parquet":
-        pngs = [row["bytes"] for row in _pyarrow().read_table(path, columns=["image"])["image"].to_pylist()]
-    else:
-        paths = sorted((folder / "train").rglob("*.png"), key=lambda each: each.name)
-        pngs = [each.read_bytes() for each in paths if shard.first <= int(each.stem) <= shard.last]
-    pictures = [np.asarray(Image.open(io.BytesIO(png))) for png in pngs]
-    return _channels_first(np.stack(pictures))
+    readers = {"npz": _npz, "tar": _tar, "parquet": _parquet, "folder": _pictures}
+    try:
+        images, labels = readers[plan.layout](folder, plan, shard)
+    except UserError:
+        raise
+    except DAMAGE as error:
+        raise UserError(f"{printable(str(path))}: is damaged ({one_line(error)[:100]}); mint it again") from None
+    wanted = (shard.rows, *plan.shape)
+    if images.shape != wanted or images.dtype != np.uint8:
+        raise UserError(f"{printable(str(path))}: holds {images.dtype} {images.shape}, not {wanted}; mint it again")
+    if labels is not None and not (len(labels) == shard.rows and set(labels.tolist()) <= set(range(len(plan.classes)))):
+        raise UserError(f"{printable(str(path))}: has labels that are none of its classes; mint it again")
+    return images, labels
 
 
-def read_labels(folder: Path, plan: Plan, shard: Shard) -> np.ndarray | None:
-    """The labels (N,) of a shard, in the order of :func:`read`; None for a set without labels."""
-    if plan.labels == "none":
-        return None
+def _same(shard: Shard, *content: bytes) -> None:
+    digest = hashlib.sha256()
+    for part in content:
+        digest.update(part)
+    if digest.hexdigest() != shard.sha256:
+        raise ValueError("it is not what was written")
+
+
+def _npz(folder: Path, plan: Plan, shard: Shard) -> tuple[Images, Labels | None]:
     path = folder / shard.name
-    if plan.layout == "npz":
-        with np.load(path, allow_pickle=False) as file:
-            return np.asarray(file["labels"], np.int64)
-    if plan.layout == "tar":
-        with tarfile.open(path) as tar:
-            labels = [int(tar.extractfile(member).read()) for member in tar if member.name.endswith(".cls")]  # type: ignore[union-attr]
-    elif plan.layout == "parquet":
-        labels = _pyarrow().read_table(path, columns=["label"])["label"].to_pylist()
-    else:
-        names = folder_names(plan.classes)
-        paths = sorted((folder / "train").rglob("*.png"), key=lambda each: each.name)
-        labels = [names.index(each.parent.name) for each in paths if shard.first <= int(each.stem) <= shard.last]
-    return np.asarray(labels, np.int64)
+    _same(shard, path.read_bytes())
+    most = max(8 * shard.rows, shard.rows * math.prod(plan.shape)) + 1024
+    arrays = archives.read_arrays(path, ("images", "labels"), most)
+    return _channels_first(arrays["images"]), np.asarray(arrays["labels"], np.int64) if plan.labelled else None
+
+
+def _tar(folder: Path, plan: Plan, shard: Shard) -> tuple[Images, Labels | None]:
+    content = (folder / shard.name).read_bytes()
+    _same(shard, content)
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+        members = [(member.name, file.read()) for member in tar if (file := tar.extractfile(member)) is not None]
+    images = _decoded(plan, [part for name, part in members if name.endswith(".png")])
+    return images, _whole(int(part) for name, part in members if name.endswith(".cls")) if plan.labelled else None
+
+
+def _parquet(folder: Path, plan: Plan, shard: Shard) -> tuple[Images, Labels | None]:
+    path = folder / shard.name
+    _same(shard, path.read_bytes())
+    file = _pyarrow().ParquetFile(path)
+    about = file.metadata
+    most = shard.rows * (2 * math.prod(plan.shape) + 4096)
+    if (
+        about.num_rows != shard.rows
+        or sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)) > most
+    ):
+        raise ValueError("it holds more than was written")
+    table = file.read(columns=["image", "label"] if plan.labelled else ["image"])
+    images = _decoded(plan, [row["bytes"] for row in table["image"].to_pylist()])
+    return images, _whole(table["label"].to_pylist()) if plan.labelled else None
+
+
+def _pictures(folder: Path, plan: Plan, shard: Shard) -> tuple[Images, Labels | None]:
+    """By their names, in the order of the sequence; other files beside them do not matter."""
+    names = folder_names(plan.classes)
+    found = ((path, path.stem) for path in (folder / "train").rglob("*.png"))
+    paths = [path for path, stem in found if re.fullmatch(r"\d{9,12}", stem) and shard.first <= int(stem) <= shard.last]
+    paths.sort(key=lambda each: int(each.stem))
+    content = [each.read_bytes() for each in paths]
+    _same(shard, *content)
+    return _decoded(plan, content), _whole(names.index(each.parent.name) for each in paths) if plan.labelled else None
+
+
+def _decoded(plan: Plan, pictures: Sequence[bytes]) -> Images:
+    planes = []
+    for content in pictures:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+            if picture.size != plan.shape[:0:-1]:  # before it is decoded: it may be a bomb
+                raise ValueError(f"a picture of {picture.size[0]}x{picture.size[1]}")
+            planes.append(np.asarray(picture))
+    return _channels_first(np.stack(planes))
+
+
+def _whole(labels: Iterable[int]) -> Labels:
+    return np.asarray(list(labels), np.int64)
 
 
 def _write_npz(path: Path, plan: Plan, rows: Rows) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
+
+from gansmith.processes import Fresh
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class Worker:
                 return self._pool, self._pool.submit(work)
             except BrokenProcessPool:
                 self._forget(self._pool)
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(os.getpid(),))
+        self._pool = ProcessPoolExecutor(1, Fresh(), initializer=_begin, initargs=(os.getpid(),))
         return self._pool, self._pool.submit(work)
 
     def _forget(self, pool: ProcessPoolExecutor) -> None:
