@@ -1,8 +1,39 @@
-"""Further Python processes, which never run the script that started them once more."""
+"""Further Python processes, which never run the script that started them once more; one at a time in a place."""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from types import ModuleType
+
+from gansmith.errors import UserError
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@contextmanager
+def alone(path: Path, refusal: str) -> Iterator[None]:
+    """Holds a lock on a file or folder, which goes with the process, however it ends.
+
+    Raises UserError with ``refusal`` where another process holds it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(refusal) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)
 
 
 class _Process(SpawnProcess):

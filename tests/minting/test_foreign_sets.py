@@ -19,6 +19,7 @@ from decoder import conditional
 from gansmith.cards import release
 from gansmith.errors import UserError
 from gansmith.minting import Minted, mint, shards
+from gansmith.processes import alone
 
 LAYOUTS = ("npz", "tar", "parquet", "folder")
 
@@ -123,6 +124,16 @@ def test_a_manifest_that_makes_no_sense_is_refused_by_those_who_read_and_by_mint
         with pytest.raises(UserError, match=f"mint.json: .*{re.escape(said)}") as caught:
             read()
         assert "\n" not in str(caught.value)
+
+
+def test_one_process_at_a_time_mints_into_a_folder(told: Path, tmp_path: Path) -> None:
+    """Flock counts by open file: a second one in this process is refused as one in another is."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    with alone(folder, "taken"), pytest.raises(UserError, match="set: another process mints into it; wait for its end"):
+        mint(told, 20, folder, workers=1)
+    assert not list(folder.iterdir())
+    assert mint(told, 20, folder, workers=1).complete
 
 
 def test_a_script_without_a_guard_starts_processes_that_do_not_run_it_again(tmp_path: Path) -> None:

@@ -1,30 +1,21 @@
 """What guards a training: one process at a time for a run, and a clean end on Ctrl-C and SIGTERM."""
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from gansmith.errors import UserError
+from gansmith import processes
 from gansmith.runs import Run
-
-if sys.platform != "win32":
-    import fcntl
 
 
 @contextmanager
 def alone(run: Run) -> Iterator[None]:
     """Refuses to train a run that another process trains. The lock goes with the process, however it ends."""
-    if sys.platform == "win32":
-        yield
-        return
-    with (run.path / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{run.path} is being trained by another process; stop it first") from None
+    lock = run.path / ".lock"
+    lock.touch()
+    with processes.alone(lock, f"{run.path} is being trained by another process; stop it first"):
         yield
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from gansmith import files, hardware
+from gansmith import files, hardware, processes
 from gansmith._version import __version__
 from gansmith.data import Images
 from gansmith.errors import UserError, whole_number
@@ -24,7 +24,6 @@ from gansmith.generator.sequence import check_place
 from gansmith.minting import shards
 from gansmith.minting.manifest import FILE, MOST, REASONS, Filter, Layout, Minted, Origin, Plan, Shard, differences
 from gansmith.minting.sieve import Closeness, Kept, Looked, Sieve, small
-from gansmith.processes import Fresh
 from gansmith.progress import Progress, Ticker
 from gansmith.recipes import own
 from gansmith.runs import Run, load
@@ -88,15 +87,17 @@ def mint(
     plan = _plan(where, generator, sieve, n=n, seed=seed, layout=layout, shard_rows=shard, balance=balance)
     shards.check(plan)
     folder = Path(out)
-    minted = _begun(folder, plan)
     cores = hardware.available_cores()
     number = cores if workers is None else whole_number("workers", workers)
     if not 1 <= number <= 256:
         raise UserError(f"`workers` {number}: give 1 to 256 processes")
-    if not minted.complete:
-        with _blocks(generator, sieve, plan, number, minted.next) as blocks:
-            minted = _Mint(folder, minted, sieve).run(blocks, progress)
-    files.write_json(folder / "index.json", minted.index())
+    _check_target(folder)
+    with processes.alone(folder, f"`out` {folder}: another process mints into it; wait for its end"):
+        minted = _begun(folder, plan)
+        if not minted.complete:
+            with _blocks(generator, sieve, plan, number, minted.next) as blocks:
+                minted = _Mint(folder, minted, sieve).run(blocks, progress)
+        files.write_json(folder / "index.json", minted.index())
     return minted
 
 
@@ -168,11 +169,16 @@ def _plan(where: str | Path | Run, generator: Generator, sieve: Sieve, **asked: 
     )
 
 
+def _check_target(folder: Path) -> None:
+    """Makes the folder. Raises UserError where there is something else."""
+    if not (folder / FILE).exists() and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"`out` {folder}: is in the way; name a new or empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def _begun(folder: Path, plan: Plan) -> Minted:
-    """The set as far as it is there. Raises UserError where the folder holds something else."""
+    """The set as far as it is there. Raises UserError where it is another one."""
     if not (folder / FILE).exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"`out` {folder}: is in the way; name a new or empty folder")
         minted = Minted(plan=plan)
         files.write_json(folder / FILE, minted.model_dump(mode="json"))
         return minted
@@ -245,7 +251,7 @@ def _blocks(generator: Generator, sieve: Sieve, plan: Plan, workers: int, start:
         recipes = [file.path for file in generator.recipe.files if file.path]
         pool = ProcessPoolExecutor(
             workers,
-            mp_context=Fresh(),
+            mp_context=processes.Fresh(),
             initializer=_enlist,
             initargs=(folder, recipes, plan, sieve),
         )
