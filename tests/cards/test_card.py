@@ -1,15 +1,18 @@
 """A card's documents: they say what was measured, are read by other programs, and disclose no private image."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gansmith as gs
-from gansmith.cards import attack, usefulness
+from gansmith import runs
+from gansmith.cards import attack, documents, usefulness
 from gansmith.cards.classifier import Labelled
 from gansmith.cards.contents import Card
+from gansmith.cards.sections import sections
 from gansmith.errors import UserError
 
 
@@ -72,6 +75,38 @@ def test_a_readme_of_other_hands_stays(tmp_path: Path) -> None:
     assert (tmp_path / "README.md").read_text() == "mine"
     with pytest.raises(UserError, match="`samples` 3"):
         gs.card("mnist", tmp_path / "x", samples=3)
+
+
+def test_a_card_of_more_images_is_kept(minted: tuple[Path, Card]) -> None:
+    folder, card = minted
+    before = (folder / "card.json").read_bytes()
+    with pytest.raises(UserError, match=r"`samples` 64: .* holds a card of 100 images, which is kept; give as many"):
+        gs.card(folder, samples=64)
+    documents.check_smaller(folder, card.origin.digest, 100)
+    documents.check_smaller(folder, "of another generator", 64)
+    assert (folder / "card.json").read_bytes() == before
+
+
+def test_what_was_not_trained_on_is_said_and_commands_can_be_pasted(minted: tuple[Path, Card]) -> None:
+    _, card = minted
+    assert any("trained on mnist, and is held against own" in note for note in card.notes)
+    origin = card.origin.model_copy(update={"data": "mnist; rm -rf ~", "name": "$(a) b"})
+    rows = next(each for each in sections(card.model_copy(update={"origin": origin})) if "trained by" in each.facts)
+    assert rows.facts["trained by"].startswith("gansmith train 'mnist; rm -rf ~' --recipe")
+
+
+def test_the_discriminator_is_asked_without_labels_of_other_classes(tmp_path: Path) -> None:
+    """Of two classes, while the real images have ten."""
+    random = np.random.default_rng(0)
+    few = {"images": random.integers(0, 256, (40, 28, 28), np.uint8), "labels": np.arange(40) % 2}
+    np.savez(tmp_path / "two.npz", **few)
+    run = gs.train(tmp_path / "two.npz", recipe="mlp", steps=2, batch_size=8, threads=1, conditional=True,
+                   evaluate_every=0, signals_every=0, out=tmp_path / "runs")  # fmt: skip
+    assert runs.name_of(tmp_path / "runs" / "last") == runs.name_of(run) == run.name
+    sides = attack.Sides.of(gs.data.load("mnist"), gs.data.load("mnist", split="test"), 64)
+    assert sides is not None
+    few_sides = replace(sides, members=sides.members[:20], others=sides.others[:20])
+    assert attack._critic(run, few_sides, None).shape == (40,)
 
 
 def test_what_helps_is_told_from_what_does_not() -> None:

@@ -131,6 +131,9 @@ def test_the_call_makes_the_plan_of_the_command_and_refuses_what_makes_none(
     varied = [sweeping.parse("generator-optimizer.lr=1e-4,1e-3")]
     said = varying.planned("mnist", "mlp", varied, 2, 2000, fields={"steps": 1000})
     assert plans == [(said, varying.folder_of(said))]
+    rates = {"generator-optimizer.lr": np.array([1e-4, 1e-3])}  # of NumPy, as notebooks have them
+    gs.sweep(Path("mnist"), recipe="mlp", vary=rates, steps=np.int64(1000), seeds=np.int32(2))  # type: ignore[arg-type]
+    assert plans[1] == plans.pop(0)
     with pytest.raises(UserError, match="`vary` batch_size: give two values or more, all different"):
         gs.sweep("mnist", recipe="mlp", vary={"batch_size": [8, 8]})
     with pytest.raises(UserError, match="`seeds` and `samples`"):

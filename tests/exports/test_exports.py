@@ -84,6 +84,8 @@ def test_a_folder_is_what_load_reads(tmp_path: Path) -> None:
     made = gs.export(generator, tmp_path / "g")
     assert (made.to, made.difference) == ("folder", None)
     assert gs.load(made.path).digest == generator.digest
+    again = gs.export(made.path, tmp_path / "named")  # by what `load` takes
+    assert gs.load(again.path).digest == generator.digest
     with pytest.raises(UserError, match="in the way"):
         gs.export(generator, tmp_path / "g")
 

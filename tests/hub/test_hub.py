@@ -139,6 +139,9 @@ def test_what_is_too_large_is_not_fetched(server: type[Hub], monkeypatch: pytest
         ("hf://a/empty", "no generator here"),
         ("hf://../../etc", "is no name on the hub; give user/name"),
         ("hf://a/b/c", "is no name on the hub; give user/name"),
+        ("hf://a/b--c", "is no name on the hub; give user/name"),
+        ("hf://a/b-", "is no name on the hub; give user/name"),
+        ("hf://a/b.git", "is no name on the hub; give user/name"),
     ],
 )
 def test_what_is_not_there_is_one_line(reference: str, said: str, server: type[Hub]) -> None:
@@ -151,6 +154,15 @@ def test_what_is_not_there_is_one_line(reference: str, said: str, server: type[H
 def test_a_stranger_is_told_to_log_in(server: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(UserError, match="hf auth login"):
+        gs.push("mnist", "somebody/digits")
+    assert server.files == {}
+
+
+def test_a_library_that_was_told_to_stay_offline_is_out_of_reach(
+    server: type[Hub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"somebody/digits: the hub cannot be reached \(.*offline"):
         gs.push("mnist", "somebody/digits")
     assert server.files == {}
 

@@ -105,7 +105,7 @@ def test_what_cannot_be_completed_is_one_line(generator: Generator) -> None:
         latent.complete(generator, picture, np.ones((28, 28), bool))
     with pytest.raises(UserError, match="divides 28"):
         latent.enlarge(generator, picture[..., :5, :5])
-    with pytest.raises(UserError, match="0 answers"):
+    with pytest.raises(UserError, match="`number` 0: give 1 to 1,000 answers"):
         latent.complete(generator, picture, LEFT, n=0)
     with pytest.raises(UserError, match="no class is called '11'"):
         latent.complete(generator, picture, LEFT, labels=["11"])
@@ -126,6 +126,17 @@ def test_the_command_draws_the_answers(
             assert picture.width > 100
     assert np.array_equal(saved[0], saved[1])  # the mask says what --keep left says
     assert "2 answers" in capsys.readouterr().out
+    before = Path("picture.png").read_bytes()
+    assert main(["complete", "mnist", "picture.png", "--keep", "left", "-o", "picture.png"]) == 2
+    assert main(["complete", "mnist", "picture.png", "--mask", "mask.png", "-o", "./mask.png"]) == 2
+    assert capsys.readouterr().err.count("is one of the pictures, and would be overwritten; name another") == 2
+    assert Path("picture.png").read_bytes() == before
+    Image.new("L", (28, 28)).save("dark.png")
+    assert main(["complete", "mnist", "picture.png", "--mask", "dark.png"]) == 2
+    assert main(["complete", "mnist", "dark.png", "--draw"]) == 2
+    said = capsys.readouterr().err
+    assert "--mask dark.png: make a part of it white" in said
+    assert "--draw dark.png: draw light strokes on a dark ground" in said
     assert main(["complete", "mnist", "picture.png"]) == 2
     assert main(["complete", "mnist", "picture.png", "--draw", "--enlarge", "5"]) == 2
     assert "one of --mask, --keep, --draw and --enlarge" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -124,6 +125,16 @@ def test_a_manifest_that_makes_no_sense_is_refused_by_those_who_read_and_by_mint
         with pytest.raises(UserError, match=f"mint.json: .*{re.escape(said)}") as caught:
             read()
         assert "\n" not in str(caught.value)
+
+
+def test_a_set_is_gone_on_with_when_its_generator_has_another_name(told: Path, tmp_path: Path) -> None:
+    mint(told, 20, tmp_path / "set", shard=10, workers=1)
+    moved = tmp_path / "moved"
+    shutil.copytree(told, moved)
+    (tmp_path / "set" / "train-00001.npz").unlink()
+    assert mint(moved, 20, tmp_path / "set", shard=10, workers=1).complete
+    with pytest.raises(UserError, match=r"holds another set \(seed 0, not 1"):
+        mint(moved, 20, tmp_path / "set", seed=1, shard=10, workers=1)
 
 
 def test_one_process_at_a_time_mints_into_a_folder(told: Path, tmp_path: Path) -> None:

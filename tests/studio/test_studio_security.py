@@ -2,12 +2,16 @@
 
 import http.client
 from contextlib import closing
+from typing import Any
 
 import httpx2 as httpx
 import pytest
 from running import Studio
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+
+from gansmith.errors import UserError
+from gansmith.studio.server import serve
 
 
 def raw(studio: Studio, path: str, **headers: str) -> int:
@@ -74,3 +78,17 @@ def test_large_bodies_are_refused(studio: Studio) -> None:
         assert client.post("/api/plan", content=b"x" * (2 << 20)).status_code in (404, 405, 413)
         assert client.get("/static/../app.py").status_code in (404, 200)
         assert "import" not in client.get("/static/%2e%2e/app.py").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"port": 99999}, "`port` 99999: give 1 to 65535, or 0 for any"),
+        ({"port": -1}, "`port` -1: give 1 to 65535, or 0 for any"),
+        ({"out": __file__}, "is no folder of runs"),
+    ],
+)
+def test_an_address_or_folder_that_makes_no_sense_is_refused_before_it_opens(asked: dict[str, Any], said: str) -> None:
+    """The system takes a port modulo 65,536."""
+    with pytest.raises(UserError, match=said):
+        serve(**asked, opened=lambda url: pytest.fail(f"opened at {url}"))

@@ -233,12 +233,13 @@ def _critic(run: Run, sides: Sides, progress: Progress | None) -> np.ndarray:
     """The discriminator's logits of members and others, each with its own class; the highest over kinds it made up."""
     network = discriminator(run)
     recipe = run.recipe
+    told = recipe.classes and tuple(sides.train.classes) == tuple(run.data.classes)  # the real images may be others
     found = []
     tick = Ticker(progress, "asking the discriminator", 2 * len(sides.members))
     for dataset, chosen in ((sides.train, sides.members), (sides.test, sides.others)):
         for start in range(0, len(chosen), CHUNK):
             some = chosen[start : start + CHUNK]
-            labels = dataset.labels[some] if recipe.classes and dataset.labels is not None else None
+            labels = dataset.labels[some] if told and dataset.labels is not None else None
             found.append(_logits(network, recipe, dataset.take(some), labels))
             tick(sum(map(len, found)))
     return np.concatenate(found)

@@ -13,7 +13,7 @@ from gansmith.cards.contents import Card
 from gansmith.cards.croissant import croissant
 from gansmith.cards.sections import Section, Table, sections
 from gansmith.errors import UserError
-from gansmith.files import read_text, write_json, write_text
+from gansmith.files import read_json, read_text, write_json, write_text
 from gansmith.minting import Minted
 from gansmith.report.page import render as page
 from gansmith.report.pictures import Picture
@@ -30,6 +30,20 @@ def check(folder: Path) -> None:
         raise UserError(f"`out` {folder}: is a file; name a folder")
     if readme.exists() and MARK not in read_text(readme):
         raise UserError(f"{readme}: is not a card that gansmith wrote; name another folder with `out`")
+
+
+def check_smaller(folder: Path, digest: str, samples: int) -> None:
+    """Raises UserError where the folder holds a card of the same generator that was measured on more images."""
+    path = folder / "card.json"
+    if not path.exists():
+        return
+    there = read_json(path)
+    measured, origin = there.get("measured"), there.get("origin")
+    if isinstance(measured, int) and measured > samples and isinstance(origin, dict) and origin.get("digest") == digest:
+        raise UserError(
+            f"`samples` {samples:,}: {folder} holds a card of {measured:,} images, which is kept; give as many, or "
+            "another folder with `out`"
+        )
 
 
 def write(folder: Path, card: Card, images: np.ndarray, exposed: Exposed | None, minted: Minted | None) -> None:

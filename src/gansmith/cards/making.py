@@ -1,5 +1,6 @@
 """card: a release -> what it is, measured, and the documents that say so."""
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +85,12 @@ def card(
     )
     if len(what.images) < LEAST:
         raise UserError(f"{where}: has {len(what.images)} images; give {LEAST} or more")
+    documents.check_smaller(folder, what.origin.digest, len(what.images))
     real = release.real_images(what, where, source, progress)
     effort = Effort(usefulness.STEPS_FULL, 3) if full else Effort(usefulness.STEPS, 1)
     made, exposed = _measured(what, real, effort, seed, licence, progress)
-    command = f"gansmith card {Path(str(where)).name if not isinstance(where, Run) else where.name} --samples {samples}"
+    named = Path(str(where)).name if release.minted_set(where) else what.origin.name
+    command = f"gansmith card {shlex.quote(named)} --samples {samples}"
     made = made.model_copy(update={"card_command": f"{command} --seed {seed}{' --full' if full else ''}"})
     shown = exposed if (made.public if records is None else records) else None
     documents.write(folder, made, what.images, shown, what.minted)
@@ -129,6 +132,11 @@ def _measured(
     if what.total > len(what.images):
         notes.append(
             f"the first {len(what.images):,} of {what.total:,} images were measured; who attacks all has more to go by"
+        )
+    if what.origin.data and what.origin.data != train.name:
+        notes.append(
+            f"the generator was trained on {what.origin.data}, and is held against {train.name}: copies and attacks "
+            "say nothing about what it was trained on"
         )
     known = train.name in names()
     made = Card(

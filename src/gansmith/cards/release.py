@@ -1,11 +1,13 @@
 """What a card is of: a minted set on disk, or the first images of a generator's sequence."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gansmith import runs
 from gansmith.data import Images, names
 from gansmith.errors import UserError
 from gansmith.evaluation import inputs, real
@@ -85,8 +87,9 @@ def of_minted(folder: Path, most: int, progress: Progress | None = None) -> Rele
         minted=minted,
         run=None,
         generator=None,
-        command=f"gansmith mint {plan.generator.name} -n {plan.n} --seed {plan.seed} --format {plan.layout}"
-        f"{' --balance' if plan.balance else ''}{filters} -o {folder.name}",
+        command=f"gansmith mint {shlex.quote(plan.generator.name)} -n {plan.n} --seed {plan.seed}"
+        f" --format {plan.layout}"
+        f"{' --balance' if plan.balance else ''}{filters} -o {shlex.quote(folder.name)}",
     )
 
 
@@ -105,10 +108,9 @@ def of_generator(where: str | Path | Run, most: int, seed: int, progress: Progre
     classes = tuple(generator.classes) if generator.recipe.classes else ()
     if generator.recipe.classes and not classes:
         classes = tuple(map(str, range(generator.recipe.classes)))
-    name = where.name if isinstance(where, Run) else str(where)
     steps, number = about.get("steps"), about.get("seed")
     origin = Origin(
-        name=Path(name).name,
+        name=runs.name_of(where),
         recipe=generator.recipe.name,
         digest=generator.digest,
         data=str(about.get("data", "")),
@@ -126,7 +128,7 @@ def of_generator(where: str | Path | Run, most: int, seed: int, progress: Progre
         minted=None,
         run=what.run,
         generator=generator,
-        command=f"gansmith mint {origin.name} -n {most} --seed {seed} -o DIR",
+        command=f"gansmith mint {shlex.quote(origin.name)} -n {most} --seed {seed} -o DIR",
     )
 
 

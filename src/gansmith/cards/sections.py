@@ -1,5 +1,6 @@
 """A card in words: the sections that README.md and card.html both show."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -54,7 +55,7 @@ def sections(card: Card) -> list[Section]:
 
 def _origin(card: Card) -> Section:
     origin = card.origin
-    trained = f"gansmith train {origin.data} --recipe {origin.recipe}"
+    trained = f"gansmith train {shlex.quote(origin.data)} --recipe {shlex.quote(origin.recipe)}"
     trained += f" --steps {origin.steps}" if origin.steps is not None else ""
     trained += f" --seed {origin.seed}" if origin.seed is not None else ""
     rows = {

@@ -52,7 +52,7 @@ def complete(
     from gansmith.latent import figures, inversion, photo, vectors
     from gansmith.runs import load
 
-    check_targets(out, save, figures.SHEETS)
+    check_targets(out, save, figures.SHEETS, read=(picture, mask))
     if sum([mask is not None, keep is not None, draw, enlarge is not None]) != 1:
         raise UserError("say what is known, by one of --mask, --keep, --draw and --enlarge")
     read = photo.read(picture)
@@ -72,6 +72,9 @@ def complete(
     else:
         given = photo.fitted(read, channels=recipe.channels, size=recipe.size)[None]
         known = _known(given[0], None if drawn is None else photo.fitted(drawn, channels=1, size=recipe.size), keep)
+        if known.all() or not known.any():
+            what = f"--mask {mask}: make a part of it white, which is filled in, and the rest black" if mask else ""
+            raise UserError(what or f"--draw {picture}: draw light strokes on a dark ground")
         found = latent.complete(generator, given, known, **search)
         shown = [given[0], np.where(known, given[0], 96).astype(np.uint8)]
     captions = ["given", "known"][: len(shown)] + [f"{error:.0f} off" for error in found.errors[0]]

@@ -1,5 +1,6 @@
 """Verbs that explore a generator's latent space: morph, mix, directions, truncate."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -298,10 +299,12 @@ def load_steady(run: str, *, best: bool, device: str) -> Any:
     return vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
 
 
-def check_targets(out: Path, save: Path | None, suffixes: Any) -> None:
-    """Raises UserError where a picture or vectors cannot be written under these names."""
+def check_targets(out: Path, save: Path | None, suffixes: Any, *, read: Sequence[str | None] = ()) -> None:
+    """Raises UserError where a picture or vectors cannot be written under these names, or ``out`` is one to be read."""
     from gansmith.latent import figures, vectors
 
+    if out.resolve() in {Path(file).resolve() for file in read if file is not None}:
+        raise UserError(f"--out {out}: is one of the pictures, and would be overwritten; name another")
     figures.check_target(out, suffixes)
     if save is not None:
         vectors.check_target(save)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gansmith import hardware
-from gansmith.errors import UserError
+from gansmith.errors import UserError, whole_number
 from gansmith.evaluation import wording
 from gansmith.evaluation.comparison import Group
 from gansmith.experiment import sweeping
@@ -48,15 +48,23 @@ def sweep(
 
     Raises UserError, in one line, for fields and values that make no training, and where nothing could be trained.
     """
-    varied = tuple((name.replace("-", "_"), tuple(values)) for name, values in vary.items())
+    varied = tuple((name.replace("-", "_"), tuple(map(_plain, values))) for name, values in vary.items())
     for name, values in varied:
         if len({repr(each) for each in values}) < max(2, len(values)):
             raise UserError(f"`vary` {name}: give two values or more, all different")
+    fields = {name: _plain(value) for name, value in fields.items()}
     plan = planned(str(data), recipe, varied, seeds, samples, fields=fields)
     count = many(plan, processes, fields.get("device"))
     return sweeping.sweep(
         plan, folder_of(plan) if out is None else Path(out), processes=count, tell=tell or (lambda line: None)
     )
+
+
+def _plain(value: Any) -> Any:
+    """A value of NumPy's, torch's or pathlib's as Python's own, which a command line can say."""
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
 
 
 def planned(
@@ -73,10 +81,11 @@ def planned(
 
     Raises UserError, in one line, for what makes no training.
     """
+    seeds, samples = whole_number("seeds", seeds), whole_number("samples", samples)
     if seeds < 1 or samples < 16:
         raise UserError("`seeds` and `samples`: give 1 or more, and 16 images or more")
     fields = dict(fields)
-    first, threads = int(fields.pop("seed", 0)), int(fields.pop("threads", 1))
+    first, threads = whole_number("seed", fields.pop("seed", 0)), whole_number("threads", fields.pop("threads", 1))
     changes = {key.replace("__", "."): None if value == "none" else value for key, value in fields.items()}
     words = [word for key, value in {**changes, **(same or {})}.items() for word in flag(key, value)]
     plan = Plan(data, recipe, tuple(vary), tuple(range(first, first + seeds)), tuple(words), samples, threads)
@@ -92,7 +101,7 @@ def folder_of(plan: Plan) -> Path:
 
 def many(plan: Plan, processes: int | None, device: str | None) -> int:
     """How many trainings go on at once: what was asked for, else what the machine has room for."""
-    if processes is not None and processes < 1:
+    if processes is not None and whole_number("processes", processes) < 1:
         raise UserError(f"`processes` {processes}: give 1 or more")
     on_gpu = hardware.choose(device or "auto", "fp32", None, gflop=float("inf")).device != "cpu"
     room = 1 if on_gpu else max(1, hardware.available_cores() // plan.threads)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from gansmith.errors import UserError
 from gansmith.progress import Progress
+from gansmith.runs import Run
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset
@@ -67,7 +68,7 @@ def target(to: str | None, path: Path | None, name: str) -> tuple[Format, Path]:
 
 
 def export(
-    generator: "Generator",
+    generator: "Generator | Run | str | Path",
     path: str | Path,
     *,
     to: Format | None = None,
@@ -82,7 +83,7 @@ def export(
     its own latent alone: batch-norm statistics of recipes that use the batch's are settled first.
 
     Args:
-        generator: what is written, in float32.
+        generator: what is written, in float32; or what :func:`gansmith.load` takes: a run, a folder, a name, "last".
         path: a file (.onnx, .pt2, .html), which is replaced, or for "folder" a new or empty folder.
         to: the form; as the path's suffix says if None.
         real: real images for the quiz of a page, of the generator's shape; without them the page has no quiz.
@@ -92,7 +93,11 @@ def export(
     Raises:
         UserError: one line: what :func:`target` refuses, a missing extra, or layers that a page does not know.
     """
-    form, path = target(to, Path(path), generator.recipe.name)
+    form, path = target(to, Path(path), "")
+    if isinstance(generator, str | Path | Run):
+        from gansmith.runs.load import load
+
+        generator = load(generator)
     if form == "folder":
         generator.save_pretrained(path)
         return Exported(path, form, sum(file.stat().st_size for file in path.iterdir()), None, "float32")

@@ -59,7 +59,7 @@ def push(where: str | Path | Run, name: str, *, out: str | Path = "runs", privat
             why = one_line(error)[:160]
             raise UserError(f"{repo}: the hub refused ({why}); `hf auth login` tells it who you are") from None
         except Exception as error:
-            if not type(error).__module__.startswith(("httpx", "httpcore", "requests")):
+            if not isinstance(error, ConnectionError) and not fetching.of_http(error):
                 raise
             raise UserError(f"{repo}: the hub cannot be reached ({one_line(error)[:120]})") from None
     url = f"{fetching.endpoint() or 'https://huggingface.co'}/{repo}"

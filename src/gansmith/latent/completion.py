@@ -169,8 +169,10 @@ class _Search:
         usual = STEPS_IF_SLOW if slow(generator) else STEPS
         self.n, self.steps = whole_number("n", n), whole_number("steps", usual if steps is None else steps)
         seed = whole_number("seed", seed)
-        if not 1 <= self.n <= MOST or not 1 <= self.steps <= 100_000 or seed < 0:
-            raise UserError(f"{n} answers, {self.steps} steps, seed {seed}: give 1 to {MOST}, 1 to 100,000, 0 or more")
+        if not 1 <= self.n <= MOST:
+            raise UserError(f"`number` {self.n}: give 1 to {MOST:,} answers")
+        if not 1 <= self.steps <= 100_000 or seed < 0:
+            raise UserError(f"`steps` {self.steps}, `seed` {seed}: give 1 to 100,000, and 0 or more")
         if labels is not None and len(labels) != len(images):
             raise UserError(f"{len(labels)} labels for {len(images)} pictures: give one each")
         self.classes = [None if each is None else generator.label(each) for each in labels or [None] * len(images)]

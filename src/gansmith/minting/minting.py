@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from gansmith import files, hardware, processes
+from gansmith import files, hardware, processes, runs
 from gansmith._version import __version__
 from gansmith.data import Images
 from gansmith.errors import UserError, whole_number
@@ -145,7 +145,7 @@ def _plan(where: str | Path | Run, generator: Generator, sieve: Sieve, **asked: 
         classes = tuple(sieve.encoder.classes)
     steps, seed = about.get("steps"), about.get("seed")
     origin = Origin(
-        name=where.name if isinstance(where, Run) else Path(where).name,
+        name=runs.name_of(where),
         recipe=recipe.name,
         digest=generator.digest,
         data=str(about.get("data", "")),

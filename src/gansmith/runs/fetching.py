@@ -14,7 +14,7 @@ PREFIX = "hf://"
 LIMITS = {"config.json": 2**20, "model.safetensors": 2**31, "evaluation.json": 2**23}
 """The files that are fetched, and the most bytes of each."""
 OPTIONAL = {"evaluation.json"}
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _REFERENCE = re.compile(rf"(?:{PREFIX})?({_NAME}/{_NAME})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,95}}))?")
 
 
@@ -33,9 +33,14 @@ def endpoint() -> str | None:
 def parts(reference: str) -> tuple[str, str | None]:
     """("user/name", revision or None) of user/name or hf://user/name@revision. Raises UserError for anything else."""
     match = _REFERENCE.fullmatch(reference)
-    if match is None or ".." in reference:
+    if match is None or any(part in match[1] for part in ("..", "--")) or match[1].endswith(".git"):
         raise UserError(f"{printable(reference)[:80]}: is no name on the hub; give user/name")
     return match[1], match[2]
+
+
+def of_http(error: Exception) -> bool:
+    """Whether it is of the library that the hub's own speaks HTTP with, whichever that is."""
+    return type(error).__module__.startswith(("httpx", "httpcore", "requests"))
 
 
 def fetch(reference: str) -> Path:
@@ -73,7 +78,7 @@ def _file(hub: Any, name: str, file: str, revision: str | None, most: int) -> Pa
     except hub.errors.HfHubHTTPError:
         raise
     except Exception as error:  # of whichever HTTP library the hub's is made with: out of reach
-        if not isinstance(error, OSError) and not type(error).__module__.startswith(("httpx", "httpcore", "requests")):
+        if not isinstance(error, OSError) and not of_http(error):
             raise
         kept = hub.try_to_load_from_cache(name, file, revision=revision)
         if not isinstance(kept, str):

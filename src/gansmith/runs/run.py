@@ -279,6 +279,16 @@ def find(where: str | Path, *, out: str | Path = "runs") -> Run:
     return run
 
 
+def name_of(where: "str | Path | Run", *, out: str | Path = "runs") -> str:
+    """What a generator is called, however it is reached: its run's own name, also for "last"; else its folder's."""
+    if isinstance(where, Run):
+        return where.name
+    try:
+        return find(where, out=out).name
+    except UserError:
+        return Path(where).name
+
+
 def _named(where: Path, out: Path) -> Run:
     """The folder that a name means, whatever is in it. Raises UserError when there is none."""
     for path in (where, out / where):

@@ -45,6 +45,10 @@ def serve(
         raise UserError(f"{error.name} is missing: pip install 'gansmith[studio]'") from None
     from gansmith.studio.desk import Desk
 
+    if Path(out).exists() and not Path(out).is_dir():
+        raise UserError(f"{out}: is no folder of runs; name one, or a new one")
+    if port is not None and not 0 <= port <= 65535:
+        raise UserError(f"`port` {port}: give 1 to 65535, or 0 for any")
     folders = tuple(Path(each).resolve() for each in data)
     for folder in folders:
         if not folder.is_dir():
@@ -85,7 +89,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
             found = socket.socket(family, kind, protocol)  # asyncio sends without delay only where this says TCP
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise UserError(f"`host` {host}: cannot be listened on ({error}); leave it out") from None
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
