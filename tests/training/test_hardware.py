@@ -1,6 +1,7 @@
 """The choice of precision and layers: the probe, its cache, processors without bf16, and the switch for fast layers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ def test_bf16_where_it_is_only_emulated_is_refused_unless_insisted_on(monkeypatc
     monkeypatch.setenv("GANSMITH_EMULATE_BF16", "0")
     with pytest.raises(UserError):
         hardware.check_precision("bf16", "cpu")
+    with pytest.raises(UserError, match="insist by GANSMITH_EMULATE_BF16=1"):
+        replace(gs.load("mnist"), precision="bf16").sample(1)
+    with pytest.raises(UserError, match="insist by GANSMITH_EMULATE_BF16=1"):  # before the first of its trainings
+        gs.sweep("mnist", recipe="mlp", vary={"batch_size": [8, 16]}, precision="bf16")
     monkeypatch.setenv("GANSMITH_EMULATE_BF16", "1")
     assert hardware.choose("cpu", "bf16", gflop=100).precision == "bf16"
     assert hardware.choose("cpu", "auto", gflop=100).precision == "fp32"

@@ -91,6 +91,9 @@ def planned(
     plan = Plan(data, recipe, tuple(vary), tuple(range(first, first + seeds)), tuple(words), samples, threads)
     of_recipe = {key: value for key, value in changes.items() if key.partition(".")[0] in Recipe.model_fields}
     sweeping.check(plan, of_recipe)
+    machine = {**changes, **(same or {})}
+    device = hardware.choose(str(machine.get("device") or "auto"), "fp32", None, gflop=0).device
+    hardware.check_precision(str(machine.get("precision")), device)
     return plan
 
 

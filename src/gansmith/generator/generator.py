@@ -22,7 +22,7 @@ from gansmith.errors import UserError, whole_number
 from gansmith.files import read_json, read_shapes, read_tensors, write_tensors, write_text
 from gansmith.generator.samples import Samples, columns
 from gansmith.generator.sequence import check_place, conditions, labels, latents
-from gansmith.hardware import Precision
+from gansmith.hardware import Precision, check_precision
 from gansmith.nn import ConditionalGenerator
 from gansmith.nn.isolation import isolated
 from gansmith.nn.unfilled import with_memory
@@ -160,6 +160,7 @@ class Generator:
 
         Raises UserError in one line for latents of another size or not finite, and labels that are no such numbers.
         """
+        check_precision(self.precision, self.device.type)
         z = self._latents(z)
         given = self._labels(labels, len(z))
         shape = (len(z), self.recipe.channels, self.recipe.size, self.recipe.size)
