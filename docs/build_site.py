@@ -66,7 +66,7 @@ NAVIGATION: list[dict[str, Any]] = [
         ]
     },
     {"Comparison": ["performance.md"]},
-    {"Architecture": ["architecture.md", "contributing.md", "changelog.md", "log.md"]},
+    {"Architecture": ["architecture.md", "faults.md", "contributing.md", "changelog.md", "log.md"]},
 ]
 OUTSIDE = {
     "CONTRIBUTING.md": "contributing.md",
