@@ -176,3 +176,15 @@ def test_import_forms_are_understood() -> None:
     assert imported("generator", ast.parse(late)) == {"render", "recipe"}
     assert room("data.folders") == "data"
     assert room("datasets") is None
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    """At most 60 lines beneath its signature and docstring: the flags and the help of a verb do not count."""
+    long = []
+    for module, path in SOURCES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[1:2] if ast.get_docstring(node) is not None else node.body[:1]
+                if first and (node.end_lineno or 0) - first[0].lineno >= 60:
+                    long.append(f"{module}.{node.name}")
+    assert not long

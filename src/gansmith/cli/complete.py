@@ -55,28 +55,18 @@ def complete(
     check_targets(out, save, figures.SHEETS, read=(picture, mask))
     if sum([mask is not None, keep is not None, draw, enlarge is not None]) != 1:
         raise UserError("say what is known, by one of --mask, --keep, --draw and --enlarge")
-    read = photo.read(picture)
-    drawn = None if mask is None else photo.read(mask)
+    read, drawn = photo.read(picture), None if mask is None else photo.read(mask)
     generator = load.load(run, device=device, which="best" if best else "newest")
-    recipe = generator.recipe
     search: dict[str, Any] = {
         **{"n": number, "labels": None if label is None else [label], "progress": progress},
         "seed": inversion.SEED if seed is None else seed,
     }
     if enlarge is not None:
-        if enlarge < 2 or recipe.size % enlarge:
-            raise UserError(f"--enlarge {enlarge}: give a number above 1 that divides {recipe.size}")
-        given = photo.fitted(read, channels=recipe.channels, size=recipe.size // enlarge)[None]
-        found = latent.enlarge(generator, given, **search)
-        shown = [given[0].repeat(enlarge, axis=1).repeat(enlarge, axis=2)]
+        found, shown = _enlarged(generator, read, enlarge, search)
     else:
-        given = photo.fitted(read, channels=recipe.channels, size=recipe.size)[None]
-        known = _known(given[0], None if drawn is None else photo.fitted(drawn, channels=1, size=recipe.size), keep)
-        if known.all() or not known.any():
-            what = f"--mask {mask}: make a part of it white, which is filled in, and the rest black" if mask else ""
-            raise UserError(what or f"--draw {picture}: draw light strokes on a dark ground")
-        found = latent.complete(generator, given, known, **search)
-        shown = [given[0], np.where(known, given[0], 96).astype(np.uint8)]
+        given = photo.fitted(read, channels=generator.recipe.channels, size=generator.recipe.size)
+        known = _known(given, keep, drawn, f"--mask {mask}" if mask else f"--draw {picture}")
+        found, shown = latent.complete(generator, given[None], known, **search), _shown(given, known)
     captions = ["given", "known"][: len(shown)] + [f"{error:.0f} off" for error in found.errors[0]]
     row = np.concatenate([np.stack(shown), found.images[0]])
     figures.save(out, figures.rows([Path(picture).name[:24]], [row], captions=captions, scale=scale))
@@ -92,15 +82,42 @@ def complete(
     show(facts, f"{said}levels off in what is known before that was put in: {out}", json=json)
 
 
-def _known(picture: Any, mask: Any, keep: str | None) -> Any:
-    """Which pixels (S, S) of a picture (C, S, S) are known, by one of the three ways."""
+def _enlarged(generator: Any, read: Any, times: int, search: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """What a small picture becomes, and the picture as it is shown."""
+    from gansmith import latent
+    from gansmith.latent import photo
+
+    recipe = generator.recipe
+    if times < 2 or recipe.size % times:
+        raise UserError(f"--enlarge {times}: give a number above 1 that divides {recipe.size}")
+    given = photo.fitted(read, channels=recipe.channels, size=recipe.size // times)
+    shown = [given.repeat(times, axis=1).repeat(times, axis=2)]
+    return latent.enlarge(generator, given[None], **search), shown
+
+
+def _shown(given: Any, known: Any) -> list[Any]:
+    """A picture, and what is known of it, the rest grey."""
     import numpy as np
 
-    if mask is not None:
-        return mask[0] < 128
-    if keep is None:
-        return picture.max(axis=0) >= INK
-    known, half = np.zeros(picture.shape[1:], bool), picture.shape[1] // 2
-    places: Any = {"left": np.s_[:, :half], "right": np.s_[:, half:], "top": np.s_[:half], "bottom": np.s_[half:]}[keep]
-    known[places] = True
+    return [given, np.where(known, given, 96).astype(np.uint8)]
+
+
+def _known(given: Any, keep: str | None, drawn: Any, flag: str) -> Any:
+    """Which pixels (S, S) of a picture (C, S, S) are known: a half, what a mask leaves dark, or light strokes."""
+    import numpy as np
+
+    from gansmith.latent import photo
+
+    if keep is not None:
+        known, half = np.zeros(given.shape[1:], bool), given.shape[1] // 2
+        places: Any = {"left": np.s_[:, :half], "right": np.s_[:, half:], "top": np.s_[:half], "bottom": np.s_[half:]}
+        known[places[keep]] = True
+        return known
+    if drawn is not None:
+        known = photo.fitted(drawn, channels=1, size=given.shape[1])[0] < 128
+        advice = "make a part of it white, which is filled in, and the rest black"
+    else:
+        known, advice = given.max(axis=0) >= INK, "draw light strokes on a dark ground"
+    if known.all() or not known.any():
+        raise UserError(f"{flag}: {advice}")
     return known
