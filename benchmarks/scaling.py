@@ -29,7 +29,9 @@ def main() -> None:
     state = loop.new_state(recipe, seed=0, device=device, group=group)
     group.share_state(state)
     noise = data.from_arrays(np.random.default_rng(0).integers(0, 256, (2000, recipe.size, recipe.size), np.uint8))
-    batches = data.Batches(noise, recipe.batch_images, 0, own=group.own(recipe.batch_size))
+    batches = data.Batches(
+        noise, recipe.batch_images, 0, own=group.own(recipe.batch_size, pack=recipe.pack), pack=recipe.pack
+    )
     advance = loop.stepper(state, recipe, precision="fp32")
     warm = 3
     for step in range(warm + given.steps):

@@ -26,7 +26,15 @@ CPU = torch.device("cpu")
 
 @isolated()
 def train(
-    name: str, changes: dict[str, Any], *, seconds: float, steps: int | None, seed: int, labels: bool, source: str
+    name: str,
+    changes: dict[str, Any],
+    *,
+    seconds: float,
+    steps: int | None,
+    seed: int,
+    labels: bool,
+    source: str,
+    precision: str,
 ) -> Path:
     """Trains for ``steps``, or ``seconds`` of one core; writes the generator and a sheet into the folder ``name``."""
     torch.set_num_threads(1)
@@ -34,9 +42,9 @@ def train(
     told = {"conditional": "projection", "classes": len(dataset.classes)} if labels else {}
     recipe = recipes.get("house").override({**told, "channels": dataset.shape[0], **changes})
     shown = kinds.find(dataset, recipe.kinds, by_class=labels).told(dataset) if recipe.kinds else dataset
-    batches = data.Batches(shown, recipe.batch_images, seed)
+    batches = data.Batches(shown, recipe.batch_images, seed, pack=recipe.pack, alike=recipe.labelled)
     state = loop.new_state(recipe, seed=seed, device=CPU)
-    advance = loop.stepper(state, recipe, precision="fp32")
+    advance = loop.stepper(state, recipe, precision=precision)
     begun, spent, state.length = time.process_time(), 0.0, steps or round(seconds / 0.08)
     while state.step < steps if steps else spent < seconds:
         loop.seed_all(loop.stream(seed, state.step), CPU)
@@ -63,11 +71,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--labels", action="store_true", help="train on the labels too")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     given = parser.parse_args()
     changes = dict(change.split("=", 1) for change in given.changes)
     values = {name: json.loads(value) if value[:1] in "-.0123456789tfn" else value for name, value in changes.items()}
     about = {"seconds": given.seconds, "steps": given.steps, "seed": given.seed, "labels": given.labels}
-    train(given.name, values, source=given.data, **about)
+    train(given.name, values, source=given.data, precision=given.precision, **about)
 
 
 if __name__ == "__main__":

@@ -204,6 +204,13 @@ class Recipe(Value):
     augment: Augment = Field(Augment(), description="of what the discriminator sees")
     discriminator_updates: int = Field(1, ge=1, le=100, description="in a step, each on a batch of its own")
     generator_updates: int = Field(1, ge=1, le=100, description="in a step, each with noise of its own")
+    pack: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="images of one class or kind that the discriminator judges together, beside each alone (Lin et al. "
+        "2018)",
+    )
     one_pass: bool = Field(
         False, description="one pass of the discriminator serves both updates, which are then made at once"
     )
@@ -262,6 +269,8 @@ class Recipe(Value):
             self._check_information()
         elif self.codes:
             raise UserError(f"codes = {self.codes}: are read back where information is above 0; give that, or no codes")
+        if self.batch_size % self.pack:
+            raise UserError(f"pack = {self.pack}: does not divide a batch of {self.batch_size}; change one of them")
         if self.generator_updates > 1 and self.share_noise:
             raise UserError("share_noise: with several generator_updates each has noise of its own; leave it out")
         return self
@@ -286,6 +295,8 @@ class Recipe(Value):
             raise UserError("information: the game makes up kinds of its own, without labels; leave conditional out")
         if not self.kinds:
             raise UserError(f"information = {self.information}: is of kinds; give kinds, 2 or more")
+        if self.pack > 1:
+            raise UserError("information: each image has a kind of its own that the game makes up; leave pack out")
         if self.codes > self.noise.size:
             raise UserError(f"codes = {self.codes}: the noise has {self.noise.size} coordinates; give fewer")
 
@@ -382,8 +393,8 @@ DOTS = 100
 DEEPEST = 8
 """More dots are in no name that a line should be wasted on."""
 OPTIONAL = (
-    *("loss", "penalty", "average", "augment", "discriminator_updates", "generator_updates", "one_pass"),
-    *("apart", "spectral_norm", "conditional", "classes", "kinds", "condition", "condition_length"),
+    *("loss", "penalty", "average", "augment", "discriminator_updates", "generator_updates", "pack"),
+    *("one_pass", "apart", "spectral_norm", "conditional", "classes", "kinds", "condition", "condition_length"),
     *("information", "codes"),
 )
 SCHEDULE = ("warm_up", "cool_from", "cool_to", "beta2_end")

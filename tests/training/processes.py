@@ -18,6 +18,8 @@ WITHOUT_NORM = {
     "mlp, plain layers": {"recipe": "mlp", "fast": False},
     "mlp, projection": {"recipe": "mlp", "conditional": "projection", "classes": 3},
     "house, kinds": {"recipe": "house", "conditional": "projection", "classes": 3},
+    "house, packs": {"recipe": "house", "conditional": "projection", "classes": 3, "pack": 2, "batch_size": 14},
+    "packs, two passes": {"recipe": "mlp", "pack": 2, "batch_size": 14, "penalty.kind": "r1", "penalty.share": 0.5},
     "r3gan": {"recipe": "r3gan"},
     "wgan-gp": {"recipe": "wgan-gp"},
 }
@@ -47,7 +49,9 @@ def train(name: str, changes: dict[str, Any], folder: Path, *, steps: int) -> No
         for parameter in [*state.generator.parameters(), *state.discriminator.parameters()]:
             parameter.data.zero_()
     group.share_state(state)
-    batches = data.Batches(images(recipe.size), recipe.batch_images, 1, own=group.own(recipe.batch_size))
+    own = group.own(recipe.batch_size, pack=recipe.pack)
+    pixels = images(recipe.size)
+    batches = data.Batches(pixels, recipe.batch_images, 1, own, pack=recipe.pack, alike=recipe.labelled)
     advance = loop.stepper(state, recipe, precision="fp32")
     logged = []
     while state.step < steps:

@@ -103,14 +103,15 @@ def test_the_penaltys_own_gradient() -> None:
     assert torch.autograd.gradcheck(value, (weight.detach().clone().requires_grad_(),))
 
 
+@pytest.mark.parametrize("pack", [1, 4])
 @pytest.mark.parametrize("penalised", [True, False])
 @pytest.mark.parametrize("loss", ["relativistic", "non-saturating", "wasserstein", "least-squares"])
-def test_one_pass_gives_the_gradients_of_two(loss: str, penalised: bool) -> None:
-    """Against the plain way: two losses, each back-propagated through networks of the same weights, in float64."""
-    recipe = house(loss=loss, **{"penalty.kind": "r1-r2" if penalised else "none", "penalty.every": 1})
+def test_one_pass_gives_the_gradients_of_two(loss: str, penalised: bool, pack: int) -> None:
+    """Against the plain way: two losses, each back-propagated through networks of the same weights."""
+    recipe = house(loss=loss, pack=pack, **{"penalty.kind": "r1-r2" if penalised else "none", "penalty.every": 1})
     state = state_of(recipe)
     torch.manual_seed(1)
-    real, told = torch.rand(8, 1, 28, 28) * 2 - 1, torch.arange(8) % 4
+    real, told = torch.rand(8, 1, 28, 28) * 2 - 1, torch.arange(8) // pack % 4
     other = copy.deepcopy(state)
     torch.manual_seed(2)
     gradients_of_both(state, recipe, real, told)

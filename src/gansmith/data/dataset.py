@@ -196,11 +196,20 @@ class Batches:
     What :meth:`at` returns is a function of the data, the seed and the position alone, so training that resumes at a
     position sees exactly what it would have seen. Raises UserError if a batch is larger than the data set.
 
-    ``own`` picks, from the indices of a batch, those of the images that :meth:`at` is to return; None for all.
+    ``own`` picks, from the indices of a batch, those of the images that :meth:`at` is to return; None for all. Each
+    ``pack`` images in a row belong together, and are of one label where ``alike``; the few of a label that are left
+    over wait for the next permutation.
     """
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, seed: int, own: Callable[[Indices], Indices] | None = None
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        own: Callable[[Indices], Indices] | None = None,
+        *,
+        pack: int = 1,
+        alike: bool = False,
     ) -> None:
         if batch_size < 1:
             raise UserError(f"batch size {batch_size}: use 1 or more")
@@ -212,7 +221,15 @@ class Batches:
                 f"use `batch_size` {len(dataset)} or less"
             )
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
-        self._own = own
+        self._own, self._pack = own, pack
+        self._groups = dataset.labels if alike and pack > 1 else None
+        sizes = np.array([len(dataset)]) if self._groups is None else np.bincount(self._groups)
+        self._lap = int((sizes // pack).sum()) * pack
+        if batch_size > self._lap:
+            raise UserError(
+                f"{dataset.name}: {self._lap:,} images are in packs of {pack} of one class or kind, fewer than a batch "
+                f"of {batch_size:,}; use a smaller `batch_size` or `pack`"
+            )
         self._orders: dict[int, Indices] = {}
 
     def at(self, position: int) -> Pixels:
@@ -236,17 +253,31 @@ class Batches:
         """Which images (batch_size,) of the data set are a whole batch."""
         if position < 0:
             raise UserError(f"position {position}: use 0 or more")
-        lap, start = divmod(position, len(self.dataset))
+        lap, start = divmod(position, self._lap)
         first = self._order(lap)[start : start + self.batch_size]
         missing = self.batch_size - len(first)
         return first if missing == 0 else np.concatenate([first, self._order(lap + 1)[:missing]])
 
     def _order(self, lap: int) -> NDArray[np.int64]:
         if lap not in self._orders:
-            order = np.random.default_rng([self.seed, lap]).permutation(len(self.dataset))
+            random = np.random.default_rng([self.seed, lap])
+            order = random.permutation(len(self.dataset))
+            if self._pack > 1:
+                packs = _packs(order, self._pack, self._groups)
+                order = packs[random.permutation(len(packs))].ravel()
             self._orders = {key: value for key, value in self._orders.items() if abs(key - lap) <= 1}
             self._orders[lap] = order
         return self._orders[lap]
+
+
+def _packs(order: Indices, pack: int, groups: Labels | None) -> Indices:
+    """(packs, pack) of a permutation (N,), each of one group, where images have groups (N,)."""
+    if groups is None:
+        return order[: len(order) // pack * pack].reshape(-1, pack)
+    order = order[np.argsort(groups[order], kind="stable")]
+    ends = np.cumsum(np.bincount(groups))
+    parts = [part[: len(part) // pack * pack] for part in np.split(order, ends[:-1])]
+    return np.concatenate(parts).reshape(-1, pack)
 
 
 def statistics(histogram: NDArray[np.int64]) -> tuple[float, float]:

@@ -254,9 +254,8 @@ def _follow(experiment: Experiment, stop: guards.Asked) -> Run:
 def _shared(experiment: Experiment, state: TrainState, device: torch.device) -> data.Batches | on_device.Resident:
     """Gives all processes the state of the first, and returns where the images come from."""
     state.group.share_state(state)
-    own = state.group.own(experiment.recipe.batch_size)
-    batches = data.Batches(experiment.told, experiment.recipe.batch_images, experiment.settings.seed, own=own)
-    return on_device.nearest(batches, device)
+    own = state.group.own(experiment.recipe.batch_size, pack=experiment.recipe.pack)
+    return on_device.nearest(experiment.batches(own), device)
 
 
 def finish(run: Run, dataset: data.Dataset, state: Literal["finished", "interrupted"]) -> None:
@@ -298,7 +297,7 @@ def _train(experiment: Experiment, run: Run, stop: guards.Asked, observers: Sequ
     if steps and not sanity.exists():
         check = loop.sanity_check(
             experiment.recipe,
-            data.Batches(experiment.told, experiment.recipe.batch_images, experiment.settings.seed),
+            experiment.batches(),
             seed=experiment.settings.seed,
             steps=steps,
             device=device,

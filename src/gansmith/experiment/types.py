@@ -1,7 +1,11 @@
 """The value that stands between preparing a training and making it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gansmith import data, hardware
 from gansmith.data import Fit
@@ -43,6 +47,11 @@ class Experiment:
     def told(self) -> data.Dataset:
         """The training images with what the players are told of them in the place of labels."""
         return self.dataset if self.kinds is None else self.kinds.told(self.dataset)
+
+    def batches(self, own: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None) -> data.Batches:
+        """The stream of training images; ``own`` as of :class:`gansmith.data.Batches`."""
+        recipe, seed = self.recipe, self.settings.seed
+        return data.Batches(self.told, recipe.batch_images, seed, own, pack=recipe.pack, alike=recipe.labelled)
 
     @property
     def steps(self) -> int | None:

@@ -56,20 +56,27 @@ class ConditionalDiscriminator(nn.Module):
     from the published discriminator. "auxiliary" has a linear classifier read the class from f(x) (AC-GAN, Odena et
     al. 2017); "information" a small network, and numbers beside the class (InfoGAN, Chen et al. 2016: Q).
 
+    Where it trains with packs, each ``pack`` images in a row, real or generated and of one label, share one logit: the
+    mean of their own, and that of :class:`Company`, so that images of a label that are too alike give themselves away
+    (PacGAN, Lin et al. 2018, and minibatch discrimination, Salimans et al. 2016). In inference mode it judges each
+    image alone.
+
     Args:
         body: the published discriminator, a chain that ends in a linear layer to one logit.
-        classes: how many labels there are.
-        head: which of the three.
+        classes: how many labels there are; 0 for none.
+        head: which of the three; None without labels.
         numbers: that "information" reads.
+        pack: images of a pack; 1 for none.
     """
 
     def __init__(
         self,
         body: nn.Sequential,
         classes: int,
-        head: Literal["projection", "auxiliary", "information"],
+        head: Literal["projection", "auxiliary", "information"] | None,
         *,
         numbers: int = 0,
+        pack: int = 1,
     ) -> None:
         super().__init__()
         *features, logit = body.children()
@@ -80,23 +87,67 @@ class ConditionalDiscriminator(nn.Module):
         self.classifier = _classifier(head, logit.in_features, classes + numbers)
         if self.projection is not None:
             nn.init.zeros_(self.projection.weight)
+        linear = [number for number, layer in enumerate(features) if isinstance(layer, nn.Linear)]
+        self.seen = linear[-1] if linear else len(features)
+        """Layers before the last hidden one, if that is linear."""
+        width = features[self.seen].in_features if linear else logit.in_features
+        self.company = Company(width, classes, pack) if pack > 1 else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """Images (N, C, S, S) and labels (N,) -> logits (N, 1); with labels, a classifier's logits (N, K) too."""
-        features = self.features(images)
+        seen = self.features[: self.seen](images)
+        features = self.features[self.seen :](seen)
         logits: Tensor = self.logit(features)
-        if labels is None:
+        if labels is not None and self.projection is not None:
+            logits = logits + _match(self.projection, labels, features)
+        if self.company is not None and self.training:
+            logits = self.company(logits, seen.flatten(1), labels)
+        if labels is None or self.classifier is None:
             return logits
-        if self.projection is not None:
-            match: Tensor = (self.projection(labels) * features).sum(dim=1, keepdim=True)
-            return logits + match
-        assert self.classifier is not None
         return logits, self.classifier(features)
 
 
-def _classifier(head: str, features: int, outputs: int) -> nn.Module | None:
+class Company(nn.Module):
+    """What a discriminator sees in the images of a pack together: their mean, and how far they are from it.
+
+    Args:
+        features: of an image, which the discriminator's last hidden layer sees.
+        classes: how many labels there are; 0 for none.
+        pack: images in a row that belong together.
+    """
+
+    WIDTH = 128
+
+    def __init__(self, features: int, classes: int, pack: int) -> None:
+        super().__init__()
+        self.pack = pack
+        self.layer = nn.Linear(2 * features, self.WIDTH)
+        self.logit = nn.Linear(self.WIDTH, 1)
+        self.projection = nn.Embedding(classes, self.WIDTH) if classes else None
+        if self.projection is not None:
+            nn.init.zeros_(self.projection.weight)
+
+    def forward(self, logits: Tensor, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (N, 1), features (N, F) and labels (N,) of images, N a multiple of the pack -> logits (N, 1)."""
+        packs = features.unflatten(0, (-1, self.pack))
+        mean = packs.mean(dim=1)
+        apart = (packs - mean[:, None]).abs().sum(dim=1)
+        hidden = F.leaky_relu(self.layer(torch.cat([mean, apart], dim=1)), 0.2)
+        shared: Tensor = logits.unflatten(0, (-1, self.pack)).mean(dim=1) + self.logit(hidden)
+        if labels is not None and self.projection is not None:
+            shared = shared + _match(self.projection, labels[:: self.pack], hidden)
+        return shared.repeat_interleave(self.pack, dim=0)
+
+
+def _match(projection: nn.Embedding, labels: Tensor, features: Tensor) -> Tensor:
+    """e(y)·f(x), (N, 1)."""
+    match: Tensor = (projection(labels) * features).sum(dim=1, keepdim=True)
+    return match
+
+
+def _classifier(head: str | None, features: int, outputs: int) -> nn.Module | None:
     """What reads a class from features (N, F): Q of InfoGAN, section C.1, has a layer of 128 units of its own."""
-    if head == "projection":
+    if head in (None, "projection"):
         return None
     if head == "auxiliary":
         return nn.Linear(features, outputs)

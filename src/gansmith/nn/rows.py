@@ -1,7 +1,8 @@
 """The rows of a batch that this process holds, where several share it: random numbers go with the row.
 
-Row i of a batch is held by process i modulo their number. Each process draws the random numbers of the whole batch and
-keeps those of its rows, so that row i gets the same numbers however many processes there are.
+Pack i of a batch, which is row i but for recipes with larger packs, is held by process i modulo their number. Each
+process draws the random numbers of the whole batch and keeps those of its rows, so that row i gets the same numbers
+however many processes there are.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ Draw = Callable[[int, torch.Generator | None], Tensor]
 
 @dataclass(frozen=True)
 class Rows:
-    """Every ``processes``-th row of a batch, from row ``first`` on."""
+    """Every ``processes``-th pack of a batch, from pack ``first`` on."""
 
     first: int
     processes: int
@@ -26,11 +27,13 @@ class Rows:
     """Of the numbers that all processes draw alike."""
     add: Callable[[Tensor], Tensor]
     """A tensor -> its sum over all processes, differentiable any number of times."""
+    pack: int = 1
+    """Rows of a pack, which are judged together and stay in one process."""
 
     @property
     def count(self) -> int:
         """Rows that this process holds."""
-        return len(range(self.first, self.total, self.processes))
+        return self.pack * len(range(self.first, self.total // self.pack, self.processes))
 
     @property
     def part(self) -> float:
@@ -39,8 +42,8 @@ class Rows:
 
     def own(self, values: Tensor) -> Tensor:
         """(k total, ...) -> (k count, ...): of k batches one after another, the rows held here."""
-        batches = values.reshape(-1, self.total, *values.shape[1:])
-        return batches[:, self.first :: self.processes].flatten(0, 1)
+        packs = values.reshape(-1, self.total // self.pack, self.pack, *values.shape[1:])
+        return packs[:, self.first :: self.processes].flatten(0, 2)
 
     def whole(self, count: int) -> int:
         """How many rows all processes have together where this one has ``count``, of one batch or of several."""

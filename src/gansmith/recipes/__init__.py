@@ -262,17 +262,19 @@ def discriminator(recipe: Recipe) -> "nn.Module":
     """
     body = entry(recipe.name).discriminator(recipe)
     network: nn.Module = body
-    if conditioned(recipe):
+    if conditioned(recipe) or recipe.pack > 1:
         from gansmith.nn import ConditionalDiscriminator
 
         _check_classes(recipe)
         chain = own.chain(body)
         if chain is None:
             raise UserError(
-                f"recipe {recipe.name}: to be told labels or kinds, its discriminator must be an nn.Sequential that "
-                "ends in nn.Linear(..., 1); give it one, or leave out `conditional` and `kinds`"
+                f"recipe {recipe.name}: to be told labels or kinds, or to judge packs, its discriminator must be an "
+                "nn.Sequential that ends in nn.Linear(..., 1); give it one, or leave `conditional`, `kinds`, `pack` out"
             )
-        network = ConditionalDiscriminator(chain, recipe.conditions, _head(recipe), numbers=recipe.codes)
+        network = ConditionalDiscriminator(
+            chain, recipe.conditions, _head(recipe), numbers=recipe.codes, pack=recipe.pack
+        )
     if recipe.spectral_norm:
         from gansmith.nn import spectral
 
@@ -280,8 +282,10 @@ def discriminator(recipe: Recipe) -> "nn.Module":
     return network
 
 
-def _head(recipe: Recipe) -> Literal["projection", "auxiliary", "information"]:
-    """How the discriminator takes conditions into account."""
+def _head(recipe: Recipe) -> Literal["projection", "auxiliary", "information"] | None:
+    """How the discriminator takes conditions into account; None without any."""
+    if not conditioned(recipe):
+        return None
     if recipe.information:
         return "information"
     return "projection" if recipe.conditional == "none" else recipe.conditional
@@ -359,7 +363,15 @@ def _operations(recipe: Recipe) -> tuple[int, int]:
 def _networks(recipe: Recipe) -> tuple[object, ...]:
     """The values that decide the layers."""
     numbers = (recipe.generator.width, recipe.discriminator.width, recipe.noise.size)
-    told = recipe.conditional, recipe.classes, recipe.kinds, recipe.condition, recipe.information > 0, recipe.codes
+    told = (
+        recipe.conditional,
+        recipe.classes,
+        recipe.kinds,
+        recipe.condition,
+        recipe.information > 0,
+        recipe.codes,
+        recipe.pack,
+    )
     return recipe.size, recipe.channels, *told, *numbers
 
 

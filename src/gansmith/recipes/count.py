@@ -20,16 +20,22 @@ def summary(recipe: Recipe) -> Summary:
     """
     generator, discriminator = _networks(recipe)
     latent, image = _inputs(recipe)
-    if not isinstance(generator, ConditionalGenerator) or not isinstance(discriminator, ConditionalDiscriminator):
-        return Summary(_layers(generator, latent), _layers(discriminator, image))
-    label, wider = torch.zeros(1, dtype=torch.long), torch.zeros(1, recipe.noise.size + recipes.condition_size(recipe))
+    label = torch.zeros(1, dtype=torch.long)
+    if isinstance(generator, ConditionalGenerator):
+        wider = torch.zeros(1, recipe.noise.size + recipes.condition_size(recipe))
+        made = _rows([generator.embedding], label) + _layers(generator.body, wider)
+    else:
+        made = _layers(generator, latent)
+    if not isinstance(discriminator, ConditionalDiscriminator):
+        return Summary(made, _layers(discriminator, image))
+    judged = _rows([*discriminator.features, discriminator.logit], image)
     features = torch.zeros(1, discriminator.logit.in_features)
-    projection, classifier = discriminator.projection, discriminator.classifier
-    head = _rows([projection], label) if projection else _rows([classifier], features)
-    return Summary(
-        _rows([generator.embedding], label) + _layers(generator.body, wider),
-        _rows([*discriminator.features, discriminator.logit], image) + head,
-    )
+    judged += _rows([discriminator.projection], label) + _rows([discriminator.classifier], features)
+    if discriminator.company is not None:
+        company = discriminator.company
+        judged += _rows([company.layer, company.logit], torch.zeros(1, company.layer.in_features))
+        judged += _rows([company.projection], label)
+    return Summary(made, judged)
 
 
 @functools.lru_cache(maxsize=64)

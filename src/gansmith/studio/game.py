@@ -233,7 +233,7 @@ def _game(
     return Game(
         recipe,
         loop.new_state(recipe, seed=seed, device=CPU),
-        Batches(told, recipe.batch_images, seed),
+        Batches(told, recipe.batch_images, seed, pack=recipe.pack, alike=recipe.labelled),
         signals.bank(recipe, dataset, held, seed=seed, device=CPU, kinds=found),
         seed,
         {**about, "recipe": recipe.name, "loss": recipe.loss, "batch_size": recipe.batch_size, "seed": seed},

@@ -187,7 +187,7 @@ def seed_step(seed: int, step: int, recipe: Recipe, device: torch.device, group:
     the user's own draw beside that from the global one, which is seeded by the process too.
     """
     seed_all(stream(seed, f"{step} in process {group.rank}" if group.shared else step), device)
-    return group.rows(recipe.batch_size, stream(seed, step), device)
+    return group.rows(recipe.batch_size, stream(seed, step), device, pack=recipe.pack)
 
 
 def seed_all(seed: int, device: torch.device) -> None:

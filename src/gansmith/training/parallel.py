@@ -74,27 +74,28 @@ class Group:
                 f"recipe {recipe.name} has a step of its own, which does not add up gradients; train it alone"
             )
         share = recipe.penalty.share if recipe.penalty.kind != "none" else 1.0
-        rows = math.ceil(share * recipe.batch_size)
-        if rows < self.processes:
+        packs = math.ceil(share * recipe.batch_size / recipe.pack)
+        if packs < self.processes:
             what = "batches" if share == 1 else "penalties"
+            of = "images" if recipe.pack == 1 else f"packs of {recipe.pack} images"
             raise UserError(
-                f"{self.processes} processes share {what} of {rows} images, and some would have none; start "
-                f"at most {rows}, or raise `batch_size`"
+                f"{self.processes} processes share {what} of {packs} {of}, and some would have none; start at most "
+                f"{packs}, or raise `batch_size`"
             )
 
-    def rows(self, total: int, seed: int, device: torch.device) -> Rows | None:
+    def rows(self, total: int, seed: int, device: torch.device, *, pack: int = 1) -> Rows | None:
         """The rows of a batch of ``total`` held here, with random numbers from ``seed``; None for whole batches."""
         if not self.shared:
             return None
         generator = self._generators.setdefault(device, torch.Generator(device))
         generator.manual_seed(seed)
-        return Rows(self.rank, self.processes, total, generator, self.add)
+        return Rows(self.rank, self.processes, total, generator, self.add, pack)
 
-    def own(self, total: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]] | None:
+    def own(self, total: int, *, pack: int = 1) -> Callable[[NDArray[np.int64]], NDArray[np.int64]] | None:
         """A function that picks, of the indices of batches of ``total`` in a row, those of the rows held here."""
         if not self.shared:
             return None
-        return lambda indices: indices.reshape(-1, total)[:, self.rank :: self.processes].ravel()
+        return lambda indices: indices.reshape(-1, total // pack, pack)[:, self.rank :: self.processes].ravel()
 
     # ---- numbers -----------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from gansmith.training.parts import Answer
 def slope(logits: Tensor, images: Tensor) -> Tensor:
     """The gradient (N, C, S, S) of each image's logit by its pixels, itself differentiable.
 
-    ``logits`` (N, 1) come from ``images``, which require gradients; each logit depends on its own image alone.
+    ``logits`` (N, 1) come from ``images``, which require gradients; each logit depends on its own image alone. Where
+    images of a pack share one, the slope is of its sum over the pack: as long as where each has its own.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return wide(gradient)

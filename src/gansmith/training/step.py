@@ -188,9 +188,9 @@ def generator_gradients(
 def gradients_of_both(state: TrainState, recipe: Recipe, real: Tensor, labels: Tensor | None = None) -> StepOutput:
     """The gradients of both players from one pass of the discriminator.
 
-    D judges each image alone, so the gradients of both losses by a generated image x are multiples of the same slope
-    dd(x)/dx: dL_G/dx = dL_D/dx (dL_G/dd) / (dL_D/dd). Both updates are then made from the same point, where algorithm
-    1 updates D first.
+    D judges each image alone, or a pack by one logit, so the gradients of both losses by a generated image x are
+    multiples of the same slope dd(x)/dx: dL_G/dx = dL_D/dx (dL_G/dd) / (dL_D/dd). Both updates are then made from the
+    same point, where algorithm 1 updates D first.
     """
     # Sample latents z and generate G(z)
     z = sample_latents(recipe.noise, len(real), real.device)
@@ -268,13 +268,14 @@ def sample_latents(noise: Noise, count: int, device: torch.device) -> Tensor:
 
 
 def partners(recipe: Recipe, labels: Tensor | None, z: Tensor) -> Tensor | None:
-    """The conditions to generate with latents z (N, Z): those of the real images, one by one in a game of pairs, else
-    drawn from among them; kinds that the game makes up are drawn evenly. ``labels`` are of the whole batch."""
+    """The conditions to generate with latents z (N, Z): those of the real images, one by one in a game of pairs or of
+    packs, else drawn from among them; kinds that the game makes up are drawn evenly. ``labels`` are of the whole
+    batch."""
     if recipe.information:
         return rows.draw(
             len(z), lambda count, random: torch.randint(recipe.conditions, (count,), device=z.device, generator=random)
         )
-    if labels is not None and recipe.loss == "relativistic":
+    if labels is not None and (recipe.loss == "relativistic" or recipe.pack > 1):
         return rows.own(labels)
     return sample_labels(labels)
 
@@ -343,8 +344,8 @@ def _penalty(
     if not penalised(state, recipe):
         return 0.0
     numbers, held = recipe.penalty, rows.held()
-    first = held and held.beginning(math.ceil(numbers.share * held.total))
-    count = math.ceil(numbers.share * len(real)) if first is None else first.count
+    first = held and held.beginning(recipe.pack * math.ceil(numbers.share * held.total / recipe.pack))
+    count = recipe.pack * math.ceil(numbers.share * len(real) / recipe.pack) if first is None else first.count
     told = None if labels is None else labels[:count]
     both = _both(told, None if fake_labels is None else fake_labels[:count])
 
