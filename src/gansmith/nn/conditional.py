@@ -90,8 +90,9 @@ class ConditionalDiscriminator(nn.Module):
         linear = [number for number, layer in enumerate(features) if isinstance(layer, nn.Linear)]
         self.seen = linear[-1] if linear else len(features)
         """Layers before the last hidden one, if that is linear."""
-        width = features[self.seen].in_features if linear else logit.in_features
-        self.company = Company(width, classes, pack) if pack > 1 else None
+        last = [*features, logit][self.seen]
+        assert isinstance(last, nn.Linear)
+        self.company = Company(last.in_features, classes, pack) if pack > 1 else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """Images (N, C, S, S) and labels (N,) -> logits (N, 1); with labels, a classifier's logits (N, K) too."""
@@ -129,11 +130,11 @@ class Company(nn.Module):
 
     def forward(self, logits: Tensor, features: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (N, 1), features (N, F) and labels (N,) of images, N a multiple of the pack -> logits (N, 1)."""
-        packs = features.unflatten(0, (-1, self.pack))
+        packs = features.view(-1, self.pack, features.shape[1])
         mean = packs.mean(dim=1)
         apart = (packs - mean[:, None]).abs().sum(dim=1)
         hidden = F.leaky_relu(self.layer(torch.cat([mean, apart], dim=1)), 0.2)
-        shared: Tensor = logits.unflatten(0, (-1, self.pack)).mean(dim=1) + self.logit(hidden)
+        shared: Tensor = logits.view(-1, self.pack).mean(dim=1, keepdim=True) + self.logit(hidden)
         if labels is not None and self.projection is not None:
             shared = shared + _match(self.projection, labels[:: self.pack], hidden)
         return shared.repeat_interleave(self.pack, dim=0)

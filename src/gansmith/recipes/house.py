@@ -17,7 +17,7 @@ from gansmith.recipe import Average, Network, Noise, Optimizer, Penalty, Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-PLAYER = Optimizer(kind="adam", lr=1e-3, beta1=0.0, beta2=0.99, eps=1e-8, warm_up=0.1)
+PLAYER = Optimizer(kind="adam", lr=1e-3, beta1=0.0, beta2=0.99, eps=1e-8, decay=2e-4, warm_up=0.1)
 
 RECIPE = Recipe(
     name="house",
@@ -30,7 +30,7 @@ RECIPE = Recipe(
     batch_size=32,
     steps=3_000,
     loss="relativistic",
-    penalty=Penalty(kind="r1-r2", gamma=1.0, gamma_end=0.05, every=4),
+    penalty=Penalty(kind="r1-r2", gamma=1.0, gamma_end=0.2, every=4),
     average=Average(span=0.1),
     one_pass=True,
     pack=2,
