@@ -1,0 +1,1 @@
+"""What measures gansmith; each module says what it measures and how to start it."""
