@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("name", help="of the generator: the data's")
     parser.add_argument("--best", action="store_true", help="take the checkpoint that measured best")
     parser.add_argument("--flags", default="", help="what else the run was trained with, for the card")
+    parser.add_argument("--first", type=int, help="steps that it was trained to before it was resumed, for the card")
     given = parser.parse_args()
     run = runs.find(given.run)
     generator = gs.load(run, which="best" if given.best else "newest")
@@ -38,18 +39,23 @@ def main() -> None:
     report = gs.evaluate(folder, data=given.name, progress=progress)
     report = report.model_copy(update={"subject": report.subject.model_copy(update={"name": given.name})})
     report.save(folder / "evaluation.json")
-    text = card(given.name, run, generator, report, f" {given.flags}".rstrip())
+    text = card(given.name, run, generator, report, f" {given.flags}".rstrip(), given.first)
     write_text(folder / "README.md", text)
     print(text)
 
 
-def card(name: str, run: runs.Run, generator: gs.Generator, report: Report, flags: str = "") -> str:
+def card(
+    name: str, run: runs.Run, generator: gs.Generator, report: Report, flags: str = "", first: int | None = None
+) -> str:
     """README.md of the folder."""
     steps, seed = generator.about["steps"], run.settings.seed
-    labels = " --conditional" if run.recipe.conditional else ""
+    labels = " --conditional" if run.recipe.conditional != "none" else ""
     command = (
-        f"gansmith train {name} --recipe {run.recipe.name}{labels}{flags} --steps {run.settings.steps} --seed {seed}"
+        f"gansmith train {name} --recipe {run.recipe.name}{labels}{flags} --steps {first or run.settings.steps} "
+        f"--seed {seed}"
     )
+    if first:
+        command += f"\ngansmith train --resume last --steps {run.settings.steps}"
     head, *rows = [wording.HEADERS, *wording.rows(report)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
     return f"""---
