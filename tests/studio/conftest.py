@@ -46,6 +46,7 @@ def browser() -> Iterator[Any]:
 def page(studio: Studio, browser: Any) -> Iterator[Any]:
     """A page that came by the printed address; complaints of the browser and requests to elsewhere fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(90_000)  # other work may hold the CPUs
     page = context.new_page()
     complaints = watch(page, studio)
     page.goto(studio.url.replace("/?", "/judge?"))  # it plans nothing

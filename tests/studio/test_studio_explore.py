@@ -1,6 +1,7 @@
 """Explore, as programs ask for it and as people see it: departure, label, every slider, film, map, refusals."""
 
 import io
+from base64 import b64decode, b64encode
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ def run(studio: Studio) -> str:
 
 def pixels(png: bytes) -> np.ndarray[Any, Any]:
     return np.asarray(Image.open(io.BytesIO(png)).convert("L")).astype(int)
+
+
+def text(png: bytes) -> str:
+    return b64encode(png).decode()
 
 
 def test_pictures_are_those_of_the_library_and_every_change_changes_them(studio: Studio, run: str) -> None:
@@ -94,6 +99,35 @@ def test_a_drawing_becomes_a_point(studio: Studio, run: str) -> None:
         assert distance < 20
 
 
+def test_what_is_rubbed_out_is_completed_and_the_rest_stays(studio: Studio, run: str) -> None:
+    root = f"/api/explore/{run}"
+    unknown = np.zeros((28, 28))
+    unknown[14:] = 255
+    with studio.client() as client:
+        drawing = client.post(f"{root}/picture", json={"point": {"index": 5}}).content
+        body = {"picture": text(drawing), "unknown": text(np_png(unknown)), "count": 3}
+        found = client.post(f"{root}/completion", json=body).json()
+        assert len(found["answers"]) == 3
+        for each in found["answers"]:
+            np.testing.assert_array_equal(pixels(b64decode(each["picture"]))[:14], pixels(drawing)[:14])
+            point = {key: each[key] for key in ("latent", "condition")}
+            again = pixels(client.post(f"{root}/picture", json={"point": point}).content)
+            distance = np.sqrt(((again - pixels(drawing))[:14] ** 2).mean())
+            assert distance == pytest.approx(each["error"], abs=1)
+        lower = {pixels(b64decode(each["picture"]))[14:].tobytes() for each in found["answers"]}
+        assert len(lower) == 3
+        assert (pixels(b64decode(found["target"]))[14:] == 96).all()
+        nothing = client.post(f"{root}/completion", json=body | {"unknown": text(np_png(np.full((28, 28), 255)))})
+        assert nothing.status_code == 422
+        assert "rub out less" in nothing.json()["error"]
+
+
+def np_png(image: np.ndarray[Any, Any]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image.astype(np.uint8)).save(file, "png")
+    return file.getvalue()
+
+
 REFUSED = [
     ("picture", {"point": {"latent": [1, 2]}}, "takes (N, "),
     ("picture", {"point": {"label": 7}}, "no class"),
@@ -141,7 +175,7 @@ def test_every_slider_of_the_page_changes_the_picture(page: Any, studio: Studio,
     page.get_by_role("button", name="Keep this point").click()
     changes(lambda: page.get_by_role("button", name="Back to the departure").click())
     assert page.locator(".move output").all_inner_texts() == ["1.00", *["0.0"] * 10]
-    changes(lambda: page.locator(".segmented input").nth(0).check())
+    changes(lambda: page.locator(".departure .segmented input").nth(0).check())
     changes(lambda: page.locator(".map").press("ArrowRight"))
     page.get_by_role("button", name="Keep this point").click()
     page.get_by_text("48 frames").wait_for()
@@ -149,6 +183,28 @@ def test_every_slider_of_the_page_changes_the_picture(page: Any, studio: Studio,
     before = page.evaluate(film)
     page.get_by_label("Between the points").press("End")
     page.wait_for_function(f"before => ({film})() !== before", arg=before)
+    page.set_viewport_size({"width": 1280, "height": 1400})
+    changes(lambda: page.locator(".samples .pick").nth(8).drag_to(page.locator(".samples .pick").nth(17)))
+    page.get_by_text("Departure: between image 8 and image 17").wait_for()
+    page.locator(".samples .pick").nth(9).drag_to(page.locator(".shelf .vacant").first)
+    page.get_by_label("Depart from point C").wait_for()
+    page.get_by_role("button", name="Mix with an image").click()  # as keyboards and fingers do
+    changes(lambda: page.locator(".samples .pick").nth(20).click())
+    page.get_by_text("Departure: between a mix and image 20").wait_for()
+    page.get_by_role("button", name="Take the chosen image").click()
+    page.locator(".paper").scroll_into_view_if_needed()
+    box = page.locator(".paper").bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 150)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 170, box["y"] + 150, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="Complete it").click()
+    page.get_by_text("What you left is as it was").wait_for()
+    assert page.locator(".answers img").count() == 6
+    changes(lambda: page.locator(".answers .pick").nth(2).click())
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="Save completions").click()
+    assert Image.open(io.BytesIO(kept.value.path().read_bytes())).size == (7 * 280 + 6 * 8, 280)
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert [(each["id"], each["nodes"][0]["html"]) for each in Axe().run(page).response["violations"]] == []

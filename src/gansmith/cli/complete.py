@@ -9,9 +9,6 @@ from gansmith.cli.output import finite, progress, show
 from gansmith.errors import UserError
 from gansmith.text import amount
 
-INK = 64
-"""Grey level from which on a pixel of a drawing is a stroke."""
-
 
 def complete(
     run: Generator,
@@ -102,22 +99,14 @@ def _shown(given: Any, known: Any) -> list[Any]:
     return [given, np.where(known, given, 96).astype(np.uint8)]
 
 
-def _known(given: Any, keep: str | None, drawn: Any, flag: str) -> Any:
+def _known(given: Any, keep: Literal["left", "right", "top", "bottom"] | None, drawn: Any, flag: str) -> Any:
     """Which pixels (S, S) of a picture (C, S, S) are known: a half, what a mask leaves dark, or light strokes."""
-    import numpy as np
-
     from gansmith.latent import photo
 
-    if keep is not None:
-        known, half = np.zeros(given.shape[1:], bool), given.shape[1] // 2
-        places: Any = {"left": np.s_[:, :half], "right": np.s_[:, half:], "top": np.s_[:half], "bottom": np.s_[half:]}
-        known[places[keep]] = True
-        return known
-    if drawn is not None:
-        known = photo.fitted(drawn, channels=1, size=given.shape[1])[0] < 128
-        advice = "make a part of it white, which is filled in, and the rest black"
-    else:
-        known, advice = given.max(axis=0) >= INK, "draw light strokes on a dark ground"
+    unknown = None if drawn is None else photo.fitted(drawn, channels=1, size=given.shape[1])
+    known = photo.known_pixels(given, unknown, keep)
     if known.all() or not known.any():
-        raise UserError(f"{flag}: {advice}")
+        light = "draw light strokes on a dark ground"
+        of_mask = "make a part of it white, which is filled in, and the rest black"
+        raise UserError(f"{flag}: {light if drawn is None else of_mask}")
     return known

@@ -5,7 +5,7 @@ then shifted so that the centre of mass is the middle of 28x28.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ STROKE = 2.0
 """Width in pixels, within the box of 20, to which thinner strokes are thickened; MNIST's are 2 to 3 wide."""
 FAINTEST = 24.0
 """Grey levels by which strokes must differ from the background."""
+INK = 64
+"""Grey level from which on a pixel of a drawing is a stroke."""
 
 Grey = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -64,6 +66,23 @@ def fitted(picture: Images, *, channels: int, size: int) -> Images:
         square = square.resize((size, size), Image.Resampling.LANCZOS)
     pixels = np.asarray(square)
     return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+
+
+def known_pixels(
+    picture: Images, unknown: Images | None = None, half: Literal["left", "right", "top", "bottom"] | None = None
+) -> Mask:
+    """Which pixels (S, S) of a picture (C, S, S) are known, for :func:`gansmith.latent.complete`.
+
+    Where ``unknown`` (1, S, S) is not white, or in one half of the picture; else the light strokes of a drawing.
+    """
+    if unknown is not None:
+        return np.asarray(unknown[0] < 128)
+    if half is None:
+        return np.asarray(picture.max(axis=0) >= INK)
+    known, middle = np.zeros(picture.shape[1:], bool), picture.shape[1] // 2
+    places = {"left": np.s_[:, :middle], "right": np.s_[:, middle:], "top": np.s_[:middle], "bottom": np.s_[middle:]}
+    known[places[half]] = True
+    return known
 
 
 def normalised(picture: Images) -> Images:

@@ -127,14 +127,14 @@ def _png(images: Images, *, columns: int = COLUMNS, scale: int = 1) -> bytes:
     return render.png(render.sheet(images, columns=columns, scale=scale, gap=0))
 
 
-def wall(source: Source, seed: int, label: int | None, strength: float) -> bytes:
+def wall(source: Source, seed: int, label: int | None, strength: float, scale: int = 1) -> bytes:
     """The first WALL images of a seed as a PNG without gaps, as `gansmith sample` makes them at full strength."""
     generator = _generator(*source)
     found = vectors.seeded(generator, range(WALL), seed=seed)
     if label is not None:
         points = [{"seed": seed, "index": index, "label": label, "truncation": 1, "moves": []} for index in range(WALL)]
         found = vectors.join([_vector(generator, point, b"") for point in points])
-    return _png(_images(generator, truncation.shrunk(generator, found, strength)))
+    return _png(_images(generator, truncation.shrunk(generator, found, strength)), scale=scale)
 
 
 def picture(source: Source, point: Point, given: bytes, scale: int) -> bytes:
@@ -171,8 +171,12 @@ def film(source: Source, points: list[Point], given: bytes, frames: int, loop: b
 
 
 def mix(source: Source, points: list[Point], given: bytes) -> dict[str, Any]:
-    """The point a - b + c with the label of a, as `gansmith mix` makes it."""
+    """The point a - b + c with the label of a, as `gansmith mix` makes it; of two points, the one in the middle."""
     generator = _generator(*source)
+    if len(points) == 2:
+        keys = vectors.join([_vector(generator, point, given) for point in points])
+        middle = latent.morph(generator, keys, frames=3, pace="latent").vectors[1:2]
+        return _as_point(middle.latents[0], None if middle.labels is None else int(middle.labels[0]))
     a, b, c = (_vector(generator, point, given) for point in points)
     total = a.latents[0].astype(np.float64) - b.latents[0] + c.latents[0]
     return _as_point(total, None if a.labels is None else int(a.labels[0]))
@@ -195,15 +199,20 @@ def saved(source: Source, point: Point, given: bytes) -> bytes:
         return vectors.save(Path(folder) / "point.npz", _vector(generator, point, given), generator).read_bytes()
 
 
+def _decoded(picture: bytes) -> Images:
+    """A picture as it came, uint8 (C, H, W). Raises UserError where it is none."""
+    try:
+        with quiet_decoders():
+            return decode(picture, None, "crop").pixels
+    except UnusableError as error:
+        raise UserError(f"this picture {error}") from None
+
+
 def invert(source: Source, drawing: bytes) -> dict[str, Any]:
     """The point whose image is nearest to a drawing or picture, and what the search was given, as base64 of a PNG."""
     generator = _generator(*source)
     recipe = generator.recipe
-    try:
-        with quiet_decoders():
-            given = decode(drawing, None, "crop").pixels
-    except UnusableError as error:
-        raise UserError(f"this picture {error}") from None
+    given = _decoded(drawing)
     digit = photo.wants_digits(generator)
     wanted = photo.normalised(given) if digit else photo.fitted(given, channels=recipe.channels, size=recipe.size)
     found = latent.invert(generator, wanted[None], starts=STARTS, steps=STEPS)
@@ -215,6 +224,34 @@ def invert(source: Source, drawing: bytes) -> dict[str, Any]:
     }
 
 
+def complete(source: Source, picture: bytes, unknown: bytes | None, count: int) -> dict[str, Any]:
+    """Several answers to what is white in ``unknown``, or, without it, to what surrounds the strokes of a drawing.
+
+    Each is a point with its picture as base64 of a PNG, in which what is known is as it was given.
+    """
+    generator = _generator(*source)
+    recipe = generator.recipe
+    given = photo.fitted(_decoded(picture), channels=recipe.channels, size=recipe.size)
+    rubbed = None if unknown is None else photo.fitted(_decoded(unknown), channels=1, size=recipe.size)
+    known = photo.known_pixels(given, rubbed)
+    if not known.any():
+        raise UserError("nothing of this picture is known: draw something, or rub out less")
+    found = latent.complete(generator, given[None], known, n=count, steps=STEPS)
+    labels = found.vectors.labels
+    return {
+        "target": b64encode(_png(np.where(known, given, 96).astype(np.uint8)[None], columns=1)).decode(),
+        "answers": [
+            {
+                **_as_point(found.vectors.latents[index], None if labels is None else int(labels[index])),
+                "error": round(float(found.errors[0, index]), 1),
+                "picture": b64encode(_png(image[None], columns=1)).decode(),
+            }
+            for index, image in enumerate(found.images[0])
+        ],
+    }
+
+
 ANSWERS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (about, directions, wall, picture, chart, film, mix, latent_of, saved, invert)
+    each.__name__: each
+    for each in (about, directions, wall, picture, chart, film, mix, latent_of, saved, invert, complete)
 }

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from gansmith import runs
 from gansmith.runs.run import PRETRAINED
@@ -68,10 +68,21 @@ class Filmed(BaseModel):
 
 
 class Mixed(BaseModel):
-    """a, b, c for a - b + c."""
+    """a, b for the middle between them, as a morph passes it; a, b, c for a - b + c."""
 
     model_config = ConfigDict(extra="forbid")
-    points: list[Point] = Field(min_length=3, max_length=3)
+    points: list[Point] = Field(min_length=2, max_length=3)
+
+
+class Torn(BaseModel):
+    """A picture of which a part is unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+    picture: Base64Bytes
+    """A PNG or another image file, in base64."""
+    unknown: Base64Bytes | None = None
+    """A picture of the same form: what is white in it is filled in; if not given, all but light strokes is."""
+    count: int = Field(6, ge=1, le=12)
 
 
 def sources(desk: Desk) -> dict[str, tuple[str, Path]]:
@@ -170,9 +181,10 @@ async def wall(
     seed: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     label: Annotated[int | None, Query(ge=0, lt=100_000)] = None,
     truncation: Annotated[float, Query(ge=0, le=2, allow_inf_nan=False)] = 1.0,
+    scale: Annotated[int, Query(ge=1, le=8)] = 1,
 ) -> Response:
     """The first 48 images of a seed, 8 to a row, without gaps."""
-    return _answer(await explorer.call(computed.explore, "wall", source, seed, label, truncation))
+    return _answer(await explorer.call(computed.explore, "wall", source, seed, label, truncation, scale))
 
 
 @router.post("/{generator}/picture", **PNG)
@@ -206,7 +218,7 @@ async def film(desk: TheDesk, source: TheSource, finder: TheFinder, filmed: Film
 
 @router.post("/{generator}/mix")
 async def mix(desk: TheDesk, source: TheSource, explorer: TheExplorer, mixed: Mixed) -> Document:
-    """The latent of a - b + c, as `gansmith mix` computes it, and its condition."""
+    """The latent of a - b + c, as `gansmith mix` computes it, or of the middle of two points, and its condition."""
     given = await _vectors(desk, source, mixed.points)
     points = [point.model_dump() for point in mixed.points]
     document: Document = await explorer.call(computed.explore, "mix", source, points, given)
@@ -236,4 +248,14 @@ async def invert(source: TheSource, finder: TheFinder, request: Request) -> Docu
     Takes seconds: {"latent", "condition", "error" in grey levels, "target": what was looked for}.
     """
     document: Document = await finder.call(computed.explore, "invert", source, await request.body())
+    return document
+
+
+@router.post("/{generator}/completion")
+async def complete(source: TheSource, finder: TheFinder, torn: Torn) -> Document:
+    """Several answers to the unknown part of a picture, as `gansmith complete` finds them, those that fit best first.
+
+    Takes seconds: {"target", "answers": [{"latent", "condition", "error" in grey levels, "picture"}]}.
+    """
+    document: Document = await finder.call(computed.explore, "complete", source, torn.picture, torn.unknown, torn.count)
     return document

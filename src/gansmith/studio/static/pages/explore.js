@@ -4,6 +4,7 @@ import { ask, file, newest } from "../lib/api.js";
 import { fill, h, say, uid } from "../lib/dom.js";
 import { empty, heading, link, segmented, trying } from "../lib/ui.js";
 import { whole } from "../lib/words.js";
+import { drag, drop } from "./explore/dragging.js";
 import { drawing } from "./explore/drawing.js";
 import { chart } from "./explore/map.js";
 import { collection } from "./explore/points.js";
@@ -60,7 +61,10 @@ function explorer({ path, about, signal }) {
   const told = () => say(words, `Departure: ${state.name}`);
   const map = chart({ path, about, signal, point, moved(across, up, x, y) { set(across, x); set(up, y); frame(); } });
 
-  const wall = samples({ path, about, signal, state, choose(index, seed) { depart({ seed, index }, `image ${index} of seed ${seed}`, index); } });
+  const wall = samples({ path, about, signal, state, blend, choose(index, seed) {
+    const name = `image ${index} of seed ${seed}`;
+    if (mixing.getAttribute("aria-pressed") === "true") { listening(false); blend({ point: point(), name: state.name }, { point: { seed, index }, name }); } else depart({ seed, index }, name, index);
+  } });
   const labels = about.classes.length ? segmented("Class", about.classes.map((each, index) => [String(index), each]), "0", (each) => { state.label = Number(each); changed(); }) : null;
   const truncation = slider("truncation", { min: 0, max: 1.5, value: 1, step: 0.05, reset: 1, moved(value) { state.truncation = value; changed(); } });
   const moves = h("div", { class: "moves" }, h("p", { class: "quiet waiting moves-wait" }, "Directions are being found, which takes some seconds once …"));
@@ -83,19 +87,33 @@ function explorer({ path, about, signal }) {
     changed();
   }
 
+  /** The middle between two points becomes the departure. */
+  function blend(one, other) {
+    return trying(async () => depart(await ask(`${path}/mix`, { body: { points: [one.point, other.point] }, signal }), `between ${short(one.name)} and ${short(other.name)}`));
+  }
+
+  /** Whether the next click in the wall mixes: what dragging does, for keyboards and fingers. */
+  function listening(on) {
+    mixing.setAttribute("aria-pressed", String(on));
+    if (on) say(words, "Now choose the image to mix it with.");
+    else told();
+  }
+  const mixing = h("button", { type: "button", class: "small", "aria-pressed": "false", title: "Or drag one image onto another", onclick: () => listening(mixing.getAttribute("aria-pressed") !== "true") }, "Mix with an image");
   const start = h("button", { type: "button", class: "small", onclick: () => depart(state.base, state.name, state.base.index !== undefined && state.base.seed === state.seed ? state.base.index : null) }, "Back to the departure");
   const save = h("button", { type: "button", class: "small", onclick: () => trying(async () => keep(await file(`${path}/picture`, { body: { point: point(), scale: Math.max(1, Math.min(16, Math.floor(512 / about.size))) }, signal }), "picture.png")) }, "Save picture");
   const savePoint = h("button", { type: "button", class: "small", title: "A file that gansmith morph, mix and others take", onclick: () => trying(async () => keep(await file(`${path}/point`, { body: { point: point() }, signal }), "point.npz")) }, "Save point");
-  const points = collection({ path, about, signal, point, canvas, depart });
+  const points = collection({ path, about, signal, point, canvas, depart, blend });
+  drag(canvas, () => ({ point: point(), name: state.name, canvas }));
+  drop(canvas, (held) => blend({ point: point(), name: state.name }, held));
   const element = [
     h("div", { class: "explore-grid" },
       wall.element,
       h("section", { class: "card departure" }, h("h2", {}, "The chosen point"),
-        h("div", { class: "chosen-row" }, canvas, h("div", { class: "stack tight" }, words, points.add, start, save, savePoint)),
+        h("div", { class: "chosen-row" }, canvas, h("div", { class: "stack tight" }, words, points.add, mixing, start, save, savePoint)),
         labels && h("div", { class: "field" }, h("span", { class: "label" }, "Class"), labels),
         truncation.element,
         h("div", { class: "field" }, h("span", { class: "label" }, "Directions"), h("p", { class: "hint" }, "Steps of one standard deviation of the noise. Named after what they change, or found without a name (pca).")), moves),
-      points.element, map.element, drawing({ path, about, signal, depart }))];
+      drawing({ path, about, signal, depart, chosen: canvas }), map.element, points.element)];
 
   trying(async () => {
     const found = await ask(`${path}/directions`, { signal });
@@ -114,6 +132,9 @@ function explorer({ path, about, signal }) {
   return element;
 }
 
+/** A point's name inside another one's. */
+const short = (name) => (name.startsWith("between ") ? "a mix" : name.replace(" of seed 0", ""));
+
 /** The class of an image of a seed, whose classes take turns, or of a latent's condition. */
 const labelOf = (base, about) => (base.latent ? Math.floor(base.condition / about.kinds) : base.label ?? base.index % Math.max(1, about.classes.length));
 
@@ -127,10 +148,14 @@ function slider(name, { min, max, value, step, reset, moved, title = "" }) {
   return { show, element: h("div", { class: "move" }, h("label", { for: input.id }, name), input, output) };
 }
 
-function samples({ path, about, signal, state, choose }) {
+function samples({ path, about, signal, state, choose, blend }) {
   const cells = Array.from({ length: about.wall }, (_, index) => {
     const canvas = h("canvas", { width: about.size, height: about.size, class: "pixelated" });
-    return h("button", { type: "button", class: "pick", "aria-label": `Image ${index}: depart from it`, "aria-pressed": index === 0 ? "true" : "false", onclick: () => choose(index, state.seed) }, canvas);
+    const button = h("button", { type: "button", class: "pick", "aria-label": `Image ${index}: depart from it`, "aria-pressed": index === 0 ? "true" : "false", onclick: () => choose(index, state.seed) }, canvas);
+    const own = () => ({ point: { seed: state.seed, index }, name: `image ${index}`, canvas });
+    drag(button, own);
+    drop(button, (held) => { if (held.canvas !== canvas) blend(held, own()); });
+    return button;
   });
   const seed = h("input", { type: "number", min: 0, step: 1, value: 0, id: uid("seed") });
   const press = (index) => cells.forEach((each, at) => each.setAttribute("aria-pressed", String(at === index)));
@@ -143,7 +168,8 @@ function samples({ path, about, signal, state, choose }) {
   const change = (value) => { state.seed = Math.min(2 ** 52, Math.max(0, Math.round(value) || 0)); seed.value = state.seed; press(null); draw(); };
   seed.addEventListener("change", () => change(Number(seed.value)));
   const element = h("section", { class: "card samples" }, h("h2", {}, "Samples"), h("div", { class: "wall eight" }, cells),
-    h("div", { class: "row from" }, h("label", { for: seed.id, class: "label" }, "Seed"), seed, h("button", { type: "button", class: "small", onclick: () => change(state.seed + 1) }, "Others")),
-    h("p", { class: "hint" }, `${about.recipe}${about.data ? ` on ${about.data}` : ""}${about.steps ? `, ${whole(about.steps)} steps` : ""}. ${whole(about.noise)} numbers make an image; nothing is picked by hand. Click one to depart from it.`));
+    h("div", { class: "row from" }, h("label", { for: seed.id, class: "label" }, "Seed"), seed, h("button", { type: "button", class: "small", onclick: () => change(state.seed + 1) }, "Others"),
+      h("button", { type: "button", class: "small ghost", onclick: () => trying(async () => keep(await file(`${path}/wall.png?seed=${state.seed}&scale=4`, { signal }), `samples-${state.seed}.png`)) }, "Save samples")),
+    h("p", { class: "hint" }, `${about.recipe}${about.data ? ` on ${about.data}` : ""}${about.steps ? `, ${whole(about.steps)} steps` : ""}. ${whole(about.noise)} numbers make an image; nothing is picked by hand. Click one to depart from it; drag one onto another to mix them.`));
   return { element, draw, press };
 }

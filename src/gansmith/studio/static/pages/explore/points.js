@@ -3,13 +3,14 @@
 import { ask, file } from "../../lib/api.js";
 import { fill, h, icon, say, uid } from "../../lib/dom.js";
 import { busy, field, trying } from "../../lib/ui.js";
+import { drag, drop } from "./dragging.js";
 import { keep } from "./pictures.js";
 
 const MOST = 6;
 const FRAMES = 48;
 const LETTERS = "ABCDEF";
 
-export function collection({ path, about, signal, point, canvas, depart }) {
+export function collection({ path, about, signal, point, canvas, depart, blend }) {
   const chosen = [];
   let film = null;
   let timer = 0;
@@ -20,6 +21,7 @@ export function collection({ path, about, signal, point, canvas, depart }) {
   const play = h("button", { type: "button", class: "small", "aria-label": "Play", disabled: true, onclick: () => (timer ? stop() : start()) }, icon("play"));
   const loop = h("input", { type: "checkbox", onchange: () => make() });
   const save = h("button", { type: "button", class: "small", disabled: true, onclick: () => store() }, "Save film");
+  const saveFrame = h("button", { type: "button", class: "small", disabled: true, onclick: () => trying(still) }, "Save frame");
   const note = h("p", { class: "hint", "aria-live": "polite" }, "Keep two or more points: the film goes from one to the next.");
   const terms = ["A", "B", "C"].map((each, index) => h("select", { "aria-label": ["Begin with", "take away", "and add"][index] }));
   const mixed = h("button", { type: "button", class: "small", disabled: true, onclick: () => mix() }, "Mix");
@@ -27,10 +29,11 @@ export function collection({ path, about, signal, point, canvas, depart }) {
   const slot = field("Between the points", where);
   signal.addEventListener("abort", stop);
 
-  function put() {
+  function put(what = { point: point(), canvas }) {
+    if (chosen.length >= MOST) return;
     const copy = h("canvas", { width: about.size, height: about.size, class: "pixelated" });
-    copy.getContext("2d").drawImage(canvas, 0, 0);
-    chosen.push({ point: point(), copy });
+    copy.getContext("2d").drawImage(what.canvas, 0, 0);
+    chosen.push({ point: what.point, copy });
     draw();
   }
 
@@ -38,7 +41,10 @@ export function collection({ path, about, signal, point, canvas, depart }) {
     add.disabled = chosen.length >= MOST;
     fill(shelf, Array.from({ length: MOST }, (_, index) => {
       const each = chosen[index];
-      if (!each) return h("li", { class: "vacant", "aria-hidden": "true" });
+      if (!each) { const place = h("li", { class: "vacant", "aria-hidden": "true" }); drop(place, put); return place; }
+      const own = () => ({ point: each.point, name: `point ${LETTERS[index]}`, canvas: each.copy });
+      drag(each.copy, own);
+      drop(each.copy, (held) => { if (held.canvas !== each.copy) blend(held, own()); });
       return h("li", {}, h("button", { type: "button", class: "pick", "aria-label": `Depart from point ${LETTERS[index]}`, onclick: () => trying(async () => depart(await fixed(each.point), `point ${LETTERS[index]}`)) }, each.copy),
         h("span", {}, LETTERS[index]), h("button", { type: "button", class: "ghost small", "aria-label": `Let go of point ${LETTERS[index]}`, onclick: () => { chosen.splice(index, 1); draw(); } }, "×"));
     }));
@@ -72,7 +78,7 @@ export function collection({ path, about, signal, point, canvas, depart }) {
     turn += 1;
     const mine = turn;
     const enough = chosen.length > 1;
-    for (const each of [where, play, save]) each.disabled = !enough;
+    for (const each of [where, play, save, saveFrame]) each.disabled = !enough;
     if (!enough) { film = null; say(note, "Keep two or more points: the film goes from one to the next."); return; }
     say(note, "The film is being made …");
     await trying(async () => {
@@ -114,6 +120,16 @@ export function collection({ path, about, signal, point, canvas, depart }) {
     play.setAttribute("aria-label", "Play");
   }
 
+  /** The frame that is shown, enlarged, as a picture. */
+  async function still() {
+    const scale = Math.max(1, Math.min(16, Math.floor(512 / about.size)));
+    const large = h("canvas", { width: about.size * scale, height: about.size * scale });
+    const ink = large.getContext("2d");
+    ink.imageSmoothingEnabled = false;
+    ink.drawImage(screen, 0, 0, large.width, large.height);
+    keep(await new Promise((done) => large.toBlob(done, "image/png")), `frame-${Number(where.value) + 1}.png`);
+  }
+
   async function store() {
     busy(save, true);
     await trying(async () => keep(await file(`${path}/film`, { body: asked("gif"), signal }), "morph.gif"));
@@ -125,7 +141,7 @@ export function collection({ path, about, signal, point, canvas, depart }) {
   return {
     add,
     element: h("section", { class: "card kept" }, h("h2", {}, "Points that you keep"), shelf,
-      h("h3", {}, "Morph"), h("div", { class: "film" }, screen, h("div", { class: "stack tight" }, h("div", { class: "time" }, play, slot), h("div", { class: "row" }, h("label", { class: "check" }, loop, h("span", {}, "Back to the first")), save), note)),
+      h("h3", {}, "Morph"), h("div", { class: "film" }, screen, h("div", { class: "stack tight" }, h("div", { class: "time" }, play, slot), h("label", { class: "check" }, loop, h("span", {}, "Back to the first")), h("div", { class: "row" }, save, saveFrame), note)),
       h("h3", {}, "Mix"), h("div", { class: "row mix" }, terms[0], h("span", { "aria-hidden": "true" }, "−"), terms[1], h("span", { "aria-hidden": "true" }, "+"), terms[2], mixed),
       h("p", { class: "hint" }, "The first without what the second has, with what the third has: the result becomes the chosen point.")),
   };

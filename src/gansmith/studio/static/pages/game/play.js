@@ -37,7 +37,7 @@ export async function play(root, context) {
   const key = h("p", { class: "legend wish-key" }, h("span", {}, h("i", { class: "brighter" }), "brighter"), h("span", {}, h("i", { class: "darker" }), "darker, to pass"));
 
   root.append(
-    heading("The game", "A forger (the generator) and a detective (the discriminator). The detective learns to tell real from forged. The forger never sees a real image: all it hears is what the detective would have liked better.", link("/game/tour", "Guided tour: a game that goes well, and one that collapses", { class: "button" })),
+    heading("The game", "A forger (the generator) and a detective (the discriminator). The detective learns to tell real from forged. The forger never sees a real image: all it hears is what the detective would have liked better.", link("/game/tour", "Take the guided tour", { class: "button" })),
     h("section", { class: "card controls", "aria-label": "Controls" }, h("div", { class: "row" }, toggle, one, detective, forger,
       segmented("Speed", [["slow", "Slow"], ["steady", "Steady"], ["fast", "Fast"]], "steady", (each) => { game.speed = each; })), opening(runs, recipes, begin, query)),
     h("div", { class: "stage" },
