@@ -1,11 +1,17 @@
 """The quiz: played to the end by keyboard, by two browsers at one table, and an API that keeps its key."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from running import Studio
+
+import gansmith as gs
+from gansmith import runs
 
 ROUNDS = 3
 
@@ -172,3 +178,22 @@ def test_junk_is_refused_in_words(studio: Studio, code: str) -> None:
         for answer in refused:
             assert answer.status_code in (403, 404, 422), answer.url
             assert len(answer.json()["error"]) > 10
+
+
+def test_a_score_against_a_run_is_kept_as_that_of_the_command_line(studio: Studio) -> None:
+    shades = np.random.default_rng(0).integers(0, 255, (120, 1, 28, 28), np.uint8)
+    run = gs.train(shades, recipe="mlp", out=studio.folder, steps=2, batch_size=8, threads=1, signals_every=0)
+    with studio.client() as client:
+        asked = {"run": run.name, "rounds": ROUNDS, "seconds": None, "seed": 3}
+        code = client.post("/api/quiz", json=asked).json()["code"]
+        own = joined(client, code, "Ada")
+        for index in range(ROUNDS):
+            client.post(f"/api/quiz/{code}/next", headers=own)
+            client.post(f"/api/quiz/{code}/answers", json={"index": index, "forged": True}, headers=own)
+        for _ in range(2):  # kept once
+            score = client.get(f"/api/quiz/{code}/result", headers=own).json()["score"]
+    command = [sys.executable, "-m", "gansmith", "quiz", str(run.path), "--rounds", str(ROUNDS), "--seed", "3"]
+    subprocess.run([*command, "--player", "Ada", "--json"], input="f\n" * ROUNDS, text=True, check=True)
+    browser, terminal = runs.rows(run.path / "quiz.jsonl")
+    assert {**browser, "time": ""} == {**terminal, "time": ""}
+    assert browser["right"] == score["right"]

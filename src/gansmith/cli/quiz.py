@@ -1,14 +1,13 @@
 """`gansmith quiz`: real or forged? In the terminal, or as a sheet with its key."""
 
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gansmith.cli.options import Device, Generator, Json, OptionalSource, Recipes, Scale, check_sheet_scale
-from gansmith.cli.output import Drawn, colours, finite, pairs, progress, say, show
+from gansmith.cli.output import Drawn, colours, pairs, progress, say, show
 from gansmith.errors import UserError
 from gansmith.text import amount
 
@@ -94,15 +93,7 @@ def _judged(where: str, asked: Any, answers: list[bool], about: dict[str, Any], 
     from gansmith.evaluation import human as quizzes
 
     result = quizzes.score(asked, answers)
-    row = {
-        **about,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "rounds": result.rounds,
-        "right": result.right,
-        "chance": finite(result.chance),
-        "forged": result.forged,
-        "taken_for_real": result.taken_for_real,
-    }
+    row = quizzes.row(result, about)
     path, everyone = _kept(where, row)
     wrong = [index for index, answer in enumerate(answers) if answer != asked.forged[index]]
     facts = {**row, "verdict": result.verdict, "wrong": [index + 1 for index in wrong], "path": path}
@@ -137,17 +128,14 @@ def _answers(asked: Any, *, aside: bool) -> Iterator[bool]:
 
 def _kept(where: str, row: dict[str, Any]) -> tuple[Path | None, str]:
     """Appends a score to the run's quiz.jsonl; where that is, and what all players have done so far."""
-    import json
-
     from gansmith import runs
+    from gansmith.evaluation import human as quizzes
     from gansmith.evaluation.real import run_of
 
     run = run_of(where)
     if run is None:  # an exported generator has no folder of results
         return None, ""
-    path = run.path / "quiz.jsonl"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+    path = quizzes.keep(run.path, row)
     rows = list(runs.rows(path))
     total, right = (sum(int(each.get(name, 0)) for each in rows) for name in ("rounds", "right"))
     return path, f"{right / max(total, 1):.0%} of {amount(total, 'answer')} right, in {amount(len(rows), 'game')}"

@@ -1,15 +1,19 @@
 """Can a person tell real from forged images? The rounds of a quiz, and a verdict on the answers."""
 
+import json
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.errors import UserError
 from gansmith.generator import Generator
+from gansmith.text import finite
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset
@@ -101,6 +105,27 @@ def score(quiz: Quiz, answers: Sequence[bool]) -> Score:
     said, forged = np.array(answers, bool), quiz.forged[: len(answers)]
     right = int((said == forged).sum())
     return Score(len(said), right, chance(right, len(said)), int((forged & ~said).sum()), int(forged.sum()))
+
+
+def row(result: Score, about: dict[str, Any]) -> dict[str, Any]:
+    """A row of a run's quiz.jsonl: who played what (``about``), the time in UTC, and the score."""
+    return {
+        **about,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "rounds": result.rounds,
+        "right": result.right,
+        "chance": finite(result.chance),
+        "forged": result.forged,
+        "taken_for_real": result.taken_for_real,
+    }
+
+
+def keep(run: Path, kept: dict[str, Any]) -> Path:
+    """Appends a row to the quiz.jsonl of a run's folder, and returns its path."""
+    path = run / "quiz.jsonl"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(kept) + "\n")
+    return path
 
 
 def chance(right: int, rounds: int) -> float:

@@ -52,17 +52,31 @@ def make(run: Path | None, pretrained: str | None, rounds: int, seed: int) -> di
         "pictures": tuple(b64encode(picture).decode() for picture in pictures),
         "key": tuple(bool(each) for each in quiz.forged),
         "seed": seed,
+        "run": run,
+        "about": {
+            "step": generator.about.get("steps", 0),
+            "seed": seed,
+            "real": f"{images.split} images",
+            "generator": generator.digest[:16],
+        },
     }
 
 
-def score(key: tuple[bool, ...], answers: list[bool], seed: int) -> dict[str, Any]:
-    """What :func:`gansmith.evaluation.human.score` says of answers to the first rounds, with its verdict."""
+def score(
+    key: tuple[bool, ...], answers: list[bool], seed: int, run: Path | None, about: dict[str, Any]
+) -> dict[str, Any]:
+    """What :func:`gansmith.evaluation.human.score` says of answers to the first rounds, with its verdict.
+
+    Kept in the folder of a run as `gansmith quiz` keeps it, with who played what.
+    """
     import numpy as np
 
     from gansmith.evaluation import human
 
     quiz = human.Quiz(np.zeros((len(key), 1, 1, 1), np.uint8), np.array(key, bool), seed)
     found = human.score(quiz, answers)
+    if run is not None:
+        human.keep(run, human.row(found, about))
     return {
         "rounds": found.rounds,
         "right": found.right,

@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gansmith.errors import UserError
@@ -55,6 +56,10 @@ class Round:
     seed: int
     seconds: int | None
     """Of thinking for all pictures together; None for no clock."""
+    run: Path | None = None
+    """The folder of the forger's run, where scores are kept; None for a pretrained generator."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What a kept score says of the quiz."""
     players: dict[str, Player] = field(default_factory=dict)
     touched: float = field(default_factory=time.monotonic)
     version: int = 0
@@ -135,7 +140,7 @@ class Round:
         """What all see: everybody's score, best first; faster first where these are equal."""
         rows = [self.state(player) for player in self.players.values()]
         rows.sort(key=lambda row: (-row["right"], row["answered"], row["spent"], row["name"].casefold()))
-        return {**self.about(), "players": rows}
+        return {**self.described(), "players": rows}
 
     def news(self) -> str:
         """The table as JSON, made once a change, however many watch."""
@@ -145,7 +150,7 @@ class Round:
             self._told = (self.version, json.dumps(self.table()))
         return self._told[1]
 
-    def about(self) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
         """What the round is."""
         return {
             "code": self.code,

@@ -96,7 +96,7 @@ async def begin(desk: TheDesk, clerk: TheClerk, opening: Opening) -> Document:
         raise UserError(f"there is no pretrained generator of this name; choose {' or '.join(runs.pretrained())}")
     seed = secrets.randbelow(2**31) if opening.seed is None else opening.seed
     made = await clerk.call(quizzing.make, run.path if run else None, opening.pretrained, opening.rounds, seed)
-    return desk.rooms.open(made, opening.seconds).about()
+    return desk.rooms.open(made, opening.seconds).described()
 
 
 @router.get("/api/quiz/{code}")
@@ -109,7 +109,7 @@ async def table(played: TheRound) -> Document:
 async def join(played: TheRound, joining: Joining) -> Document:
     """Joins a round: {"player"} is the secret to send as `X-Player` from then on."""
     player = played.join(joining.name)
-    return {**played.about(), **played.state(player), "player": player.secret}
+    return {**played.described(), **played.state(player), "player": player.secret}
 
 
 @router.post("/api/quiz/{code}/next")
@@ -131,14 +131,25 @@ async def end(played: TheRound, player: ThePlayer) -> None:
 
 
 @router.get("/api/quiz/{code}/result")
-async def result(played: TheRound, player: ThePlayer, clerk: TheClerk) -> Document:
-    """A finished game: the score as `gansmith quiz --json` says it, and every answered picture with its truth."""
+async def result(played: TheRound, player: ThePlayer, clerk: TheClerk, desk: TheDesk) -> Document:
+    """A finished game: the score as `gansmith quiz --json` says it, and every answered picture with its truth.
+
+    The score against a run is kept in its quiz.jsonl once, as that of `gansmith quiz` is, but not with --read-only.
+    """
     state = played.state(player)
     if not player.over:
         raise UserError("this game is not over: answer all pictures, or end it")
     if player.answers and player.score is None:
-        player.score = await clerk.call(quizzing.score, played.key, player.answers, played.seed)
-    return {**played.about(), **state, "seed": played.seed, "score": player.score, "pictures": played.review(player)}
+        kept = None if desk.read_only else played.run
+        about = {**played.about, "player": player.name}
+        player.score = await clerk.call(quizzing.score, played.key, player.answers, played.seed, kept, about)
+    return {
+        **played.described(),
+        **state,
+        "seed": played.seed,
+        "score": player.score,
+        "pictures": played.review(player),
+    }
 
 
 @router.websocket("/api/quiz/{code}/live")
