@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import math
 import re
 import struct
@@ -10,13 +9,13 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from gansmith.data import layouts
 from gansmith.data import npz as archives
 from gansmith.errors import UserError
 from gansmith.files import EXIF, writing
@@ -54,15 +53,12 @@ class Rows:
 def check(plan: Plan) -> None:
     """Raises UserError where a library is missing that the layout is written with."""
     if plan.layout == "parquet":
-        _pyarrow()
+        layouts.pyarrow()
 
 
 def encode(image: np.ndarray) -> bytes:
     """An image (C, H, W) as a PNG that names gansmith as its software, so that it is never taken for a real one."""
-    buffer = io.BytesIO()
-    plane = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    Image.fromarray(np.ascontiguousarray(plane)).save(buffer, "png", compress_level=1, exif=EXIF)
-    return buffer.getvalue()
+    return layouts.encode(image, exif=EXIF)
 
 
 def name_of(plan: Plan, number: int) -> str:
@@ -141,7 +137,7 @@ def _tar(folder: Path, plan: Plan, shard: Shard) -> tuple[Images, Labels | None]
 def _parquet(folder: Path, plan: Plan, shard: Shard) -> tuple[Images, Labels | None]:
     path = folder / shard.name
     _same(shard, path.read_bytes())
-    file = _pyarrow().ParquetFile(path)
+    file = layouts.pyarrow().ParquetFile(path)
     about = file.metadata
     most = shard.rows * (2 * math.prod(plan.shape) + 4096)
     if (
@@ -192,32 +188,11 @@ def _write_npz(path: Path, plan: Plan, rows: Rows) -> None:
 
 
 def _write_tar(path: Path, plan: Plan, rows: Rows) -> None:
-    """000000012.png and 000000012.cls, the label as text, for each image."""
-    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for at, (index, png) in enumerate(zip(rows.indices, rows.images, strict=True)):
-            members = {"png": png} if rows.labels is None else {"png": png, "cls": str(rows.labels[at]).encode()}
-            for suffix, content in members.items():
-                about = tarfile.TarInfo(f"{index:09d}.{suffix}")
-                about.size = len(content)
-                tar.addfile(about, io.BytesIO(content))
+    layouts.write_tar(path, rows.indices, rows.images, rows.labels)
 
 
 def _write_parquet(path: Path, plan: Plan, rows: Rows) -> None:
-    """Columns image (bytes, path), label and index, with the features that Hugging Face's datasets reads."""
-    arrow, parquet = import_module("pyarrow"), _pyarrow()
-    pictures = [
-        {"bytes": png, "path": f"{index:09d}.png"} for index, png in zip(rows.indices, rows.images, strict=True)
-    ]
-    image = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
-    columns: dict[str, Any] = {"image": arrow.array(pictures, type=image)}
-    features: dict[str, Any] = {"image": {"_type": "Image"}}
-    if rows.labels is not None:
-        columns["label"] = arrow.array(list(rows.labels), type=arrow.int64())
-        features["label"] = {"names": list(plan.classes), "_type": "ClassLabel"}
-    columns["index"] = arrow.array(list(rows.indices), type=arrow.int64())
-    features["index"] = {"dtype": "int64", "_type": "Value"}
-    about = {"huggingface": json.dumps({"info": {"features": features}})}
-    parquet.write_table(arrow.table(columns).replace_schema_metadata(about), path, row_group_size=1000)
+    layouts.write_parquet(path, rows.indices, rows.images, rows.labels, plan.classes)
 
 
 def _write_pictures(folder: Path, plan: Plan, rows: Rows) -> tuple[str, int, str]:
@@ -235,12 +210,3 @@ def _write_pictures(folder: Path, plan: Plan, rows: Rows) -> tuple[str, int, str
 
 def _channels_first(images: Images) -> Images:
     return images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-
-
-def _pyarrow() -> Any:
-    try:
-        return import_module("pyarrow.parquet")
-    except ImportError:
-        raise UserError(
-            "`format` parquet needs pyarrow: pip install 'gansmith[parquet]'; or choose npz or tar"
-        ) from None
