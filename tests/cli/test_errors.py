@@ -30,6 +30,7 @@ WAYS = {
     ),
     "new-recipe": ("new-recipe first", "gansmith.files.write_text"),
     "data": ("data digits.npz", "gansmith.render.blocks"),
+    "data shard": ("data shard digits.npz -o sharded", "gansmith.data.layouts.encode"),
     "sample": ("sample last -n 2 -o x.png", "gansmith.render.sheet"),
     "runs": ("runs", "gansmith.runs.quality.known"),
     "evaluate": ("evaluate last --samples 64 --seeds 1", "gansmith.encoders.encoder.Encoder.encode"),
@@ -138,6 +139,7 @@ def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
         "train": ["mnits"],
         "sweep": ["mnits", "--vary", "batch-size=8"],
         "data": ["mnits"],
+        "data shard": ["mnits", "-o", "x"],
         "encoder train": ["mnits", "-o", "x.safetensors"],
     }
     more = {

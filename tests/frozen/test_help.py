@@ -33,8 +33,9 @@ def every(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {"gansmith": ()}
     for verb in commands(helped(capsys)):
         found[verb] = (verb,)
-    for inner in commands(helped(capsys, "encoder")):
-        found[f"encoder-{inner}"] = ("encoder", inner)
+    for family in ("encoder", "data"):
+        for inner in commands(helped(capsys, family)):
+            found[f"{family}-{inner}"] = (family, inner)
     return found
 
 

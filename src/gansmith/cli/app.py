@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ VERBS = (
     Verb("recipes", "listing:recipes", TRAIN, "List the recipes that can be trained, or show one."),
     Verb("new-recipe", "new_recipe:new_recipe", TRAIN, "Write a commented file of a recipe of your own, which trains."),
     Verb("data", "listing:data", TRAIN, "Show a data set: its images, classes and problems."),
+    Verb("data shard", "shard:shard", TRAIN, "Write a data set as shards, to train on from any disk or address."),
     Verb("sample", "sample:sample", LOOK, "Make images with a trained generator."),
     Verb("runs", "listing:runs", LOOK, "List your training runs."),
     Verb("evaluate", "evaluate:evaluate", MEASURE, "Measure how good and how varied generated images are."),
@@ -83,12 +85,26 @@ def build() -> App:
         suppress_keyboard_interrupt=False,
     )
     encoder = App(name="encoder", help=ENCODER, group=MORE, group_commands=Group("Commands"), sort_key=len(VERBS))
+    families = {"encoder": encoder}
     for index, verb in enumerate(VERBS):
         *family, name = verb.name.split()
-        parent, group = (encoder, None) if family else (top, verb.group)
-        parent.command(f"gansmith.cli.{verb.place}", name=name, help=verb.help, group=group, sort_key=index)
+        parent, group = (families[family[0]], None) if family else (top, verb.group)
+        if f"{name} " in {each.name[: len(name) + 1] for each in VERBS}:  # a verb that has verbs below it
+            families[name] = _family(verb, index)
+            top.command(families[name])
+        else:
+            parent.command(f"gansmith.cli.{verb.place}", name=name, help=verb.help, group=group, sort_key=index)
     top.command(encoder)
     return top
+
+
+def _family(verb: Verb, index: int) -> App:
+    """A verb that is called by its own name, and has others below it."""
+    module, _, function = verb.place.partition(":")
+    commands = Group("Commands")
+    app = App(name=verb.name, help=verb.help, group=verb.group, group_commands=commands, sort_key=index)
+    app.default(getattr(import_module(f"gansmith.cli.{module}"), function))
+    return app
 
 
 def _converted(kind: Any, tokens: Sequence[Token]) -> Any:

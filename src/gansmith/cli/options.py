@@ -38,9 +38,10 @@ def _check_released(_: Any, where: str) -> None:
 
 
 def _check_data(_: Any, name: str | None) -> None:
-    from gansmith.data.naming import existing, is_given, names
+    from gansmith.data.naming import existing, is_given, is_remote, names
 
-    if name is not None and name not in names() and name.strip() and not is_given(name):
+    known = name is None or not name.strip() or name in names() or is_given(name) or is_remote(name)
+    if name is not None and not known:
         existing(name)  # says what could be meant
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gansmith.data.loading import load, test_count
     from gansmith.data.naming import names
     from gansmith.data.npz import read_arrays
+    from gansmith.data.sharding import shard
     from gansmith.data.types import Fit, Images, Problem, Split
     from gansmith.files import cache_dir
     from gansmith.progress import Progress
@@ -32,6 +33,7 @@ _HOMES = {
     "load": "gansmith.data.loading",
     "names": "gansmith.data.naming",
     "read_arrays": "gansmith.data.npz",
+    "shard": "gansmith.data.sharding",
     "test_count": "gansmith.data.loading",
 }
 
@@ -51,6 +53,7 @@ __all__ = [
     "load",
     "names",
     "read_arrays",
+    "shard",
     "test_count",
 ]
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gansmith.data import derived, naming, sources
+from gansmith.data import derived, kept_shards, naming, sharded, sources
 from gansmith.data.build import SizeNeededError, Source, entry_of
 from gansmith.data.builtin import CREDITS
 from gansmith.data.cache import Entry, Meta
 from gansmith.data.dataset import Dataset
 from gansmith.data.loading import dataset_of, load, reloadable
+from gansmith.data.places import Place
 from gansmith.data.types import MINIMUM_IMAGES, Fit, Images, Problem, Split, check_request
 from gansmith.progress import Progress
 from gansmith.text import amount
@@ -106,6 +107,8 @@ def inspect(
     source = reloadable(naming.named(source))
     if naming.is_derived(source):
         return _inspect_derived(load(source, split=split, size=size, fit=fit, seed=seed, progress=progress))
+    if shards := sharded.find(source):
+        return _inspect_shards(*shards, sharded.load(*shards, split, size))
     found = sources.find(source, split, progress)
     looked_at: tuple[str, ...] = ()
     try:
@@ -215,6 +218,39 @@ def _inspect_derived(dataset: Dataset) -> Inspection:
         notes=(derived.NOTES[dataset.name],),
         problems=(),
         cache_path=None,
+        cache_bytes=0,
+        dataset=dataset,
+    )
+
+
+def _inspect_shards(place: Place, index: sharded.Index, dataset: Dataset) -> Inspection:
+    mean, std = dataset.mean_and_std()
+    part = index.test if dataset.split == "test" and index.test else index.train
+    counts = [] if dataset.labels is None else np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
+    channels, height, width = dataset.shape
+    size = sum(shard.bytes for shard in part.shards)
+    return Inspection(
+        name=dataset.name,
+        source=dataset.source,
+        kind=f"{index.format} shards",
+        split=dataset.split,
+        credit=None,
+        found=len(dataset),
+        count=len(dataset),
+        test_count=None if index.test is None else index.test.total,
+        shape=dataset.shape,
+        sizes=((width, height, len(dataset)),),
+        modes={"L" if channels == 1 else "RGB": len(dataset)},
+        classes=tuple(zip(dataset.classes, counts, strict=True)),
+        pixel_mean=mean,
+        pixel_std=std,
+        fingerprint=dataset.fingerprint,
+        notes=(
+            f"{amount(len(part.shards), 'shard')} of {size / 1e6:,.1f} MB together; decoded ones may take "
+            f"{kept_shards.budget() / 1e9:g} GB of a machine's disk ({kept_shards.BUDGET})",
+        ),
+        problems=(),
+        cache_path=kept_shards.folder(),
         cache_bytes=0,
         dataset=dataset,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gansmith.data import cache, derived, naming, sources
+from gansmith.data import cache, derived, naming, sharded, sources
 from gansmith.data.build import Source, entry_of
 from gansmith.data.cache import Entry
 from gansmith.data.dataset import Dataset, MappedStore, statistics
@@ -28,18 +28,21 @@ def load(
     """Open a data set, decoding it into the cache the first time.
 
     `source`: a built-in name (mnist, fashion-mnist, colour-mnist, stacked-mnist); the path of a folder of images
-    (class sub-folders become labels), a .zip of one, an .npz archive, or IDX files; or images, as in :data:`Images`: an
-    array or tensor, a pair (images, labels), a data set of torch or Hugging Face, an iterable of pictures. `size`:
-    height and width in pixels, 8 to 1024; None keeps the images' own if they are all squares of one size. `fit`: crop
-    images that are not square about their centre, or pad them. `seed` is read by the derived sets alone. Files that
-    cannot be used are skipped and named in `Dataset.problems`. UserError, in one line, if there is nothing usable or
-    fewer than 8 images.
+    (class sub-folders become labels), a .zip of one, an .npz archive, or IDX files; shards, in a folder or at an
+    address such as s3://bucket/folder, whose pixels stay there until they are wanted; or images, as in
+    :data:`Images`: an array or tensor, a pair (images, labels), a data set of torch or Hugging Face, an iterable of
+    pictures. `size`: height and width in pixels, 8 to 1024; None keeps the images' own if they are all squares of one
+    size. `fit`: crop images that are not square about their centre, or pad them. `seed` is read by the derived sets
+    alone. Files that cannot be used are skipped and named in `Dataset.problems`. UserError, in one line, if there is
+    nothing usable or fewer than 8 images.
     """
     size, seed = check_request(split, size, fit, seed)
     source = reloadable(naming.named(source))
     if naming.is_derived(source):
         base = load("mnist", split=split, size=size, fit=fit, progress=progress)
         return derived.derive(str(source), base, seed)
+    if shards := sharded.find(source):
+        return sharded.load(*shards, split, size)
     found = sources.find(source, split, progress)
     entry = entry_of(found, size, fit, progress)
     return dataset_of(found, entry)
@@ -105,7 +108,8 @@ def _changes(dataset: Dataset, fingerprint: str) -> dict[str, list[str]] | None:
 
 def check_sheet(source: str | Path, path: Path) -> None:
     """Raise UserError if a picture written to `path` would take the place of a file of this data set."""
-    if str(source) in naming.names() or naming.is_given(source) or not path.exists():
+    remote = naming.is_remote(source)
+    if str(source) in naming.names() or remote or naming.is_given(source) or not path.exists():
         return
     home, target = Path(naming.existing(source)), path.resolve()
     if target == home or (home in target.parents and not is_made(target.read_bytes())):
@@ -117,4 +121,6 @@ def test_count(source: Images) -> int | None:
     source = reloadable(naming.named(source))
     if naming.is_derived(source):
         return derived.STACKED_COUNTS["test"] if source == "stacked-mnist" else 10_000
+    if shards := sharded.find(source):
+        return None if shards[1].test is None else shards[1].test.total
     return sources.find(source, "train", None).test_count

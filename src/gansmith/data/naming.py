@@ -27,6 +27,11 @@ def is_given(source: object) -> bool:
     return isinstance(source, str) and bool(re.fullmatch(r"[a-z0-9-]+@[0-9a-f]{16}", source))
 
 
+def is_remote(source: object) -> bool:
+    """Whether it is an address, such as s3://bucket/folder, and no path."""
+    return isinstance(source, str) and bool(re.match(r"[a-z][a-z0-9+.-]+://", source))
+
+
 def is_derived(source: object) -> bool:
     """Whether it is the name of a data set that is made from MNIST while it is read."""
     return isinstance(source, str) and source in DERIVED

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gansmith.data import annotations, builtin, folders, given, idx, npz, own, parquet, tables, zips
+from gansmith.data import annotations, builtin, folders, given, idx, npz, own, parquet, sharded, tables, zips
 from gansmith.data.build import Source
 from gansmith.data.folders import Files, Member
 from gansmith.data.images import SUFFIXES, UNREADABLE, instead
@@ -41,6 +41,10 @@ def find(source: Any, split: Split, progress: Progress | None, *, everything: bo
         return builtin.builtin_source(source, split, progress)
     if isinstance(source, str) and not source.strip():
         raise UserError(f"data {source!r}: is empty; give a name ({', '.join(names())}) or a path")
+    if sharded.find(source):
+        raise UserError(
+            f"{printable(str(source))}: holds shards, which are trained on; give the images themselves here"
+        )
     path = existing(source)
     where = printable(str(path))
     if path.is_dir():
