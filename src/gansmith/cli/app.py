@@ -65,6 +65,9 @@ VERBS = (
     Verb("info", "listing:info", MORE, "Show versions, device, precision, threads and folders."),
 )
 
+SHARED = ("train", "evaluate", "sample", "mint")
+"""The verbs that several processes share."""
+
 
 def _version() -> str:
     from gansmith._version import __version__
@@ -136,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.showwarning = _warn  # type: ignore[assignment]
     app = build()
     try:
+        _refuse_torchrun(app.parse_commands(argv)[0])
         for part in app.parse_commands(argv)[1]:
             if isinstance(part.default_command, FunctionType):
                 part.help = None  # the help of a verb itself is its docstring; the table's is for the list of verbs
@@ -151,6 +155,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _refuse(error)
     return code if isinstance(code, int) else 0
+
+
+def _refuse_torchrun(commands: Sequence[str]) -> None:
+    """Raises UserError where several processes were started for a verb that is for one."""
+    several = all(os.environ.get(name) for name in ("RANK", "MASTER_ADDR")) and os.environ.get("WORLD_SIZE", "1") != "1"
+    if several and commands and commands[0] not in SHARED:
+        shared = f"{', '.join(SHARED[:-1])} and {SHARED[-1]}"
+        raise UserError(f"{' '.join(commands)}: is for one process; start it without torchrun, which is for {shared}")
 
 
 def _refuse(error: BaseException) -> int:

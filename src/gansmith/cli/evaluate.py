@@ -46,12 +46,17 @@ def evaluate(
     from gansmith import evaluation
     from gansmith.evaluation import inputs, wording
     from gansmith.files import EXIF
+    from gansmith.training import parallel
 
     _check(out, max_fd)
-    what = inputs.resolve(source, which="best" if best else "newest", device=device)
-    measured = evaluation.measure(
-        what, data=data, samples=samples, seed=seed, seeds=seeds, encoder=encoder, progress=progress
-    )
+    with parallel.together("evaluate", str(data), samples, seed, seeds) as group:
+        device = parallel.device_of(group, device)
+        what = inputs.resolve(source, which="best" if best else "newest", device=device)
+        measured = evaluation.measure(
+            what, data=data, samples=samples, seed=seed, seeds=seeds, encoder=encoder, progress=progress
+        )
+    if group.rank:  # the first process says and writes everything
+        return 0
     report = measured.report
     run = what.run if isinstance(what, inputs.Made) else None
     text = [_told(report)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gansmith.cli.options import Best, Generator, Json, Number, Out, RealImages, Recipes
-from gansmith.cli.output import pairs, progress, show
+from gansmith.cli.output import pairs, progress, show, speaks
 from gansmith.text import amount
 
 
@@ -56,6 +56,8 @@ def mint(
         source=data,
         progress=progress,
     )
+    if not speaks():  # the first process says it
+        return
     left = {reason: f"{count:,}" for reason, count in found.left_out.items()}
     rows = {
         "images": f"{found.rows:,} in {amount(len(found.shards), 'shard')}, of {found.tried:,} made",

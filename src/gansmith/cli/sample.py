@@ -36,13 +36,19 @@ def sample(
     from gansmith.data.types import class_names
     from gansmith.generator import check_target
     from gansmith.runs import load
+    from gansmith.training import parallel
 
     check_target(out, number, scale)
-    generator = load.load(run, device=device, which="best" if best else "newest")
-    hardware.check_precision(precision, generator.device.type)
-    generator.precision = precision
-    labels = None if label is None else class_names(label, generator.classes)
-    samples = generator.sample(number, seed=seed, label=labels, progress=progress)
+    with parallel.together("sample", number, seed, label, precision) as group:
+        device = parallel.device_of(group, device)
+        generator = load.load(run, device=device, which="best" if best else "newest")
+        group.compare("generator", generator.digest)
+        hardware.check_precision(precision, generator.device.type)
+        generator.precision = precision
+        labels = None if label is None else class_names(label, generator.classes)
+        samples = generator.sample(number, seed=seed, label=labels, progress=progress)
+    if group.rank:  # the first process says and writes everything
+        return
     path = samples.save(out, scale=scale)
     show(
         {"path": path, "count": number, "seed": seed, "label": label, "recipe": generator.recipe.name},

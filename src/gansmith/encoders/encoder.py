@@ -26,6 +26,7 @@ from gansmith.encoders.network import (
     randomised,
 )
 from gansmith.errors import UserError
+from gansmith.nn import shares
 from gansmith.progress import Progress
 
 __all__ = ["CHUNK", "Encoded", "Encoder", "builtin", "control", "for_data", "judge", "load", "names"]
@@ -116,7 +117,7 @@ class Encoder:
         device = next(self.network.parameters()).device
         features = np.empty((count, architecture.dimensions))
         logits = np.empty((count, architecture.classes)) if architecture.classes else None
-        for start in range(0, count, CHUNK):
+        for start in shares.starts(count, CHUNK):
             part = converted(images[start : start + CHUNK], architecture.shape)
             size = len(part)
             if size < CHUNK:
@@ -127,6 +128,7 @@ class Encoder:
                 logits[start : start + size] = some_logits[:size].double().cpu().numpy()
             if progress is not None:
                 progress(f"encoding with {self.full_name}", min(start + CHUNK, count), count)
+        shares.complete([features] if logits is None else [features, logits], CHUNK)
         return Encoded(features, logits)
 
     def save(self, path: str | Path) -> Path:

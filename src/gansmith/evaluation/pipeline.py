@@ -25,6 +25,7 @@ from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress
 from gansmith.runs import Run
 from gansmith.text import amount
+from gansmith.training import parallel
 
 SAMPLES = 10_000
 SEEDS = 3
@@ -66,12 +67,16 @@ def evaluate(
         device: where the generator computes.
         progress: called with what is done of long work.
 
+    Under torchrun every process calls this, and they share the work; all have the report.
+
     Raises:
         UserError: one line: no such thing, unknown or changed data, fewer than 16 images, or images that cannot be
             measured.
     """
-    what = inputs.resolve(source, which=which, out=out, device=device)
-    return measure(what, data=data, samples=samples, seed=seed, seeds=seeds, encoder=encoder, progress=progress).report
+    with parallel.together("evaluate", samples, seed, seeds) as group:
+        what = inputs.resolve(source, which=which, out=out, device=parallel.device_of(group, device))
+        found = measure(what, data=data, samples=samples, seed=seed, seeds=seeds, encoder=encoder, progress=progress)
+    return found.report
 
 
 @isolated()

@@ -50,9 +50,9 @@ def _by_all(
     group: Group, make: Callable[[], Experiment], source: Images | None, said: object, progress: Progress | None
 ) -> Experiment:
     """As :func:`prepared`, in a group."""
-    _compare(group, "gansmith", __version__)
-    _compare(group, "torch", torch.__version__)
-    _compare(group, "command", hashlib.sha256(repr(said).encode()).hexdigest())
+    group.compare("gansmith", __version__)
+    group.compare("torch", torch.__version__)
+    group.compare("command", hashlib.sha256(repr(said).encode()).hexdigest())
     experiment, told, refused = None, b"", ""
     if group.rank == 0:
         try:
@@ -72,8 +72,8 @@ def _by_all(
             refused = str(error)
     _all_agree(group, refused)
     assert experiment is not None
-    _compare(group, f"data ({experiment.dataset.name})", experiment.dataset.fingerprint)
-    _compare(group, f"recipe {experiment.recipe.name}", _digest_of_code(experiment))
+    group.compare(f"data ({experiment.dataset.name})", experiment.dataset.fingerprint)
+    group.compare(f"recipe {experiment.recipe.name}", _digest_of_code(experiment))
     return replace(experiment, group=group)
 
 
@@ -117,15 +117,6 @@ def _all_agree(group: Group, refused: str) -> None:
     for rank, line in enumerate(group.exchange(refused.encode())):
         if line:
             raise UserError(line.decode() if rank == 0 else f"process {rank}: {line.decode()}")
-
-
-def _compare(group: Group, what: str, value: str) -> None:
-    """Raises UserError in every process when not all have the same."""
-    every = group.exchange(value.encode())
-    for rank, other in enumerate(every):
-        if other != every[0]:
-            shown = f": {other.decode()} there, {every[0].decode()} in process 0" if len(other) < 40 else ""
-            raise UserError(f"process {rank} has another {what}{shown}; start all {group.processes} alike")
 
 
 def _digest_of_code(experiment: Experiment) -> str:

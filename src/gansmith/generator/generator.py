@@ -23,7 +23,7 @@ from gansmith.files import read_json, read_shapes, read_tensors, write_tensors, 
 from gansmith.generator.samples import Samples, columns
 from gansmith.generator.sequence import check_place, conditions, labels, latents
 from gansmith.hardware import Precision, check_precision
-from gansmith.nn import ConditionalGenerator
+from gansmith.nn import ConditionalGenerator, shares
 from gansmith.nn.isolation import isolated
 from gansmith.nn.unfilled import with_memory
 from gansmith.progress import Progress, Ticker
@@ -167,7 +167,7 @@ class Generator:
         images = np.empty(shape, np.uint8)
         tick = Ticker(progress, "images", len(z))
         chunk = self.chunk
-        for start in range(0, len(z), chunk):
+        for start in shares.starts(len(z), chunk):
             part, classes = _filled(z, start, chunk), None if given is None else _filled(given, start, chunk)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 output = generate(
@@ -175,6 +175,7 @@ class Generator:
                 )
             images[start : start + chunk] = to_uint8(output[: len(z) - start], self.recipe.pixels)
             tick(min(start + chunk, len(z)))
+        shares.complete([images], chunk)
         return images
 
     @isolated()

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from gansmith.metrics.validate import Array, Labels, checked, parts, same_width
+from gansmith.nn import shares
 
 Screened = NDArray[np.floating[Any]]
 
@@ -162,6 +163,24 @@ def nearest(queries: Array, points: Array, *, k: int = 1, among_themselves: bool
     if not 1 <= k <= others:
         raise ValueError(f"{k} nearest neighbours need as many other samples, got {others}")
     own = np.arange(len(queries)) if among_themselves else None
+    if shares.held() is not None:
+        return _nearest_together(queries, points, own, k)
+    return _nearest(queries, points, own, k)
+
+
+def _nearest_together(queries: Array, points: Array, own: Labels | None, k: int) -> Nearest:
+    """As :func:`nearest`, of which each process looks at some queries."""
+    found = Nearest(np.empty((len(queries), k)), np.empty((len(queries), k), np.int64))
+    some = shares.starts(len(queries), 1)
+    if len(some):
+        rows = slice(some.start, some.stop)
+        part = _nearest(queries[rows], points, None if own is None else own[rows], k)
+        found.squares[rows], found.indices[rows] = part.squares, part.indices
+    shares.complete([found.squares, found.indices], 1)
+    return found
+
+
+def _nearest(queries: Array, points: Array, own: Labels | None, k: int) -> Nearest:
     found, certain = _screened(queries, points, own, k, np.float32)
     rows = np.flatnonzero(~certain)  # ties and near copies
     if len(rows):

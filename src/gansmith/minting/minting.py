@@ -21,12 +21,13 @@ from gansmith.evaluation import real
 from gansmith.evaluation.features import Encoders
 from gansmith.generator import Generator
 from gansmith.generator.sequence import check_place
-from gansmith.minting import shards
+from gansmith.minting import peers, shards
 from gansmith.minting.manifest import FILE, MOST, REASONS, Filter, Layout, Minted, Origin, Plan, Shard, differences
 from gansmith.minting.sieve import Closeness, Kept, Looked, Sieve, small
 from gansmith.progress import Progress, Ticker
 from gansmith.recipes import own
 from gansmith.runs import Run, load
+from gansmith.training import parallel
 
 BLOCK = 2048
 """Images that a worker makes at once; which they are never changes what is made."""
@@ -67,7 +68,7 @@ def mint(
             as the same class, the one asked for; "novel": near copies of training images; "distinct": near copies of
             earlier images of the set.
         shard: images in a file.
-        workers: processes; as many as there are cores if None.
+        workers: processes; as many as there are cores if None. Under torchrun its processes make the images.
         which: "best" for a run's best measured checkpoint.
         source: the real images, if not the run's; needed by filters and by pseudo-labels only.
         progress: called with the images that are kept, if that takes more than two seconds.
@@ -82,22 +83,35 @@ def mint(
         raise UserError(f"`number` {n:,}: give 1 to {MOST:,} images")
     if not 1 <= shard <= 1_000_000:
         raise UserError(f"`shard` {shard:,}: give 1 to 1,000,000 images a file")
-    generator = load.load(where, which=which)
-    sieve = _sieve(where, generator, source, balance, filters, progress)
-    plan = _plan(where, generator, sieve, n=n, seed=seed, layout=layout, shard_rows=shard, balance=balance)
-    shards.check(plan)
-    folder = Path(out)
-    cores = hardware.available_cores()
-    number = cores if workers is None else whole_number("workers", workers)
+    number = hardware.available_cores() if workers is None else whole_number("workers", workers)
     if not 1 <= number <= 256:
         raise UserError(f"`workers` {number}: give 1 to 256 processes")
+    group = parallel.join()
+    with group.leaving_with_reason():
+        generator = load.load(where, device=parallel.device_of(group, "cpu"), which=which)
+        sieve = _sieve(where, generator, source, balance, filters, progress)
+        plan = _plan(where, generator, sieve, n=n, seed=seed, layout=layout, shard_rows=shard, balance=balance)
+        shards.check(plan)
+        group.compare("set to mint", plan.model_dump_json())
+        maker = Maker(generator, sieve, plan)
+        if group.rank == 0:
+            return _written(Path(out), maker, number, group, progress)
+        peers.serve(group, maker.block, BLOCK)
+        return Minted.model_validate_json(group.exchange(b"")[0])
+
+
+def _written(folder: Path, maker: "Maker", number: int, group: parallel.Group, progress: Progress | None) -> Minted:
+    """The whole set, from blocks that so many workers make, or the processes of a group."""
     _check_target(folder)
     with processes.alone(folder, f"`out` {folder}: another process mints into it; wait for its end"):
-        minted = _begun(folder, plan)
-        if not minted.complete:
-            with _blocks(generator, sieve, plan, number, minted.next) as blocks:
-                minted = _Mint(folder, minted, sieve).run(blocks, progress)
+        minted = _begun(folder, maker.plan)
+        number = 1 if minted.complete else number
+        made = _blocks(maker.generator, maker.sieve, maker.plan, number, minted.next)
+        with peers.asked(group, maker.block, minted.next, BLOCK) if group.shared else made as blocks:
+            if not minted.complete:
+                minted = _Mint(folder, minted, maker.sieve).run(blocks, progress)
         files.write_json(folder / "index.json", minted.index())
+    group.exchange(minted.model_dump_json().encode())
     return minted
 
 

@@ -5,6 +5,7 @@ no network is wrapped. All that is decided by a clock or a signal is decided for
 """
 
 import atexit
+import hashlib
 import math
 import os
 import time
@@ -21,7 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 from torch.distributed.rendezvous import rendezvous
 
+from gansmith._version import __version__
 from gansmith.errors import PeerError, UserError
+from gansmith.nn import shares
 from gansmith.nn.batch_norm import share_batch_norm
 from gansmith.nn.rows import Rows
 from gansmith.recipe import Recipe
@@ -198,6 +201,14 @@ class Group:
             self.stopped_by = divmod(code, self.processes)
         return code >= 0, bool(ended), agreed
 
+    def compare(self, what: str, value: str) -> None:
+        """Raises UserError in every process when not all have the same."""
+        every = self.exchange(value.encode())
+        for rank, other in enumerate(every):
+            if other != every[0]:
+                shown = f": {other.decode()} there, {every[0].decode()} in process 0" if len(other) < 40 else ""
+                raise UserError(f"process {rank} has another {what}{shown}; start all {self.processes} alike")
+
     # ---- ends --------------------------------------------------------------------------------
 
     @contextmanager
@@ -314,6 +325,33 @@ def _start(rank: int, processes: int, patience: timedelta) -> Any:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=own, rank=rank, world_size=processes, timeout=patience)
     return distributed.distributed_c10d.PrefixStore("said", own)
+
+
+@contextmanager
+def together(*said: object) -> Iterator[Group]:
+    """Inside, the processes of a launch share the work of generators, encoders and neighbours, each running the same.
+
+    Args:
+        said: what this process was told; all must be told the same.
+
+    Raises UserError, in every process, where versions or what was told differ; PeerError where one is gone.
+    """
+    group = join()
+    if not group.shared:
+        yield group
+        return
+    with group.leaving_with_reason(), shares.sharing(shares.Share(group.rank, group.processes, group.exchange)):
+        group.compare("gansmith", __version__)
+        group.compare("torch", torch.__version__)
+        group.compare("command", hashlib.sha256(repr(said).encode()).hexdigest())
+        yield group
+        group.exchange(b"")
+
+
+def device_of(group: Group, device: str) -> str:
+    """The device of a process: of several on a machine with GPUs, each has its own."""
+    own = group.shared and device in {"auto", "cuda"} and torch.cuda.is_available()
+    return f"cuda:{local_rank()}" if own else device
 
 
 def _part() -> None:
