@@ -51,6 +51,8 @@ def test_what_is_known_stays_and_answers_differ(generator: Generator, found: lat
     assert np.array_equal(found.images[..., LEFT], np.repeat(found.given[:, None], 3, 1)[..., LEFT])
     assert not np.array_equal(found.images[:, 0], found.images[:, 1])
     assert (np.diff(found.errors, axis=1) >= 0).all()
+    assert repr(found) == "Completed(2 x 3 images, 1x28x28)"
+    assert found._repr_png_()[:4] == b"\x89PNG"
     assert np.array_equal(latent.images(generator, found.vectors), found.generated.reshape(6, 1, 28, 28))
 
 

@@ -59,6 +59,9 @@ def test_image_i_is_image_i_and_a_cut_set_is_gone_on_with(
     if layout != "folder":  # whose classes lie in folders
         assert np.array_equal(images, wanted.images)
     assert whole.counts == {str(label): 13 for label in range(10)}
+    assert repr(whole).startswith("Minted(130 of 130 images in ")
+    assert "<td" in whole._repr_html_()
+    assert "sha256" not in whole._repr_html_()
     write, calls = shards.write, []
 
     def full(*given: Any) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from gansmith import markup
 from gansmith.errors import UserError
 from gansmith.progress import Progress
 from gansmith.runs import Run
@@ -32,6 +33,22 @@ class Exported:
     again from what was written (``web``: from the weights as the page stores them); None for ``folder``."""
     weights: str
     """How the weights are stored: "float32" or "float16"."""
+
+    def __repr__(self) -> str:
+        return f"Exported({self.to}, {self.size / 1e6:.2g} MB, {self.weights}: {self.path})"
+
+    def _repr_html_(self) -> str:
+        checked = (
+            "not computed again" if self.difference is None else f"at most {self.difference:.2g} of 255 grey levels"
+        )
+        rows = [
+            ("form", self.to),
+            ("weights", self.weights),
+            ("size", f"{self.size:,} bytes"),
+            ("away from PyTorch's images", checked),
+            ("path", self.path),
+        ]
+        return markup.block(markup.table(("exported", ""), rows))
 
 
 def target(to: str | None, path: Path | None, name: str) -> tuple[Format, Path]:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from gansmith import render
 from gansmith.errors import UserError, whole_number
 from gansmith.generator import Generator, conditions
 from gansmith.latent.inversion import CANDIDATES, CANDIDATES_IF_SLOW, RATE, SEED
 from gansmith.latent.optimise import Differentiable, as_tensor, farthest_points, search_precision, slow, within
+from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Vectors, join, steady
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
@@ -46,8 +48,8 @@ DARK = 8.0
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Completed:
+@dataclass(frozen=True, eq=False, repr=False)
+class Completed(Shown):
     """P pictures and N answers to each, those that fit best first."""
 
     images: Images
@@ -65,6 +67,19 @@ class Completed:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def picture(self, *, scale: int | None = None) -> render.Image:
+        """A row for each picture: what is known of it, and its answers with how far they are off in that."""
+        from gansmith.latent import figures
+
+        if self.known is None:
+            factor = self.images.shape[-1] // self.given.shape[-1]
+            known = self.given.repeat(factor, axis=-2).repeat(factor, axis=-1)
+        else:
+            known = np.where(self.known[:, None], self.given, 96).astype(np.uint8)
+        rows = [np.concatenate([one[None], answers]) for one, answers in zip(known, self.images, strict=True)]
+        captions = ["known", *(f"{error:.0f} off" for error in self.errors[0])] if len(rows) == 1 else None
+        return figures.rows([f"picture {index}" for index in range(len(rows))], rows, captions=captions, scale=scale)
 
 
 @isolated()

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from gansmith import markup
 from gansmith.errors import UserError
 from gansmith.files import read_json
 from gansmith.hardware import Precision
@@ -124,6 +125,22 @@ class Minted(Value):
     made_by: Literal["gansmith"] = "gansmith"
     plan: Plan
     shards: tuple[Shard, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Minted({self.rows:,} of {self.plan.n:,} images in {len(self.shards):,} shards, {self.plan.layout})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        plan = self.plan
+        rows = [
+            ("images", f"{self.rows:,} of {plan.n:,}"),
+            ("made for them", f"{self.tried:,}"),
+            ("shards", f"{len(self.shards):,}, {plan.layout}"),
+            ("seed", plan.seed),
+            *((f"class {name}", f"{count:,}") for name, count in self.counts.items()),
+        ]
+        return markup.block(markup.table(("minted", ""), rows))
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
