@@ -62,8 +62,9 @@ def test_the_card_says_what_it_is_of(minted: tuple[Path, Card]) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the libraries beneath
 def test_croissant_is_read_by_its_own_library(minted: tuple[Path, Card]) -> None:
-    croissant = pytest.importorskip("mlcroissant")
-    found = croissant.Dataset(jsonld=str(minted[0] / "croissant.json"))
+    import mlcroissant  # late: it takes seconds
+
+    found = mlcroissant.Dataset(jsonld=str(minted[0] / "croissant.json"))
     assert [each.name for each in found.metadata.distribution] == ["train-000000.tar", "train-000001.tar"]
     assert not found.metadata.ctx.issues.errors
 

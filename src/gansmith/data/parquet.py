@@ -14,7 +14,9 @@ import numpy as np
 from gansmith.data.annotations import LABEL_COLUMNS
 from gansmith.data.build import Source
 from gansmith.data.folders import Files, Member
+from gansmith.data.images import is_made
 from gansmith.data.labels import distinct, index_labels
+from gansmith.data.own import LOOKED_AT
 from gansmith.data.types import Labels, Split, natural
 from gansmith.errors import UserError
 from gansmith.text import amount, one_line, printable, slug
@@ -53,18 +55,29 @@ def parquet_source(origin: Path, paths: Sequence[Path], split: Split) -> Source:
         notes.append(f"{source_of_labels} {printable(chosen.label)}")
     labels = np.full(chosen.count, -1) if numbers is None else numbers
     members = tuple(Member(f"{row:07d}", label) for row, label in enumerate(labels.tolist()))
+    made = _made(chosen)
+    notes += ["gansmith made these images"] if made else []
     return Source(
         name=slug(origin.name.split(".")[0]),
         origin=where,
         kind="Parquet files",
         split=split,
         classes=classes,
-        content=Files(members, chosen.read),
+        content=Files(members, chosen.read, made_too=made),
         test_count=shards["test"].count if "test" in shards else None,
         parts=tuple((path.name, path) for files in splits.values() for path in files),
         notes=tuple(notes),
         reading=special,
     )
+
+
+def _made(shards: "_Shards") -> bool:
+    """Whether the pictures bear gansmith's mark: the first, and then some others too."""
+    some = dict.fromkeys((0, shards.count - 1, *range(0, shards.count, max(1, shards.count // LOOKED_AT))))
+    try:
+        return shards.count > 0 and all(is_made(shards.read(str(row))) for row in some)
+    except Exception:  # whatever is wrong with a picture is said when it is decoded
+        return False
 
 
 def _by_split(paths: Sequence[Path]) -> dict[Split, list[Path]]:
