@@ -227,7 +227,7 @@ class Maker:
         samples = self.generator.sample(BLOCK, seed=self.plan.seed, start=start)
         looked = self.sieve.look(samples.images, samples.labels, self.plan.classes)
         if self.plan.layout == "npz":
-            return Block(start, list(samples.images), looked)
+            return Block(start, samples.images, looked)
         pictures = [
             None if reason else shards.encode(image)
             for image, reason in zip(samples.images, looked.reasons, strict=True)
@@ -324,6 +324,9 @@ class _Mint:
 
     def _sift(self, block: Block) -> None:
         looked = block.looked
+        if not self.distinct and self.plan.quotas is None and not looked.reasons.any():
+            self._take_all(block)
+            return
         reasons, near = looked.reasons.copy(), {}
         if self.distinct:
             assert looked.rows is not None
@@ -348,6 +351,25 @@ class _Mint:
         if self.distinct and looked.rows is not None:
             self._remember(looked.rows).add(looked.rows[here])
 
+    def _take_all(self, block: Block) -> None:
+        """As :meth:`_take` of each row, where nothing is left out: a few slices instead of thousands of calls."""
+        labels = block.looked.labels if self.plan.labels != "none" else None
+        row = 0
+        while row < len(block.images) and not self.minted.complete:
+            room = min(self.plan.shard_rows, self.plan.n - self.minted.rows) - len(self.indices)
+            end = min(row + room, len(block.images))
+            self.first = block.start + row if self.first is None else self.first
+            self.indices += range(block.start + row, block.start + end)
+            self.images += list(block.images[row:end])
+            if labels is not None:
+                self.labels += labels[row:end].tolist()
+                more = np.bincount(labels[row:end], minlength=len(self.counts))
+                self.counts = [count + int(new) for count, new in zip(self.counts, more, strict=True)]
+            self.looked_at += end - row
+            self.tried += end - row
+            row = end
+            self._flush_if_full()
+
     def _take(self, block: Block, row: int, label: int | None, reason: int) -> None:
         index = block.start + row
         self.first = index if self.first is None else self.first
@@ -361,12 +383,13 @@ class _Mint:
         if label is not None and self.plan.labels != "none":
             self.labels.append(label)
             self.counts[label] += 1
-        full = len(self.indices) == self.plan.shard_rows
-        if full or self.minted.rows + len(self.indices) == self.plan.n:
-            self._flush()
+        self._flush_if_full()
 
-    def _flush(self) -> None:
-        """Writes the shard, and then that it is there."""
+    def _flush_if_full(self) -> None:
+        """Writes the shard, and then that it is there, once it has all its images."""
+        full = len(self.indices) == self.plan.shard_rows
+        if not full and self.minted.rows + len(self.indices) < self.plan.n:
+            return
         number = len(self.minted.shards)
         rows = shards.Rows(self.indices, self.images, self.labels if self.plan.labels != "none" else None)
         name, size, digest = shards.write(self.folder, self.plan, number, rows)

@@ -6,6 +6,7 @@ import math
 import re
 import struct
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -176,15 +177,17 @@ def _whole(labels: Iterable[int]) -> Labels:
 
 
 def _write_npz(path: Path, plan: Plan, rows: Rows) -> None:
+    """As :func:`numpy.savez_compressed`, but compressed at level 1: a third of the time for a tenth more bytes."""
     images = np.stack(rows.images)
-    known: dict[str, Any] = {} if rows.labels is None else {"labels": np.asarray(rows.labels, np.int64)}
     grey = images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
-    with path.open("wb") as file:
-        about: dict[str, Any] = {
-            "index": np.asarray(rows.indices, np.int64),
-            "generator": np.array(plan.generator.digest),
-        }
-        np.savez_compressed(file, images=np.ascontiguousarray(grey), **known, **about)
+    arrays = {"images": np.ascontiguousarray(grey)}
+    if rows.labels is not None:
+        arrays["labels"] = np.asarray(rows.labels, np.int64)
+    arrays |= {"index": np.asarray(rows.indices, np.int64), "generator": np.array(plan.generator.digest)}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, values, allow_pickle=False)
 
 
 def _write_tar(path: Path, plan: Plan, rows: Rows) -> None:
