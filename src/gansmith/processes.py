@@ -2,8 +2,10 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +36,19 @@ def alone(path: Path, refusal: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def end_with_parent() -> None:
+    """In a worker: ends it as soon as the process that started it is gone, killed or not, or it would wait for ever."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Process(SpawnProcess):

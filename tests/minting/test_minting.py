@@ -88,8 +88,13 @@ def test_a_set_that_is_killed_ends_in_the_same_bytes_with_other_workers(makers: 
     while not list((tmp_path / "cut").glob("train-000001.tar")):
         assert process.poll() is None
         time.sleep(0.01)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.send_signal(signal.SIGKILL)
     process.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline, "a worker waits for ever"
+        time.sleep(0.05)
     assert main([*words[3:], "--workers", "1"]) == 0
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
 

@@ -209,7 +209,7 @@ class Block:
     """Images start, start + 1, ... of the sequence, and what the sieve says of them."""
 
     start: int
-    images: Sequence[Any]
+    images: Sequence[Any] | np.ndarray
     """As :class:`gansmith.minting.shards.Rows` wants them; None for what is left out."""
     looked: Looked
 
@@ -241,6 +241,7 @@ _maker: Maker | None = None  # of a worker process
 def _enlist(folder: str, recipes: Sequence[str], plan: Plan, sieve: Sieve) -> None:
     """Begins a worker: one thread, and the generator from a folder of its own."""
     global _maker  # noqa: PLW0603 (a process has one)
+    processes.end_with_parent()
     torch.set_num_threads(1)
     for path in recipes:
         own.load(Path(path))
