@@ -143,7 +143,7 @@ def _measured(
         gansmith=__version__,
         name=f"{what.origin.name}: {what.total:,} generated images",
         origin=what.origin,
-        source=f"{train.name}, {len(train):,} training images and {len(test) if test else 'no'} test images "
+        source=f"{train.name}, {len(train):,} training images and {f'{len(test):,}' if test else 'no'} test images "
         f"({train.fingerprint[:12]})",
         public=known,
         licence=licence or LICENCES.get(train.name, "unknown"),

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from gansmith.cards.attack import Attack, Rate
 from gansmith.cards.contents import Card
 from gansmith.cards.duplicates import Copies
-from gansmith.cards.usefulness import Score
+from gansmith.cards.usefulness import Score, Share
 from gansmith.evaluation import wording
+from gansmith.text import amount
 
 FIDELITY = ("fd", "fd_train", "kid", "precision", "density", "recognised")
 DIVERSITY = ("recall", "coverage", "class_entropy", "ndb", "modes", "kl")
@@ -56,6 +57,7 @@ def sections(card: Card) -> list[Section]:
 def _origin(card: Card) -> Section:
     origin = card.origin
     trained = f"gansmith train {shlex.quote(origin.data)} --recipe {shlex.quote(origin.recipe)}"
+    trained += " --conditional" if card.labels == "asked" else ""
     trained += f" --steps {origin.steps}" if origin.steps is not None else ""
     trained += f" --seed {origin.seed}" if origin.seed is not None else ""
     rows = {
@@ -175,16 +177,13 @@ def _usefulness(card: Card) -> Section:
     return Section("usefulness", title, lead, facts, tables=[Table(headers, rows)], protocol=found.protocol)
 
 
-def _verdict(each: object) -> str:
-    from gansmith.cards.usefulness import Share
-
-    assert isinstance(each, Share)
+def _verdict(each: Share) -> str:
     if each.both.low > each.augmented.high:
         words = "synthetic images help more than plain augmentation"
     elif each.both.high < each.augmented.low:
         words = "plain augmentation helps more than synthetic images"
     else:
-        words = "no difference from plain augmentation that 3 seeds could show"
+        words = f"no difference from plain augmentation that {amount(len(each.both.values), 'seed')} could show"
     return f"with {each.share:.0%}, {words}"
 
 
