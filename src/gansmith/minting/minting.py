@@ -224,7 +224,7 @@ class Maker:
 
     def block(self, start: int) -> Block:
         """The block that begins at ``start``."""
-        samples = self.generator.sample(BLOCK, seed=self.plan.seed, start=start)
+        samples = self.generator.sample(_size(self.plan), seed=self.plan.seed, start=start)
         looked = self.sieve.look(samples.images, samples.labels, self.plan.classes)
         if self.plan.layout == "npz":
             return Block(start, samples.images, looked)
@@ -233,6 +233,11 @@ class Maker:
             for image, reason in zip(samples.images, looked.reasons, strict=True)
         ]
         return Block(start, pictures, looked)
+
+
+def _size(plan: Plan) -> int:
+    """Images of a block: no more than the set has, so that a small one is not made of 2,048."""
+    return min(BLOCK, max(64, plan.n))
 
 
 _maker: Maker | None = None  # of a worker process
@@ -256,7 +261,7 @@ def _work(start: int) -> Block:
 @contextmanager
 def _blocks(generator: Generator, sieve: Sieve, plan: Plan, workers: int, start: int) -> Iterator[Iterator[Block]]:
     """Blocks from image ``start`` on, in order, made by so many processes; none are started for one."""
-    starts = iter(range(start, 1 << 62, BLOCK))
+    starts = iter(range(start, 1 << 62, _size(plan)))
     if workers == 1:
         maker = Maker(generator, sieve, plan)
         yield map(maker.block, starts)
