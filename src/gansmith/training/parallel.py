@@ -8,6 +8,7 @@ import atexit
 import hashlib
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from gansmith.training import optim
 
 SECONDS = "GANSMITH_PEER_SECONDS"  # after which a silent process is given up; 600 if not set
 ROLL_CALL = 1.5  # seconds in which those that are left say so
+STORE_SECONDS = 15.0  # in which the store has to answer
 
 
 class Trained(Protocol):
@@ -233,6 +235,15 @@ class Group:
             raise self._missing(error) from None
 
     def _missing(self, error: RuntimeError) -> PeerError:
+        """Calls the roll, and says who did not answer."""
+        told: list[PeerError] = []
+        thread = threading.Thread(target=lambda: told.append(self._roll_called(error)), daemon=True)
+        thread.start()
+        thread.join(ROLL_CALL + STORE_SECONDS)  # behind a line that is cut the store never answers
+        unreachable = f"process {self.rank} of {self.processes} is cut off from the others"
+        return told[0] if told else PeerError(unreachable, aloud=True)
+
+    def _roll_called(self, error: RuntimeError) -> PeerError:
         """Calls the roll through the store, which torchrun keeps outside of the processes."""
         lost, reasons, lowest = [], {}, self.rank
         with suppress(Exception):
