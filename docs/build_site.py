@@ -49,7 +49,7 @@ NAVIGATION: list[dict[str, Any]] = [
     {
         "Lessons": [
             "notebooks/lessons.md",
-            *(f"lessons/{name}.md" for name in ("mlp", "mlp-bn", "deconv", "dcgan-transpose", "dcgan-upsample")),
+            *(f"lessons/{name}.md" for name in ("mlp", "mlp-bn", "deconv", "dcgan-upsample", "dcgan-transpose")),
         ]
     },
     {
