@@ -2,10 +2,16 @@
 
 `python -m benchmarks.studio` starts a studio over an empty folder, trains one small run, and prints a table in
 milliseconds (median and 95 %), and the server's memory before and after. About a minute on two cores.
+
+`python -m benchmarks.studio --frames 10000` asks for so many pictures of Explore instead, beside a client that never
+reads its WebSocket and clients that are killed, and prints what the server and its worker hold on the way.
 """
 
+import argparse
 import random
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -26,6 +32,9 @@ ASKED = 20
 
 def main() -> None:
     """Measures, and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=0, help="pictures of Explore, in a row; memory on the way")
+    frames = parser.parse_args().frames
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "runs"
         run = gs.train("mnist", recipe="mlp", steps=200, out=out).name
@@ -34,7 +43,10 @@ def main() -> None:
             assert process.stdout is not None
             url = next(line.strip() for line in process.stdout if "http://" in line)
             try:
-                measure(url, run, process.pid)
+                if frames:
+                    endurance(url, run, process.pid, frames)
+                else:
+                    measure(url, run, process.pid)
             finally:
                 process.terminate()
 
@@ -67,6 +79,36 @@ def measure(url: str, run: str, pid: int) -> None:
     )
     report(f"{VISITORS} explorers at once, each {ASKED} pictures", crowd(visitor, moved))
     print(f"server's memory: {before:.0f} MiB before, {memory(pid):.0f} MiB after")
+
+
+def endurance(url: str, run: str, pid: int, frames: int) -> None:
+    """Memory over so many pictures, beside WebSocket clients that never read, and others that are killed."""
+    from websockets.sync.client import connect
+
+    root, _, token = url.partition("/?token=")
+    headers = {"authorization": f"Bearer {token}"}
+
+    def watcher() -> Any:
+        address = f"{root.replace('http', 'ws')}/api/runs/{run}/live"
+        return connect(address, additional_headers=headers, max_queue=1)
+
+    deaf = [watcher() for _ in range(5)]
+    with httpx.Client(base_url=root, headers=headers, timeout=60) as client:
+        client.get("/api/explore/mnist/directions").raise_for_status()
+        for number in range(10):
+            report(f"{number * frames // 10:,} pictures", timed(lambda: moved(client), frames // 10))
+            held = [f"{memory(each):.0f}" for each in [pid, *children(pid)]]
+            print(f"  MiB held by the server and its workers: {', '.join(held)}", flush=True)
+            killed = watcher()
+            killed.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            killed.socket.close()
+    for each in deaf:
+        each.socket.close()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started (Linux)."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def moved(client: httpx.Client) -> httpx.Response:

@@ -1,8 +1,11 @@
 """Trainings that a page starts: to the end, over reloads, and over the death of worker and server."""
 
 import io
+import json
 import os
 import signal
+import socket
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from running import Studio, start, wait_for
+from websockets.sync.client import connect
 
 from gansmith.runs import Run
 from gansmith.studio import choices
@@ -77,6 +81,24 @@ def test_a_training_from_the_first_click_to_the_last_picture(page: Any, studio: 
     run = Run(studio.folder / "two-kinds-mlp-001")
     assert run.finished
     assert run.sheets()[-1][0] == 60
+    page.get_by_role("button", name="One step").click()
+    page.locator(".figure", has_text="of 61").wait_for()
+    wait_for(lambda: run.metrics()[-1]["step"] == 61 and state(studio, run.name) == "finished")
+
+
+def test_a_training_begins_with_the_networks_of_a_run(page: Any, studio: Studio, data: str) -> None:
+    run = Run(studio.folder / begin(studio, data, steps=2))
+    wait_for(lambda: state(studio, run.name) == "finished")
+    page.goto(f"{studio.root}/train/{run.name}")
+    page.get_by_role("link", name="Begin another from it").click()
+    page.get_by_label("Begin with").wait_for()
+    assert page.get_by_label("Begin with").input_value() == run.name
+    page.locator(f"input[name=data][value='{data}']").check()
+    page.get_by_role("radio", name="Steps").check()
+    page.get_by_role("spinbutton", name="Steps").fill("3")
+    page.locator(".plan:not(.waiting)", has_text="3, of 64 images").wait_for()
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_text(f"begun from {run.name}").wait_for()
 
 
 def test_a_training_that_is_paused_goes_on_where_it_was(studio: Studio, data: str) -> None:
@@ -91,6 +113,30 @@ def test_a_training_that_is_paused_goes_on_where_it_was(studio: Studio, data: st
         assert answer.status_code == 201
         wait_for(lambda: state(studio, name) == "finished")
         assert Run(studio.folder / name).metrics()[-1]["step"] == paused + 5
+
+
+def test_clients_that_never_read_or_die_slow_nobody(studio: Studio, data: str) -> None:
+    name = begin(studio, data, steps=200)
+    address = f"{studio.root.replace('http', 'ws')}/api/runs/{name}/live"
+    headers = {"authorization": f"Bearer {studio.token}"}
+    deaf = [connect(address, additional_headers=headers, max_queue=1, close_timeout=0.1) for _ in range(8)]
+    for _ in range(8):
+        killed = connect(address, additional_headers=headers, close_timeout=0.1)
+        killed.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no farewell
+        killed.socket.close()
+    last = 0
+    with connect(address, additional_headers=headers) as reader:
+        for message in reader:
+            news = json.loads(message)
+            if news["type"] == "rows" and news["log"] == "metrics" and news["rows"]["step"]:
+                last = news["rows"]["step"][-1]
+            if news["type"] == "status" and news["status"]["state"] == "finished" and last == 200:
+                break
+    assert last == 200
+    with studio.client() as client:
+        assert client.get("/api/runs").status_code == 200
+    for each in deaf:
+        each.close()
 
 
 def test_a_remedy_trains_the_same_anew_but_for_what_it_changes(studio: Studio, data: str) -> None:

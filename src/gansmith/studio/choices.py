@@ -144,8 +144,10 @@ def again(desk: Desk, run: Run) -> dict[str, Any]:
     choice = of_source(desk, run.data.source)
     if choice is None:
         raise UserError(f"the data of {run.name} are not among those that can be chosen here; start it in a terminal")
+    origin = run.settings.origin
     return {
         "data": choice.id,
+        "from_run": None if origin is None or not (desk.out / origin.run).is_dir() else origin.run,
         "recipe": run.recipe.name,
         "conditional": False if run.recipe.conditional == "none" else run.recipe.conditional,
         "options": {**_length(run), "seed": run.settings.seed, **differences(run)},

@@ -9,23 +9,25 @@ const MINUTES = [1, 2, 5, 15];
 
 export async function setup(root, context) {
   const { signal, about, query } = context;
-  const [recipes, data, jobs] = await Promise.all([ask("/api/recipes", { signal }), ask("/api/data", { signal }), ask("/api/trainings", { signal })]);
+  const [recipes, data, jobs, runs] = await Promise.all(["/api/recipes", "/api/data", "/api/trainings", "/api/runs"].map((path) => ask(path, { signal })));
+  const trained = runs.filter((each) => each.step);
   const wish = {
     data: known(data, query.get("data")) ?? "mnist", recipe: recipes.find((each) => each.name === query.get("recipe"))?.name ?? "house",
     conditional: query.get("conditional") ? true : false, unit: query.get("steps") ? "steps" : "minutes",
     minutes: 2, steps: Number(query.get("steps")) || 2000, options: {}, seed: 0,
+    from: trained.find((each) => each.run === query.get("from"))?.run ?? null,
   };
   const preview = dataPreview(signal);
   const plan = planCard();
   const start = h("button", { class: "primary wide", type: "button", disabled: about.read_only }, icon("play"), "Start training");
   const asked = () => ({
-    data: wish.data, recipe: wish.recipe, conditional: wish.conditional,
+    data: wish.data, ...(wish.from ? { recipe: null, from_run: wish.from } : { recipe: wish.recipe, conditional: wish.conditional }),
     options: { ...wish.options, ...(wish.unit === "minutes" ? { minutes: wish.minutes } : { steps: wish.steps }), ...(wish.seed ? { seed: wish.seed } : {}) },
   });
   const calculate = newest(async () => {
     plan.wait();
     try {
-      plan.show(await ask("/api/plan", { body: asked(), signal }), recipes.find((each) => each.name === wish.recipe));
+      plan.show(await ask("/api/plan", { body: asked(), signal }), recipes.find((each) => each.name === (trained.find((run) => run.run === wish.from)?.recipe ?? wish.recipe)));
       start.disabled = about.read_only;
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -47,10 +49,13 @@ export async function setup(root, context) {
   const labels = h("label", { class: "check" },
     h("input", { type: "checkbox", checked: wish.conditional, onchange: (event) => { wish.conditional = event.target.checked; changed(); } }),
     h("span", {}, "Learn the labels too, so that you can ask for a class"));
-  const choose = (id) => { wish.data = id; preview.show(id, (found) => { labels.hidden = found.classes.length < 2; if (labels.hidden) { wish.conditional = false; labels.querySelector("input").checked = false; } }); changed(); };
+  const choose = (id) => { wish.data = id; preview.show(id, (found) => { labels.hidden = found.classes.length < 2 || Boolean(wish.from); if (labels.hidden) { wish.conditional = false; labels.querySelector("input").checked = false; } }); changed(); };
+  const list = recipeList(recipes, wish.recipe, (name) => { wish.recipe = name; changed(); });
+  const begin = beginning(trained, wish.from, (run) => { wish.from = run; list.hidden = Boolean(run); choose(wish.data); });
+  list.hidden = Boolean(wish.from);
   const form = h("div", { class: "stack setup-form" },
     card("1 · Data", dataList(data, wish.data, choose, about), preview.element, labels),
-    card("2 · Recipe", recipeList(recipes, wish.recipe, (name) => { wish.recipe = name; changed(); })),
+    card("2 · Recipe", begin, list),
     card("3 · Length", lengthChoice(wish, changed), advanced(wish, changed)));
   const active = h("div", { class: "stack" });
   root.append(heading("Train", "Two networks learn against each other. The generator forges images; the discriminator tells forged from real. Choose what they learn from."),
@@ -58,6 +63,17 @@ export async function setup(root, context) {
       about.read_only ? h("p", { class: "hint" }, "This studio only shows. Start it without --read-only to train.") : h("p", { class: "hint" }, "It trains in a process of its own: you may close this page, or stop the studio, and find it again."))));
   showActive(active, jobs);
   choose(wish.data);
+  list.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" });
+  window.scrollTo(0, 0);
+}
+
+/** New networks, or those of a run: fine-tuning. Nothing where there is no run. */
+function beginning(trained, from, chosen) {
+  if (!trained.length) return null;
+  const select = h("select", {}, h("option", { value: "" }, "New networks, which know nothing"), h("optgroup", { label: "The networks of a run, to train them further or on other data" },
+    trained.map((each) => h("option", { value: each.run, selected: each.run === from }, `${each.run}, ${each.recipe} after ${whole(each.step)} steps`))));
+  select.addEventListener("change", () => chosen(select.value || null));
+  return field("Begin with", select);
 }
 
 const known = (data, id) => data.find((each) => each.id === id)?.id;

@@ -160,17 +160,22 @@ function buttons(box, base, context, current) {
   const resume = make("resume", "play", "Resume", "primary", {});
   const longer = h("button", { type: "button", disabled: about.read_only }, icon("play"), "Train longer");
   longer.addEventListener("click", () => act(longer, "resume", { steps: 2 * Math.max(1, current().step ?? 1) })());
+  const single = h("button", { type: "button", disabled: about.read_only, title: "One update of both players, with its pictures; the game makes steps faster" }, "One step");
+  single.addEventListener("click", () => act(single, "resume", { steps: (current().step ?? 0) + 1 })());
+  const fork = link(`/train?from=${encodeURIComponent(current().run)}`, "Begin another from it", { class: "button" });
   const report = h("a", { class: "button", href: `${base}/report`, target: "_blank", rel: "noopener" }, "Report");
   const step = link(`/game?run=${encodeURIComponent(current().run)}`, "Step by step", { class: "button" });
+  const own = encodeURIComponent(current().run);
+  const onward = () => (current().step ? [step, link(`/explore?run=${own}`, "Explore", { class: "button" }), link(`/quiz?run=${own}`, "Quiz", { class: "button" })] : []);
   const judge = link(`/judge/${encodeURIComponent(current().run)}`, "Judge", { class: "button" });
   let shown = null;
   return () => {
     const { state, report: has } = current();
-    const key = `${state} ${has}`;
+    const key = `${state} ${has} ${Boolean(current().step)}`;
     if (key === shown) return;
     shown = key;
     const running = state === "training";
-    fill(box, running ? [pause, stop] : null, ["paused", "stopped", "broken"].includes(state) ? resume : null, state === "finished" ? longer : null, has ? report : null, step, judge);
+    fill(box, running ? [pause, stop] : null, ["paused", "stopped", "broken"].includes(state) ? [resume, single] : null, state === "finished" ? [longer, single] : null, has ? report : null, onward(), judge, !running && current().step && !about.read_only ? fork : null);
   };
 }
 
