@@ -119,7 +119,7 @@ def test_what_helps_is_told_from_what_does_not() -> None:
     few, more = (Labelled(train.take(each), train.labels[each]) for each in rows)
     unseen = Labelled(test.take(np.arange(1000)), test.labels[:1000])
     wrong = Labelled(more.images, np.random.default_rng(0).permutation(more.labels))
-    good, bad = (usefulness.usefulness(few, unseen, side, 10, labels="", steps=40, seeds=3) for side in (more, wrong))
+    good, bad = (usefulness.usefulness(few, unseen, side, 10, labels="", steps=40, seeds=2) for side in (more, wrong))
     assert good.synthetic.value > 0.6 > 0.3 > bad.synthetic.value
     assert good.shares[-1].both.value > good.shares[-1].real.value
     assert bad.shares[-1].both.value < good.shares[-1].both.value - 0.1
