@@ -80,7 +80,12 @@ def known_pixels(
     if half is None:
         return np.asarray(picture.max(axis=0) >= INK)
     known, middle = np.zeros(picture.shape[1:], bool), picture.shape[1] // 2
-    places = {"left": np.s_[:, :middle], "right": np.s_[:, middle:], "top": np.s_[:middle], "bottom": np.s_[middle:]}
+    places: dict[str, Any] = {
+        "left": np.s_[:, :middle],
+        "right": np.s_[:, middle:],
+        "top": np.s_[:middle],
+        "bottom": np.s_[middle:],
+    }
     known[places[half]] = True
     return known
 
