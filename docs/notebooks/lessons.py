@@ -29,8 +29,10 @@ for name in lessons:
 # in them. The sheets show the same noise of each.
 
 # %%
-begun = {name: gs.train("mnist", recipe=name, steps=150) for name in ("mlp", "mlp-bn", "deconv")}
-begun |= {name: gs.train("mnist", recipe=name, steps=20) for name in ("dcgan-transpose", "dcgan-upsample")}
+quick = ("mlp", "mlp-bn", "deconv")
+slow = ("dcgan-transpose", "dcgan-upsample")
+begun = {name: gs.train("mnist", recipe=name, steps=150) for name in quick}
+begun |= {name: gs.train("mnist", recipe=name, steps=20) for name in slow}
 
 # %%
 begun["mlp-bn"].sample(32)
@@ -45,5 +47,5 @@ begun["dcgan-upsample"].sample(32)
 # Then one of them longer, and have it examined. What the doctor finds has evidence, a cause, and something to try.
 
 # %%
-run = gs.resume(begun["mlp"], steps=2000)
+run = gs.train("mnist", recipe="mlp", steps=2000)
 gs.examine(run)

@@ -80,13 +80,9 @@ def known_pixels(
     if half is None:
         return np.asarray(picture.max(axis=0) >= INK)
     known, middle = np.zeros(picture.shape[1:], bool), picture.shape[1] // 2
-    places: dict[str, Any] = {
-        "left": np.s_[:, :middle],
-        "right": np.s_[:, middle:],
-        "top": np.s_[:middle],
-        "bottom": np.s_[middle:],
-    }
-    known[places[half]] = True
+    rows = {"top": slice(None, middle), "bottom": slice(middle, None)}.get(half, slice(None))
+    columns = {"left": slice(None, middle), "right": slice(middle, None)}.get(half, slice(None))
+    known[rows, columns] = True
     return known
 
 
