@@ -96,7 +96,7 @@ def test_a_training_begins_with_the_networks_of_a_run(page: Any, studio: Studio,
     page.locator(f"input[name=data][value='{data}']").check()
     page.get_by_role("radio", name="Steps").check()
     page.get_by_role("spinbutton", name="Steps").fill("3")
-    page.locator(".plan:not(.waiting)", has_text="3, of 64 images").wait_for()
+    page.locator(".plan:not(.waiting)", has_text="3, of 8 images").wait_for()
     page.get_by_role("button", name="Start training").click()
     page.get_by_text(f"begun from {run.name}").wait_for()
 
