@@ -17,6 +17,10 @@ NOT_FOR = (
     "evaluating a model: it would be measured against the generator's mistakes",
     "conclusions about the people, things or classes that the real images show, rare ones above all",
 )
+NOT_PRIVATELY_FOR = (
+    "standing in for data that must not be disclosed, unless somebody who knows the data finds the guarantee below "
+    "strong enough: it holds for single images, and not for what many of them show"
+)
 NO_GUARANTEE = "none: the generator was not trained with differential privacy"
 
 

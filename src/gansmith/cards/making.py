@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from gansmith._version import __version__
 from gansmith.cards import attack as attacks
 from gansmith.cards import documents, release, usefulness
 from gansmith.cards.classifier import Labelled
-from gansmith.cards.contents import Card, ClassShare
+from gansmith.cards.contents import NOT_FOR, NOT_PRIVATELY_FOR, Card, ClassShare
 from gansmith.cards.duplicates import duplicates
 from gansmith.cards.release import Release
 from gansmith.data import Dataset, Images, names
@@ -23,6 +24,7 @@ from gansmith.evaluation.report import Report
 from gansmith.generator.sequence import check_place
 from gansmith.progress import Progress
 from gansmith.runs import Run
+from gansmith.text import printable
 
 SAMPLES = 10_000
 LEAST, MOST = 64, 100_000
@@ -163,8 +165,19 @@ def _measured(
         usefulness=useful,
         attacks=tried and tried[0],
         notes=tuple(notes),
+        **_promise(what.origin.privacy),
     )
     return made, tried and tried[1]
+
+
+def _promise(privacy: str | None) -> dict[str, Any]:
+    """What the card of a privately trained generator says otherwise."""
+    if privacy is None:
+        return {}
+    return {
+        "guarantee": f"{printable(privacy)}. That is what the generator's file says of its own training",
+        "not_for": (NOT_PRIVATELY_FOR, *NOT_FOR[1:]),
+    }
 
 
 def _report(what: Release, real: RealImages, effort: Effort, seed: int, progress: Progress | None) -> Report:

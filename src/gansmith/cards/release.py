@@ -116,6 +116,7 @@ def of_generator(where: str | Path | Run, most: int, seed: int, progress: Progre
         data=str(about.get("data", "")),
         steps=steps if isinstance(steps, int) else None,
         seed=number if isinstance(number, int) else None,
+        privacy=str(about["privacy"]) if "privacy" in about else None,
     )
     return Release(
         origin=origin,

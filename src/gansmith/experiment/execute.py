@@ -28,7 +28,7 @@ from gansmith.report.page import write_report
 from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.runs.load import from_checkpoint
 from gansmith.trackers import About, Track, chosen, tracked
-from gansmith.training import loop
+from gansmith.training import loop, private
 from gansmith.training.events import Observer, Probe
 from gansmith.training.options import TrainingOptions, plain
 from gansmith.training.step import TrainState
@@ -251,9 +251,11 @@ def _follow(experiment: Experiment, stop: guards.Asked) -> Run:
     return run
 
 
-def _shared(experiment: Experiment, state: TrainState, device: torch.device) -> data.Batches | on_device.Resident:
+def _shared(experiment: Experiment, state: TrainState, device: torch.device) -> loop.Images:
     """Gives all processes the state of the first, and returns where the images come from."""
     state.group.share_state(state)
+    if experiment.settings.privacy is not None:
+        return private.Drawn(experiment.told, experiment.recipe, experiment.settings.privacy)
     own = state.group.own(experiment.recipe.batch_size, pack=experiment.recipe.pack)
     return on_device.nearest(experiment.batches(own), device)
 

@@ -24,7 +24,7 @@ from gansmith.progress import Progress
 from gansmith.recipe import Recipe
 from gansmith.recipes import own
 from gansmith.runs import Run, checkpoint, recorder
-from gansmith.training import loop, parts
+from gansmith.training import guarantee, loop, parallel, parts, private
 from gansmith.training.options import Settings, TrainingOptions
 
 SHEETS = 20  # how many times a run draws its fixed noise and saves, unless its options say otherwise
@@ -98,8 +98,11 @@ def _new(
     fit = known[2] if fit is None else fit
     value = _recipe(recipe, changes)
     _choose(options, None)  # complains before data are read
+    if options.private:
+        private.check(value)
     value, dataset, groups = _with_data(value, changes, source, fit, begin, progress)
     own.check(value)
+    privacy = _privacy(options, value, dataset, begin)
     choice = _choose(options, value)
     seconds_per_step = _time_step(value, choice)
     sense.check_budget(options.minutes, seconds_per_step)
@@ -109,14 +112,15 @@ def _new(
         dataset,
         value,
         choice,
-        evaluate_every=options.evaluate_every,
+        evaluate_every=0 if privacy else options.evaluate_every,
         steps=expected,
         checkpoint_every=every["checkpoint_every"],
         fit=fit,
         progress=progress,
     )
     decided = {"steps": value.steps if options.minutes is None else None, "evaluate_every": measuring.every, **every}
-    settings = _settled(options, choice, origin=begin and begin.origin, recipes=value.files, **decided)
+    begun = begin and begin.origin
+    settings = _settled(options, choice, origin=begun, privacy=privacy, recipes=value.files, **decided)
     warnings = [*(begin.warnings(dataset) if begin else ()), *sense.doubts(value)]
     return Experiment(
         *(value, dataset, settings, choice, Path(out), fit, options.minutes, seconds_per_step),
@@ -125,6 +129,23 @@ def _new(
         start=begin,
         kinds=groups,
     )
+
+
+def _privacy(
+    options: TrainingOptions, recipe: Recipe, dataset: data.Dataset, begin: Start | None
+) -> guarantee.Privacy | None:
+    """What a private training promises. Raises UserError where recipe, data or machine do not allow it."""
+    if not options.private:
+        return None
+    if begin is not None:
+        raise UserError("`from_`: its networks may have learned from the same images; leave it, or `private`, out")
+    if parallel.launched():
+        raise UserError("`private`: trains in one process; start it without torchrun")
+    with recipes.unfilled(recipe):
+        private.check_layers(recipe, recipes.discriminator(recipe))
+    assert options.epsilon is not None
+    delta = guarantee.DELTA if options.delta is None else options.delta
+    return guarantee.plan(recipe, len(dataset), options.epsilon, delta)
 
 
 def _choose(options: TrainingOptions, recipe: Recipe | None) -> hardware.Choice:
@@ -201,7 +222,7 @@ def _intervals(options: TrainingOptions, recipe: Recipe, choice: hardware.Choice
     quick = hardware.nominal_seconds(recipes.step_gflop(recipe), device=choice.device, precision=choice.precision)
     least = min(expected, max(1, min(LEAST_STEPS, round(LEAST_SECONDS / quick))))
     sheets = expected // SHEETS if options.minutes is None else _round(expected / SHEETS)
-    signals_every = options.signals_every
+    signals_every = 0 if options.private else options.signals_every
     if signals_every is None:
         signals_every = signals.interval(recipe, device=choice.device, precision=choice.precision)
     return {
@@ -277,6 +298,9 @@ def _resumable(
         raise UserError(f"`{fixed[0]}`: a run keeps what it began with; leave it out, or train anew without `resume`")
     run = runs.find(where, out=out)
     about = run.data
+    for name in {"steps", "minutes"} & options.model_fields_set:
+        if run.settings.private:
+            raise UserError(f"`{name}`: a private run's noise was chosen for the steps it began with; train anew")
     newest, at, warnings = _newest(run)
     settings, left = _end(run, at["step"], options)
     recipe = run.recipe if settings.steps is None else run.recipe.override(steps=settings.steps)

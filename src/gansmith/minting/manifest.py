@@ -38,6 +38,8 @@ class Origin(Value):
     steps: int | None = None
     seed: int | None = None
     """Of the training."""
+    privacy: str | None = None
+    """The guarantee of a private training, in words; None without one."""
 
 
 class Shard(Value):

@@ -165,6 +165,7 @@ def _plan(where: str | Path | Run, generator: Generator, sieve: Sieve, **asked: 
         data=str(about.get("data", "")),
         steps=steps if isinstance(steps, int) else None,
         seed=seed if isinstance(seed, int) else None,
+        privacy=str(about["privacy"]) if "privacy" in about else None,
     )
     if asked["balance"] and not classes:
         raise UserError("`balance`: this generator knows no classes; leave it out")

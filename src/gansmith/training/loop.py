@@ -23,7 +23,7 @@ from gansmith import recipes
 from gansmith.errors import DivergenceError, UserError
 from gansmith.nn import rows, set_fast
 from gansmith.recipe import Recipe
-from gansmith.training import average, optim
+from gansmith.training import average, optim, private
 from gansmith.training.cuda_graph import CapturedStep, plain
 from gansmith.training.events import Event, Measured, Observer, Probe, Progress, Saved, Snapshot
 from gansmith.training.options import Settings
@@ -71,7 +71,11 @@ def train(
     """
     device = next(state.generator.parameters()).device
     group = state.group
-    advance = stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
+    if settings.privacy is None:
+        advance = stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
+    else:
+        assert isinstance(images, private.Drawn)
+        advance = private.PrivateStep(state, recipe, images, settings.privacy)
     snapshot = _snapshots(state, recipe, settings.seed)
     last_step = math.inf if settings.steps is None else settings.steps
     deadline = math.inf if seconds is None else time.monotonic() + seconds

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_serializer, 
 
 from gansmith.errors import UserError
 from gansmith.recipe import RecipeFile, Value
+from gansmith.training.guarantee import Privacy
 
 ANIMATIONS = {False: "samples.webp", True: "samples.gif"}
 
@@ -79,13 +80,41 @@ class TrainingOptions(Value):
         "first train a discriminator alone for so many steps, to see that it can tell real from untrained",
         ge=0, le=100_000, give="0 to 100,000",
     )  # fmt: skip
+    private: bool = _option(
+        False,
+        "train with differential privacy: only a noised discriminator sees the data; takes epsilon and steps",
+        give="True or False",
+    )
+    epsilon: float | None = _option(
+        None, "of the guarantee: how much any one training image may show; 10 is weak, 1 is strong", gt=0, le=1000,
+        give="more than 0 and at most 1,000",
+    )  # fmt: skip
+    delta: float | None = _option(
+        None, "of the guarantee: with which probability it may fail; 1e-5 if not given", gt=0, lt=1,
+        give="more than 0 and less than 1 over the number of images",
+    )  # fmt: skip
     gif: bool = _option(False, "write the animation as GIF instead of WebP", give="True or False")
 
     @model_validator(mode="after")
     def _one_end(self) -> Self:
         if self.steps is not None and self.minutes is not None:
             raise UserError("`steps` and `minutes`: give one of them")
+        if self.private:
+            self._check_private()
+        elif self.epsilon is not None or self.delta is not None:
+            name = "epsilon" if self.epsilon is not None else "delta"
+            raise UserError(f"`{name}`: is of a private training; give `private` too")
         return self
+
+    def _check_private(self) -> None:
+        """What would be measured on data, and change what is kept, is refused; and how long must be known."""
+        if self.epsilon is None:
+            raise UserError("`private`: give `epsilon` too, such as 10")
+        if self.minutes is not None:
+            raise UserError("`private`: how much noise it takes depends on the number of steps; give `steps`")
+        for name in ("evaluate_every", "sanity_steps", "signals_every"):
+            if getattr(self, name):
+                raise UserError(f"`{name}`: measures on training data, which `private` does not count; leave it out")
 
     @classmethod
     def of(cls, **given: Any) -> Self:
@@ -119,6 +148,8 @@ class Settings(TrainingOptions):
     evaluate_every: StepsOrNever = 0
     origin: Origin | None = None
     """None for networks that began untrained."""
+    privacy: Privacy | None = None
+    """What a private training promises, and by what noise."""
     recipes: tuple[RecipeFile, ...] = ()
     """The Python sources of what in its recipe is of the user's own."""
 
@@ -142,8 +173,11 @@ class Settings(TrainingOptions):
     def _write(self, write: Any) -> dict[str, Any]:
         values: dict[str, Any] = write(self)
         del values["gif"]
-        if values["origin"] is None:
-            del values["origin"]
+        for name in ("origin", "privacy", "epsilon", "delta"):
+            if values[name] is None:
+                del values[name]
+        if not values["private"]:
+            del values["private"]
         if not values["recipes"]:
             del values["recipes"]
         return values | {"animation": self.animation}
