@@ -189,7 +189,7 @@ def test_any_modules_are_trained_saved_and_read_back(tmp_path: Path, capsys: pyt
 
     assert odd.kinds == gs.recipes.get("house").kinds
     run = gs.train(few(), recipe=odd, steps=2, threads=1, evaluate_every=0, out=tmp_path)
-    assert (run.recipe.kinds, run.recipe.one_pass) == (0, False)
+    assert (run.recipe.kinds, run.recipe.pack, run.recipe.one_pass) == (0, 1, False)
     summary = recipes.summary(run.recipe)
     assert [row.layer for row in summary.generator] == ["Linear", "Linear", "Linear"]
     assert [row.layer for row in summary.discriminator] == ["Linear", "BatchNorm1d", "Linear"]

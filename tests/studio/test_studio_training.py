@@ -8,6 +8,7 @@ import socket
 import struct
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -119,24 +120,24 @@ def test_clients_that_never_read_or_die_slow_nobody(studio: Studio, data: str) -
     name = begin(studio, data, steps=200)
     address = f"{studio.root.replace('http', 'ws')}/api/runs/{name}/live"
     headers = {"authorization": f"Bearer {studio.token}"}
-    deaf = [connect(address, additional_headers=headers, max_queue=1, close_timeout=0.1) for _ in range(8)]
-    for _ in range(8):
-        killed = connect(address, additional_headers=headers, close_timeout=0.1)
-        killed.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no farewell
-        killed.socket.close()
-    last = 0
-    with connect(address, additional_headers=headers) as reader:
-        for message in reader:
-            news = json.loads(message)
-            if news["type"] == "rows" and news["log"] == "metrics" and news["rows"]["step"]:
-                last = news["rows"]["step"][-1]
-            if news["type"] == "status" and news["status"]["state"] == "finished" and last == 200:
-                break
-    assert last == 200
-    with studio.client() as client:
-        assert client.get("/api/runs").status_code == 200
-    for each in deaf:
-        each.close()
+    with ExitStack() as clients:
+        more = {"additional_headers": headers, "close_timeout": 0.1}
+        for _ in range(8):
+            clients.enter_context(connect(address, max_queue=1, **more))  # never reads
+            killed = clients.enter_context(connect(address, **more))
+            killed.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no farewell
+            killed.socket.close()
+        last = 0
+        with connect(address, additional_headers=headers) as reader:
+            for message in reader:
+                news = json.loads(message)
+                if news["type"] == "rows" and news["log"] == "metrics" and news["rows"]["step"]:
+                    last = news["rows"]["step"][-1]
+                if news["type"] == "status" and news["status"]["state"] == "finished" and last == 200:
+                    break
+        assert last == 200
+        with studio.client() as client:
+            assert client.get("/api/runs").status_code == 200
 
 
 def test_a_remedy_trains_the_same_anew_but_for_what_it_changes(studio: Studio, data: str) -> None:

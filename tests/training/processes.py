@@ -17,7 +17,7 @@ NARROW = {"generator.width": 0.05, "discriminator.width": 0.05, "size": 8, "chan
 WITHOUT_NORM = {
     "mlp, plain layers": {"recipe": "mlp", "fast": False},
     "mlp, projection": {"recipe": "mlp", "conditional": "projection", "classes": 3},
-    "house, kinds": {"recipe": "house", "conditional": "projection", "classes": 3},
+    "house, kinds": {"recipe": "house", "conditional": "projection", "classes": 3, "pack": 1},
     "house, packs": {"recipe": "house", "conditional": "projection", "classes": 3, "pack": 2, "batch_size": 14},
     "packs, two passes": {"recipe": "mlp", "pack": 2, "batch_size": 14, "penalty.kind": "r1", "penalty.share": 0.5},
     "r3gan": {"recipe": "r3gan"},

@@ -96,6 +96,9 @@ def test_random_numbers_go_with_the_row(many: int) -> None:
 
 def test_a_process_without_rows_is_refused() -> None:
     recipe = processes.recipe_of({"recipe": "house", "one_pass": False, "batch_size": 8, "penalty.share": 0.25})
-    with pytest.raises(UserError, match="3 processes share penalties of 2 images"):
-        Group(0, 3).check(recipe)
-    Group(0, 2).check(recipe)
+    with pytest.raises(UserError, match="2 processes share penalties of 1 pack,"):
+        Group(0, 2).check(recipe)
+    alone = recipe.override(pack=1)
+    with pytest.raises(UserError, match="3 processes share penalties of 2 images,"):
+        Group(0, 3).check(alone)
+    Group(0, 2).check(alone)

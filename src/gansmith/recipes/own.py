@@ -204,10 +204,10 @@ def _fits(who: str, found: Any, wanted: tuple[int, ...], given: str) -> None:
 def fitting(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """A recipe of one's own without what it has from its base alone and its networks cannot do.
 
-    Kinds are told to discriminators that are chains; one pass for both players needs one that judges each image alone,
-    without batch norm.
+    Kinds are told to discriminators that are chains, and packs judged by them; one pass for both players needs one that
+    judges each image alone, without batch norm.
     """
-    if recipe.name not in ENTRIES or not (recipe.kinds or recipe.one_pass):
+    if recipe.name not in ENTRIES or not (recipe.kinds or recipe.one_pass or recipe.pack > 1):
         return recipe
     import torch
 
@@ -215,8 +215,8 @@ def fitting(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     with torch.random.fork_rng(devices=[]), blaming(OWN["name", recipe.name]):
         discriminator = ENTRIES[recipe.name].discriminator(recipe)
     left: dict[str, Any] = {}
-    if "kinds" not in said and chain(discriminator) is None:
-        left["kinds"] = 0
+    if chain(discriminator) is None:
+        left |= {name: nothing for name, nothing in (("kinds", 0), ("pack", 1)) if name not in said}
     norms = torch.nn.modules.batchnorm._BatchNorm
     if "one_pass" not in said and any(isinstance(layer, norms) for layer in discriminator.modules()):
         left["one_pass"] = False

@@ -29,6 +29,7 @@ from gansmith.nn import shares
 from gansmith.nn.batch_norm import share_batch_norm
 from gansmith.nn.rows import Rows
 from gansmith.recipe import Recipe
+from gansmith.text import amount
 from gansmith.training import optim
 
 SECONDS = "GANSMITH_PEER_SECONDS"  # after which a silent process is given up; 600 if not set
@@ -82,9 +83,9 @@ class Group:
         packs = math.ceil(share * recipe.batch_size / recipe.pack)
         if packs < self.processes:
             what = "batches" if share == 1 else "penalties"
-            of = "images" if recipe.pack == 1 else f"packs of {recipe.pack} images"
+            of = amount(packs, "image" if recipe.pack == 1 else "pack")
             raise UserError(
-                f"{self.processes} processes share {what} of {packs} {of}, and some would have none; start at most "
+                f"{self.processes} processes share {what} of {of}, and some would have none; start at most "
                 f"{packs}, or raise `batch_size`"
             )
 
