@@ -42,7 +42,6 @@ THOROUGH = (
     "test_notebooks.py::test_a_notebook_runs_and_shows_pictures_and_tables[own_recipe]",
     "test_papers.py::test_the_verbs_take_them[acgan]",
     "test_real.py::test_a_stored_comparison_is_of_the_images_that_are_there",
-    "test_shared_work.py::test_a_minted_set_is_the_same_files",
     "test_shared_work.py::test_figures_are_the_same_numbers",
     "test_shards.py::test_shards_are_read_from_a_server[whole files alone]",
     "test_studio_api.py::test_the_api_fuzzed_never_fails",

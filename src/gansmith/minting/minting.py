@@ -96,7 +96,7 @@ def mint(
         maker = Maker(generator, sieve, plan)
         if group.rank == 0:
             return _written(Path(out), maker, number, group, progress)
-        peers.serve(group, maker.block, BLOCK)
+        peers.serve(group, maker.block, maker.size)
         return Minted.model_validate_json(group.exchange(b"")[0])
 
 
@@ -106,8 +106,8 @@ def _written(folder: Path, maker: "Maker", number: int, group: parallel.Group, p
     with processes.alone(folder, f"`out` {folder}: another process mints into it; wait for its end"):
         minted = _begun(folder, maker.plan)
         number = 1 if minted.complete else number
-        made = _blocks(maker.generator, maker.sieve, maker.plan, number, minted.next)
-        with peers.asked(group, maker.block, minted.next, BLOCK) if group.shared else made as blocks:
+        made = _blocks(maker, number, minted.next)
+        with peers.asked(group, maker.block, minted.next, maker.size) if group.shared else made as blocks:
             if not minted.complete:
                 minted = _Mint(folder, minted, maker.sieve).run(blocks, progress)
         files.write_json(folder / "index.json", minted.index())
@@ -223,9 +223,14 @@ class Maker:
     sieve: Sieve
     plan: Plan
 
+    @property
+    def size(self) -> int:
+        """Images of a block: no more than the set has, so that a small one is not made of 2,048."""
+        return min(BLOCK, max(64, self.plan.n))
+
     def block(self, start: int) -> Block:
         """The block that begins at ``start``."""
-        samples = self.generator.sample(_size(self.plan), seed=self.plan.seed, start=start)
+        samples = self.generator.sample(self.size, seed=self.plan.seed, start=start)
         looked = self.sieve.look(samples.images, samples.labels, self.plan.classes)
         if self.plan.layout == "npz":
             return Block(start, samples.images, looked)
@@ -234,11 +239,6 @@ class Maker:
             for image, reason in zip(samples.images, looked.reasons, strict=True)
         ]
         return Block(start, pictures, looked)
-
-
-def _size(plan: Plan) -> int:
-    """Images of a block: no more than the set has, so that a small one is not made of 2,048."""
-    return min(BLOCK, max(64, plan.n))
 
 
 _maker: Maker | None = None  # of a worker process
@@ -260,21 +260,20 @@ def _work(start: int) -> Block:
 
 
 @contextmanager
-def _blocks(generator: Generator, sieve: Sieve, plan: Plan, workers: int, start: int) -> Iterator[Iterator[Block]]:
+def _blocks(maker: Maker, workers: int, start: int) -> Iterator[Iterator[Block]]:
     """Blocks from image ``start`` on, in order, made by so many processes; none are started for one."""
-    starts = iter(range(start, 1 << 62, _size(plan)))
+    starts = iter(range(start, 1 << 62, maker.size))
     if workers == 1:
-        maker = Maker(generator, sieve, plan)
         yield map(maker.block, starts)
         return
     with tempfile.TemporaryDirectory(prefix="gansmith-mint-") as folder:
-        generator.save_pretrained(folder)
-        recipes = [file.path for file in generator.recipe.files if file.path]
+        maker.generator.save_pretrained(folder)
+        recipes = [file.path for file in maker.generator.recipe.files if file.path]
         pool = ProcessPoolExecutor(
             workers,
             mp_context=processes.Fresh(),
             initializer=_enlist,
-            initargs=(folder, recipes, plan, sieve),
+            initargs=(folder, recipes, maker.plan, maker.sieve),
         )
         try:
             yield _ahead(pool, starts, 2 * workers)
