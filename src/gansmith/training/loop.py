@@ -71,11 +71,7 @@ def train(
     """
     device = next(state.generator.parameters()).device
     group = state.group
-    if settings.privacy is None:
-        advance = stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
-    else:
-        assert isinstance(images, private.Drawn)
-        advance = private.PrivateStep(state, recipe, images, settings.privacy)
+    advance = _advance(state, recipe, images, settings)
     snapshot = _snapshots(state, recipe, settings.seed)
     last_step = math.inf if settings.steps is None else settings.steps
     deadline = math.inf if seconds is None else time.monotonic() + seconds
@@ -145,6 +141,16 @@ def _planner(state: TrainState, steps: int | None, seconds: float | None) -> Cal
     if steps is not None:
         state.length = steps
     return plan
+
+
+def _advance(
+    state: TrainState, recipe: Recipe, images: Images, settings: Settings
+) -> Callable[[Tensor, Tensor | None], StepOutput]:
+    """(real, labels) -> one step, as the settings want it."""
+    if settings.privacy is None:
+        return stepper(state, recipe, precision=settings.precision, fast=settings.fast == "auto")
+    assert isinstance(images, private.Drawn)
+    return private.PrivateStep(state, recipe, images, settings.privacy)
 
 
 def stepper(
