@@ -33,7 +33,6 @@ ORDER = (
     "recipes",
     "data",
     "metrics",
-    "cpu_speed",
     "nn",
     "render",
     "recipe",

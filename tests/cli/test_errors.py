@@ -55,7 +55,7 @@ WAYS = {
     "report": ("report last", "gansmith.runs.Run.sheets"),
     "encoder train": ("encoder train digits.npz --images 64 -o x.safetensors", "gansmith.encoders.train.train"),
     "encoder show": ("encoder show", "gansmith.encoders.encoder.Encoder.full_name"),
-    "info": ("info", "gansmith.cpu_speed.speeds"),
+    "info": ("info", "gansmith.experiment.cpu_speed.speeds"),
 }
 
 

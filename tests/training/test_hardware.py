@@ -12,9 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import gansmith as gs
-from gansmith import cpu_speed, hardware, runs
+from gansmith import hardware, runs
 from gansmith.errors import UserError
-from gansmith.experiment import execute, prepare
+from gansmith.experiment import cpu_speed, execute, prepare
 from gansmith.hardware import Speeds
 
 QUICK = Speeds(fp32=100, bf16=200, convolution_plain=2, convolution_fast=1)

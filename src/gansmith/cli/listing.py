@@ -193,7 +193,8 @@ def info(*, device: Device = "auto", json: Json = False) -> None:
     """Show which versions, device, precision and threads are used and why, and where data are kept."""
     from functools import cache
 
-    from gansmith import cpu_speed, data, files, hardware
+    from gansmith import data, files, hardware
+    from gansmith.experiment import cpu_speed
     from gansmith.experiment.environment import environment
 
     speeds = cache(cpu_speed.speeds)

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from gansmith import cpu_speed, data, files, hardware, recipes, runs
+from gansmith import data, files, hardware, recipes, runs
 from gansmith.data import Fit, Images, kinds, loading, naming
 from gansmith.data.kinds import Kinds
 from gansmith.doctor import signals
 from gansmith.errors import UserError
 from gansmith.evaluation import online
-from gansmith.experiment import environment, sense, together
+from gansmith.experiment import cpu_speed, environment, sense, together
 from gansmith.experiment.start import Start, start_of
 from gansmith.experiment.types import Experiment
 from gansmith.nn.isolation import isolated, only_training
