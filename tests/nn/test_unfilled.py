@@ -26,15 +26,20 @@ def test_the_network_is_that_of_the_recipe_and_draws_nothing(name, player):
     assert all(weight.requires_grad for weight in filled.parameters())
 
 
-def test_a_first_sample_waits_for_no_compiler_of_torch():
+def test_sampling_and_optimising_wait_for_no_compiler_of_torch():
     code = """if True:
         import sys
+        import torch
         from gansmith import Generator, recipes
+        from gansmith.training import optim
         from gansmith.nn.unfilled import with_memory, without_memory
         recipe = recipes.get("house")
         with without_memory():
             network = recipes.generator(recipe)
         Generator(with_memory(network), recipe).sample(4)
+        z = torch.ones(4, requires_grad=True)
+        (z.grad,) = torch.autograd.grad(z.sum(), z)
+        optim.adam([z], 0.1).step()
         print(sorted({"sympy", "torch._dynamo", "torch._inductor"} & set(sys.modules)))
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansmith.nn.isolation import isolated
+from gansmith.training import optim
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -68,11 +69,11 @@ def fit(
         nn.LazyLinear(classes),
     )
     network(_inputs(shown.images[:1]))
-    optimizer = torch.optim.Adam(network.parameters(), RATE)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    optimizer = optim.adam(network.parameters(), RATE)
     random = np.random.default_rng(seed)
     count = BATCH if beside is None else BATCH // 2
-    for _ in range(steps):
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
         images, labels = _batch(shown, count, random)
         if beside is not None:
             more, theirs = _batch(beside, BATCH - count, random)
@@ -82,7 +83,6 @@ def fit(
         optimizer.zero_grad()
         F.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        schedule.step()
     return network.eval()
 
 

@@ -23,6 +23,7 @@ from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Vectors, join, steady
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
+from gansmith.training import optim
 
 MOST = 1000
 """Pictures in one call, and answers to one."""
@@ -252,7 +253,7 @@ class _Search:
         noise, device = self.generator.recipe.noise, self.generator.device
         labels = None if labels is None else labels.to(device)
         z = z.clone().to(device).requires_grad_()
-        optimizer = torch.optim.Adam([z], RATE * noise.scale)
+        optimizer = optim.adam([z], RATE * noise.scale)
         best, least = z.detach().clone(), torch.full((len(z),), torch.inf, device=device)
         for step in range(self.steps + 1):
             distance = away(picture, self.differentiable.images(z, labels))

@@ -20,6 +20,7 @@ from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
+from gansmith.training import optim
 
 CONFIDENT = 0.9
 """The encoder's probability of the class from which on a sample is a confident hit."""
@@ -258,7 +259,7 @@ def _refined(generator: Generator, encoder: Encoder, pool: _Pool, column: int, p
     z = torch.from_numpy(best.latents).to(generator.device).requires_grad_()
     labels = as_tensor(best.labels)
     labels = None if labels is None else labels.to(generator.device)
-    optimizer = torch.optim.Adam([z], RATE * generator.recipe.noise.scale)
+    optimizer = optim.adam([z], RATE * generator.recipe.noise.scale)
     tick = Ticker(progress, "refining", STEPS)
     for step in range(STEPS):
         _, logits = differentiable.encode(differentiable.images(z, labels))

@@ -19,6 +19,7 @@ from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
+from gansmith.training import optim
 
 SEED = 0x1274E7
 """Default seed of the samples that a search starts from: one that nothing else uses."""
@@ -276,7 +277,7 @@ def _descent(
     wanted = targets.each(len(starts) // len(targets), device)
     labels = None if labels is None else labels.to(device)
     z = starts.clone().to(device).requires_grad_()
-    optimizer = torch.optim.Adam([z], RATE * noise.scale)
+    optimizer = optim.adam([z], RATE * noise.scale)
     best, least = z.detach().clone(), torch.full((len(z),), torch.inf, device=device)
     for step in range(steps + 1):
         images = differentiable.images(z, labels)

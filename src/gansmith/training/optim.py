@@ -37,6 +37,15 @@ _EagerRMSprop: Any = type("RMSprop", (torch.optim.RMSprop,), _eager(torch.optim.
 _EagerAdam: Any = type("Adam", (torch.optim.Adam,), _eager(torch.optim.Adam))
 
 
+def adam(parameters: Iterable[torch.Tensor], lr: float) -> torch.optim.Adam:
+    """PyTorch's Adam with its own meaning of the numbers, for work beside the game, such as inversion.
+
+    ``torch.optim.Adam`` is the same arithmetic, but making one imports the compiler.
+    """
+    optimizer: torch.optim.Adam = _EagerAdam(parameters, lr)
+    return optimizer
+
+
 class _Adam(_EagerAdam):  # type: ignore[misc]
     """Adam whose fused kernel gets channels-last weights as dense rows, which saves copies."""
 
