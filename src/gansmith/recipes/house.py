@@ -25,7 +25,7 @@ RECIPE = Recipe(
     noise=Noise(size=64, distribution="normal"),
     generator=Network(slope=0.2),
     discriminator=Network(slope=0.2),
-    generator_optimizer=PLAYER.model_copy(update={"lr": 2e-3}),
+    generator_optimizer=PLAYER.model_copy(update={"lr": 2e-3, "decay": 4e-4}),  # twice as fast at first, as fast later
     discriminator_optimizer=PLAYER,
     batch_size=32,
     steps=3_000,
