@@ -28,10 +28,10 @@ browser:  ## Chromium for the tests of the studio, by the system's packages wher
 	  || echo 'make: Chromium cannot be installed here; the tests of the studio in a browser are skipped' >&2
 
 test: $(DEV) browser  ## the tests, on JOBS=3 processes, some of which wait for a browser
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 test-all: $(DEV) browser  ## all tests, and slow variants of some that are left out otherwise
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --thorough
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --thorough
 
 lint: $(DEV)  ## style and types
 	@$(BIN)/ruff check .

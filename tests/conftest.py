@@ -30,6 +30,16 @@ THOROUGH = (
     "test_documents.py::test_what_a_document_says_works[docs/lessons/dcgan-upsample.md]",
     "test_documents.py::test_what_a_document_says_works[docs/lessons/deconv.md]",
     "test_documents.py::test_what_a_document_says_works[docs/lessons/mlp-bn.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/explore.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/evaluate.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/runs.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/encoders.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/house.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/data.md]",
+    "test_documents.py::test_what_a_document_says_works[docs/lessons/mlp.md]",
+    "test_papers.py::test_the_verbs_take_them[infogan]",
+    "test_evaluation.py::test_modes_of_stacked_digits",
+    "test_sense.py::test_the_first_lines_say_what_is_augmented",
     "test_examination.py::test_measuring_signals_changes_no_bit_of_training[dcgan-upsample]",
     "test_examination.py::test_measuring_signals_changes_no_bit_of_training[deconv]",
     "test_exports.py::test_onnx_makes_the_same_images_at_any_batch_size[dcgan-transpose]",
@@ -54,6 +64,27 @@ THOROUGH = (
 """Slow tests that `make test-all` runs too. Of most, one of the same kind is always run; a document's commands are also
 those of a room's own tests."""
 
+LONG = (
+    "studio/test_studio_training.py",
+    "studio/test_studio_explore.py",
+    "test_documents.py",
+    "runs/test_resume.py",
+    "cards/test_card.py",
+    "experiment/test_together.py",
+    "test_notebooks.py",
+    "evaluation/test_evaluation.py",
+    "training/test_parallel.py",
+    "training/test_loop.py",
+    "studio/test_studio_pages.py",
+    "studio/test_studio_quiz.py",
+    "experiment/test_given_training.py",
+    "recipes/test_own_recipes.py",
+    "training/test_house.py",
+    "nn/test_isolation.py",
+    "cli/test_cli.py",
+)
+"""The longest files, which start first, so that at the end no process works alone."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest --thorough` leaves nothing out."""
@@ -61,11 +92,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the slow variants out, unless they are asked for."""
+    """Leaves the slow variants out, unless they are asked for, and puts the longest files first."""
     if not config.getoption("--thorough"):
         slow = [item for item in items if item.nodeid.endswith(THOROUGH)]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if not item.nodeid.endswith(THOROUGH)]
+    rank = {f"tests/{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 @pytest.fixture(scope="session", autouse=True)

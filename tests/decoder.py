@@ -8,6 +8,7 @@ import torch
 from gansmith import data, recipes
 from gansmith.generator import Generator
 from gansmith.recipe import Recipe
+from gansmith.training import optim
 
 RECIPE = recipes.get("mlp").override({"noise.size": 40, "generator.width": 2})
 COUNT = 5000
@@ -44,7 +45,7 @@ def _taught(recipe: Recipe, coordinates: torch.Tensor, labels: np.ndarray | None
     digits, _ = _digits()
     torch.manual_seed(0)
     network = recipes.generator(recipe)
-    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    optimizer = optim.adam(network.parameters(), 3e-3)
     for step in range(400):
         rows = np.random.default_rng(step).integers(0, COUNT, 128)
         known = () if labels is None else (torch.from_numpy(labels[rows]),)

@@ -9,7 +9,7 @@ from gansmith import data, recipes
 from gansmith.errors import UserError
 from gansmith.nn import ConditionalDiscriminator
 from gansmith.recipes import count
-from gansmith.training import losses
+from gansmith.training import losses, optim
 
 SMALL = {"generator.width": 0.25, "discriminator.width": 0.25, "batch_size": 8}
 
@@ -67,7 +67,7 @@ def test_only_packs_tell_images_that_are_too_alike() -> None:
         torch.manual_seed(0)
         body = nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
         network = ConditionalDiscriminator(body, 0, None, pack=pack)
-        optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+        optimizer = optim.adam(network.parameters(), 1e-2)
         for _ in range(150):
             shades = torch.randint(2, (64, 2)).float()
             real = shades.reshape(-1, 1, 1, 1).expand(-1, 1, 4, 4)
