@@ -108,6 +108,7 @@ def test_runs_are_compared_and_told_apart_by_what_was_set(page: Any, studio: Stu
     page.get_by_role("button", name="Steps").click()
     for run in runs:
         page.get_by_label(f"Choose {run}").check()
+        assert page.locator("tr.chosen").last.bounding_box()["height"] < 90
     page.get_by_role("button", name="Put 2 runs side by side").click()
     page.get_by_role("heading", name="Side by side").wait_for()
     table = page.get_by_role("region", name="Differences of configuration").inner_text()

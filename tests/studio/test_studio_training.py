@@ -159,6 +159,21 @@ def test_a_remedy_trains_the_same_anew_but_for_what_it_changes(studio: Studio, d
     }
 
 
+def test_a_remedy_is_a_button_that_trains_anew_with_its_flags(page: Any, studio: Studio, data: str) -> None:
+    ill = begin(studio, data, steps=40, **{"discriminator_optimizer.lr": 1e30})
+    wait_for(lambda: state(studio, ill) == "diverged")
+    page.goto(f"{studio.root}/train/{ill}")
+    button = page.locator(".finding button", has_text="Train anew with")
+    remedy = of_remedy(button.locator("code").inner_text())
+    button.click()
+    page.wait_for_function("ill => !location.pathname.endsWith(ill)", arg=ill)
+    with studio.client() as client:
+        found = client.get("/api/compare", params={"run": [ill, page.url.rpartition("/")[2]]}).json()
+    changed = {each["field"]: each["values"][1] for each in found["differences"]}
+    assert changed
+    assert changed == remedy["options"]
+
+
 def test_remedies_are_read_as_the_command_line_reads_them() -> None:
     assert of_remedy("--recipe mlp-bn") == {"recipe": "mlp-bn", "options": {}}
     assert of_remedy("--conditional") == {"conditional": "projection", "options": {}}

@@ -2,7 +2,7 @@
 
 import { ask } from "./lib/api.js";
 import { fill, h, icon } from "./lib/dom.js";
-import { empty, link } from "./lib/ui.js";
+import { alone, link } from "./lib/ui.js";
 
 // name of the address, words of the navigation, module. A page is added here, and nowhere else.
 const PAGES = [
@@ -34,7 +34,7 @@ async function show() {
     else each.removeAttribute("aria-current");
   }
   if (!page) {
-    fill(root, empty("There is no such page", "The address may be mistyped, or from another version.", link("/train", "Go to Train", { class: "button" })));
+    fill(root, alone("There is no such page", "The address may be mistyped, or from another version.", link("/train", "Go to Train", { class: "button" })));
     return;
   }
   const context = { path: rest, query: new URLSearchParams(location.search), signal, about: await about, go };
@@ -49,7 +49,7 @@ async function show() {
     await module.mount(box, context);
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    fill(box, empty("This page could not be shown", error.message, h("button", { type: "button", onclick: show }, "Try again")));
+    fill(box, alone("This page could not be shown", error.message, h("button", { type: "button", onclick: show }, "Try again")));
     console.error(error);
   } finally {
     if (!signal.aborted) root.removeAttribute("aria-busy");

@@ -47,7 +47,7 @@ function overlay(pen, slopes, index, size) {
   const image = pen.getImageData(0, 0, size, size);
   for (let pixel = 0; pixel < size * size; pixel += 1) {
     const wish = slopes[index * size * size + pixel] / 127;
-    const strength = Math.min(1, Math.abs(wish) ** 0.6);
+    const strength = Math.min(1, Math.abs(wish) ** 0.85);
     const tint = wish > 0 ? [255, 150, 70] : [70, 140, 255];
     for (let c = 0; c < 3; c += 1) image.data[4 * pixel + c] = image.data[4 * pixel + c] * (1 - strength) * 0.55 + tint[c] * strength;
   }

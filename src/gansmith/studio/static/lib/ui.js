@@ -29,8 +29,13 @@ export const card = (title, ...content) =>
   h("section", { class: "card" }, title && h("h2", {}, title), ...content);
 
 /** What stands where there is nothing yet: what to do. */
-export const empty = (title, text, ...actions) =>
-  h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), actions.length ? h("p", { class: "row" }, ...actions) : null);
+export const empty = (title, text, ...actions) => nothing("h2", title, text, actions);
+
+/** The same where it is all that the page has. */
+export const alone = (title, text, ...actions) => nothing("h1", title, text, actions);
+
+const nothing = (rank, title, text, actions) =>
+  h("div", { class: "empty" }, h(rank, {}, title), h("p", {}, text), actions.length ? h("p", { class: "row" }, ...actions) : null);
 
 /** Radio buttons that look like one control. `options` are [value, words] pairs. */
 export function segmented(label, options, value, changed) {

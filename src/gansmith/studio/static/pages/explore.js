@@ -2,7 +2,7 @@
 
 import { ask, file, newest } from "../lib/api.js";
 import { fill, h, say, uid } from "../lib/dom.js";
-import { empty, heading, link, segmented, trying } from "../lib/ui.js";
+import { alone, empty, heading, link, segmented, trying } from "../lib/ui.js";
 import { whole } from "../lib/words.js";
 import { drag, drop } from "./explore/dragging.js";
 import { drawing } from "./explore/drawing.js";
@@ -16,7 +16,7 @@ const WORDS = { run: "Runs here", exported: "Exported here", pretrained: "Come w
 
 export async function mount(root, { signal, query }) {
   const there = await ask("/api/explore", { signal });
-  if (!there.length) { root.append(empty("Nothing to explore yet", "Train a generator first.", link("/train", "Train", { class: "button" }))); return; }
+  if (!there.length) { root.append(alone("Nothing to explore yet", "Train a generator first.", link("/train", "Train", { class: "button" }))); return; }
   const wanted = query.get("run");
   const first = there.find((each) => each.id === wanted) ?? there.find((each) => each.kind === "run") ?? there.find((each) => each.id === "mnist") ?? there[0];
   const select = h("select", { id: uid("generator") }, ["run", "exported", "pretrained"].map((kind) => {

@@ -3,6 +3,7 @@
 import { ask } from "../../lib/api.js";
 import { chart } from "../../lib/charts.js";
 import { fill, h, icon, say, uid } from "../../lib/dom.js";
+import { loop } from "../../lib/loop.js";
 import { bitmap, scores, told, wall } from "../../lib/stage.js";
 import { field, heading, link, segmented, trying } from "../../lib/ui.js";
 import { number, percent, whole } from "../../lib/words.js";
@@ -23,6 +24,7 @@ export async function play(root, context) {
   const real = wall({ kind: "real", first: 24, count: 8, label: "Real image" });
   const histogram = scores({ signal });
   const balance = chart("Who was right, step by step", { height: 120, range: [0, 1], format: percent, series: [{ label: "detective right", color: "--d" }, { label: "forgery passes", color: "--g" }] });
+  const round = loop();
   const title = h("p", { class: "big" }, "Opening the game …");
   const words = h("p", { class: "quiet told" }, " ");
   const counts = h("p", { class: "hint" }, " ");
@@ -37,7 +39,8 @@ export async function play(root, context) {
   const key = h("p", { class: "legend wish-key" }, h("span", {}, h("i", { class: "brighter" }), "brighter"), h("span", {}, h("i", { class: "darker" }), "darker, to pass"));
 
   root.append(
-    heading("The game", "A forger (the generator) and a detective (the discriminator). The detective learns to tell real from forged. The forger never sees a real image: all it hears is what the detective would have liked better.", link("/game/tour", "Take the guided tour", { class: "button" })),
+    heading("The game", "Two networks that learn from each other, on real images. You decide who learns; watch what becomes of both.", link("/game/tour", "Take the guided tour", { class: "button" })),
+    h("section", { class: "card loop-card" }, round.element),
     h("section", { class: "card controls", "aria-label": "Controls" }, h("div", { class: "row" }, toggle, one, detective, forger,
       segmented("Speed", [["slow", "Slow"], ["steady", "Steady"], ["fast", "Fast"]], "steady", (each) => { game.speed = each; })), opening(runs, recipes, begin, query)),
     h("div", { class: "stage" },
@@ -60,9 +63,12 @@ export async function play(root, context) {
     const [head, more] = told(frame);
     say(title, head);
     say(words, more);
-    say(counts, `Detective learned ${whole(frame.learned.discriminator)} times, forger ${whole(frame.learned.generator)} times here${frame.losses ? `; losses ${number(frame.losses[0], 2)} and ${number(frame.losses[1], 2)}` : ""}${frame.paired ? ". This game compares images in pairs: scores are relative to the middle" : ""}. A strong wish is ${number(frame.changes.most, 2)} of loss per pixel.`);
+    say(counts, `Detective learned ${whole(frame.learned.discriminator)} times, forger ${whole(frame.learned.generator)} times here${frame.losses ? `; losses ${number(frame.losses[0], 2)} and ${number(frame.losses[1], 2)}` : ""}${frame.paired ? ". This game compares images in pairs: scores are relative to the middle" : ""}. The strongest colour of a change stands for ${number(frame.changes.most, 2)} of the loss.`);
     balance.mark(index);
     slow.at(index);
+    const [then, now] = [game.frames[index - 1]?.learned, frame.learned];
+    const [d, g] = ["discriminator", "generator"].map((each) => Boolean(then) && now[each] > then[each]);
+    round.learns(d && g ? "both" : d ? "discriminator" : g ? "generator" : "");
   }
 
   function keep(frame) {

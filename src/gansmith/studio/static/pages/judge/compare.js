@@ -4,11 +4,12 @@ import { ask } from "../../lib/api.js";
 import { chart } from "../../lib/charts.js";
 import { h, icon, say } from "../../lib/dom.js";
 import { sheets } from "../../lib/sheet.js";
-import { busy, card, empty, heading, link, toast, trying } from "../../lib/ui.js";
+import { alone, busy, card, heading, link, toast, trying } from "../../lib/ui.js";
 import { number, percent, sentence, whole } from "../../lib/words.js";
 import { nearest } from "./nearest.js";
 import { STATES } from "./table.js";
 
+const FEW = 12;
 const COLORS = ["--d", "--g", "--real", "--held", "--warn", "--ink"];
 
 export async function compare(root, context, names) {
@@ -19,19 +20,18 @@ export async function compare(root, context, names) {
     found = await ask(`/api/compare?${wanted}`, { signal });
   } catch (error) {
     if (![404, 422].includes(error.status)) throw error;
-    root.append(empty("These cannot be shown", error.message, link("/judge", "See all runs", { class: "button primary" })));
+    root.append(alone("These cannot be shown", error.message, link("/judge", "See all runs", { class: "button primary" })));
     return;
   }
   const { runs } = found;
   const many = runs.length > 1;
-  const letter = (index) => String.fromCharCode(65 + index);
   const name = (index) => (many ? `${letter(index)} · ${runs[index].run}` : runs[index].run);
   const charts = [];
   signal.addEventListener("abort", () => charts.forEach((each) => each.destroy()));
 
   root.append(h("p", { class: "crumb" }, link("/judge", "Judge"), " / ", many ? `${runs.length} runs` : runs[0].run),
     heading(many ? "Side by side" : runs[0].run, many ? null : `${runs[0].recipe} on ${runs[0].data}, ${whole(runs[0].step ?? 0)} steps`),
-    verdict(found, many));
+    verdict(found, many, unmeasured()));
   const curvesOf = () => [card("Quality", curve("Fréchet distance from real images", "quality", "fd", { log: true, points: true })), card("The two players", curve("Forgeries that pass", "metrics", "generator_accuracy", { range: [0, 1], format: percent }))];
   if (many) root.append(h("div", { class: "columns", style: { "--n": runs.length } }, runs.map((run, index) => column(run, index))), measured(found, many), h("div", { class: "grid-2" }, curvesOf()));
   else root.append(h("div", { class: "grid-2" }, column(runs[0], 0), h("div", { class: "stack" }, curvesOf())), measured(found, many));
@@ -43,28 +43,41 @@ export async function compare(root, context, names) {
     const base = `/api/runs/${encodeURIComponent(run.run)}`;
     if (run.sheets.length) sheet.set(run.sheets, (step) => `${base}/sheets/${step}.png`);
     const evaluate = h("button", { type: "button", class: "small", disabled: about.read_only }, "Evaluate");
-    evaluate.addEventListener("click", () => measure(evaluate, base, run.run));
+    evaluate.addEventListener("click", async () => { if (await measure(evaluate, run.run)) context.go(location.pathname); else busy(evaluate, false, "Evaluate"); });
     return h("section", { class: "card", style: { "--tone": `var(${many ? COLORS[index] : "--line-strong"})` } },
       h("h2", { class: "lettered" }, many && h("i", {}, letter(index)), link(`/train/${encodeURIComponent(run.run)}`, run.run)),
       h("p", { class: "row" }, h("span", { class: `tag ${kind}` }, state), run.verdict && h("span", { class: "tag" }, `Doctor: ${run.verdict}`)),
       sheet.element, h("p", { class: "row" }, run.report ? h("a", { class: "button small", href: `${base}/report`, target: "_blank", rel: "noopener" }, "Report") : null, evaluate, link(`/game?run=${encodeURIComponent(run.run)}`, "Play on from here", { class: "button small" })));
   }
 
-  async function measure(button, base, run) {
-    busy(button, true, "Measuring …");
-    const job = await trying(() => ask(`${base}/evaluation`, { method: "POST" }));
+  /** Evaluates a run, with its progress on the button; whether it came to its end. */
+  async function measure(button, run) {
+    busy(button, true, `Measuring ${run} …`);
+    const job = await trying(() => ask(`/api/runs/${encodeURIComponent(run)}/evaluation`, { method: "POST" }));
     while (job && !signal.aborted) {
       await new Promise((next) => setTimeout(next, 700));
       const now = await trying(() => ask(`/api/trainings/${job.id}`, { signal }));
-      if (!now) break;
+      if (!now) return false;
       if (!now.alive) {
-        if (now.error) toast(sentence(now.error), "error");
-        else { toast(`${run} is evaluated.`); context.go(location.pathname); }
-        break;
+        toast(now.error ? sentence(now.error) : `${run} is evaluated.`, now.error ? "error" : "note");
+        return !now.error && !signal.aborted;
       }
       if (now.doing?.total) say(button, `${sentence(now.doing.what)}: ${percent(now.doing.done / now.doing.total)}`);
     }
-    busy(button, false, "Evaluate");
+    return false;
+  }
+
+  /** A button that evaluates all runs that were not, so that something can be said; nothing where that would not help. */
+  function unmeasured() {
+    const left = runs.filter((_, index) => !found.evaluations[index]);
+    if (!many || !left.length || about.read_only || found.metrics.verdict) return null;
+    const words = `Evaluate ${left.length === 1 ? left[0].run : left.length === 2 ? "both" : `all ${left.length}`}`;
+    const button = h("button", { type: "button", class: "small primary" }, words);
+    button.addEventListener("click", async () => {
+      for (const each of left) if (!(await measure(button, each.run))) { busy(button, false, words); return; }
+      context.go(location.pathname);
+    });
+    return h("p", {}, button);
   }
 
   function curve(title, log, columnName, more) {
@@ -84,7 +97,7 @@ export async function compare(root, context, names) {
   }
 }
 
-function verdict({ metrics }, many) {
+function verdict({ metrics }, many, help) {
   if (!many) return "";
   if (metrics.groups.length === 1) {
     return h("section", { class: "verdict" }, icon("judge"), h("div", {}, h("h2", {}, "The same training with different seeds"), h("p", {}, "They count as one: the figures below are their means, and ± is the spread from seed to seed. Compare them with another recipe's."),
@@ -95,8 +108,8 @@ function verdict({ metrics }, many) {
   const text = !metrics.verdict ? metrics.notes[0] ?? "They were not measured." : none
     ? "Their Fréchet distances lie closer together than two measurements of the same run may. Neither is better, as far as can be told."
     : "The difference of their Fréchet distances is more than twice the noise.";
-  return h("section", { class: `verdict ${kind}` }, icon(none || !metrics.verdict ? "judge" : "check"), h("div", {}, h("h2", {}, head), h("p", {}, text),
-    metrics.notes.slice(metrics.verdict ? 0 : 1).map((each) => h("p", { class: "small" }, sentence(each)))));
+  return h("section", { class: `verdict ${kind}` }, icon(none || !metrics.verdict ? "judge" : "check"), h("div", {}, h("h2", {}, head), h("p", {}, sentence(text)),
+    metrics.notes.slice(metrics.verdict ? 0 : 1).map((each) => h("p", { class: "small" }, sentence(each))), help));
 }
 
 function measured({ runs, metrics, evaluations }, many) {
@@ -104,6 +117,7 @@ function measured({ runs, metrics, evaluations }, many) {
   const alone = metrics.groups.length === runs.length;
   const own = !many && evaluations[0];
   const lines = own ? own.figures.map((each) => ({ name: each.name, better: each.better, values: [each.value], noise: [each.spread], floor: each.floor, words: each.words, best: [], verdict: "" })) : metrics.lines;
+  if (!lines.length && runs.some((run) => run.quality)) return apiece(runs);
   if (!lines.length) return card("Figures", h("p", { class: "hint" }, "Not measured yet. “Evaluate” measures a run with 10,000 images; while a run trains, it is measured now and then."));
   const heads = many ? metrics.groups.map((each) => (alone ? each.letter : each.name)) : ["Value"];
   const best = (line, index) => line.best.length && line.best.length < metrics.groups.length && line.best.includes(metrics.groups[index].name);
@@ -113,11 +127,27 @@ function measured({ runs, metrics, evaluations }, many) {
       h("tbody", {}, lines.map((line) => h("tr", {}, h("th", { scope: "row" }, line.name), line.values.map((value, index) => h("td", { class: `n ${best(line, index) ? "best" : ""}` }, number(value), line.noise[index] ? h("small", { class: "quiet" }, ` ± ${number(line.noise[index], 2)}`) : "")), h("td", { class: "n" }, number(line.floor)), h("td", {}, line.better), apart && h("td", {}, sentence(line.verdict))))))));
 }
 
-function settings({ differences, runs }) {
-  const body = differences.map((each) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, each.field)), each.values.map((value) => h("td", {}, value === null ? "–" : typeof value === "number" ? number(value, 4) : String(value)))));
-  return h("section", { class: "card" }, h("h2", {}, "What was set otherwise"), differences.length
-    ? h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Differences of configuration" }, h("table", {}, h("caption", { class: "visually-hidden" }, "Differences of configuration"), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Field"), runs.map((run, index) => h("th", { scope: "col" }, `${String.fromCharCode(65 + index)} · ${run.run}`)))), h("tbody", {}, body)))
-    : h("p", { class: "hint" }, "Nothing: the same recipe, data, seed and length."));
+/** What each run was measured at, where the measurements cannot be compared. */
+function apiece(runs) {
+  const cell = (value) => h("td", { class: "n" }, number(value));
+  return h("section", { class: "card" }, h("h2", {}, "Figures, as each was measured"), table("Figures", ["Run", "Metric", "Distance", "Real images", "Images", "In words"], runs.map((run, index) => {
+    const q = run.quality;
+    return h("tr", {}, h("th", { scope: "row" }, `${letter(index)} · ${run.run}`), q ? [h("td", {}, q.metric), cell(q.distance), cell(q.floor), cell(q.samples), h("td", {}, sentence(q.words))] : h("td", { colspan: 5, class: "quiet" }, "not measured"));
+  }), [2, 3, 4]));
 }
 
+const letter = (index) => String.fromCharCode(65 + index);
 
+/** A table in a box of its own, which scrolls where it is too wide. `numbers` are the columns of numbers. */
+function table(name, heads, rows, numbers = []) {
+  return h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": name }, h("table", {}, h("caption", { class: "visually-hidden" }, name),
+    h("thead", {}, h("tr", {}, heads.map((each, index) => h("th", { scope: "col", class: numbers.includes(index) ? "n" : "" }, each)))), h("tbody", {}, rows)));
+}
+
+function settings({ differences, runs }) {
+  const body = differences.map((each) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, each.field)), each.values.map((value) => h("td", {}, value === null ? "–" : typeof value === "number" ? number(value, 4) : String(value)))));
+  const all = () => table("Differences of configuration", ["Field", ...runs.map((run, index) => `${letter(index)} · ${run.run}`)], body);
+  const words = differences.some((each) => each.field === "recipe.name") ? `Different recipes: ${body.length} fields differ.` : `${body.length} fields differ.`;
+  return card("What was set otherwise", !body.length ? h("p", { class: "hint" }, "Nothing: the same recipe, data, seed and length.")
+    : body.length <= FEW ? all() : h("details", {}, h("summary", {}, words), h("div", { class: "inside" }, all())));
+}

@@ -8,7 +8,7 @@ import { live } from "./table.js";
 
 /** The probability that a guesser does as well, in words. */
 export function odds(chance) {
-  if (chance >= 0.995) return "Whoever tosses a coin almost always does as well";
+  if (chance >= 0.945) return "Whoever tosses a coin almost always does as well";
   if (chance >= 0.095) return `Whoever tosses a coin does as well in ${Math.round(chance * 10)} of 10 games`;
   if (chance >= 0.0095) return `Whoever tosses a coin does as well in ${Math.round(chance * 100)} of 100 games`;
   if (chance >= 0.00095) return `Whoever tosses a coin does as well in ${Math.round(chance * 1000)} of 1,000 games`;

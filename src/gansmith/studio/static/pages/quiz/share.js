@@ -26,20 +26,20 @@ export async function draw(canvas, found) {
   text(`${found.odds}.`, 56, 240, 29, "--ink", 500);
   text(`${score.taken_for_real} of ${score.forged} forgeries by ${found.generator} passed for real.`, 56, 284, 29, "--ink", 500);
   const columns = Math.min(10, images.length);
-  const size = Math.min(100, (WIDTH - 112) / columns - 9);
+  const size = Math.min(94, (WIDTH - 112) / columns - 9);
   const lines = Math.ceil(images.length / columns);
   const tile = Math.min(size, (HEIGHT - 320 - 60) / lines - 9);
-  const step = columns === 10 ? (WIDTH - 112 - tile) / 9 : tile + 9;
+  const step = columns === 10 ? (WIDTH - 112 - tile) / 9 : tile + 16;
   pen.imageSmoothingEnabled = false;
   images.slice(0, 40).forEach((image, index) => {
     const { forged, said } = found.pictures[index];
     const [x, y] = [56 + (index % columns) * step, 322 + Math.floor(index / columns) * (tile + 16)];
     pen.fillStyle = css(forged === said ? "--good" : "--bad");
-    pen.beginPath(); pen.roundRect(x - 5, y - 5, tile + 10, tile + 10, 12); pen.fill();
+    pen.beginPath(); pen.roundRect(x - 5, y - 5, tile + 10, tile + 10, 10); pen.fill();
     pen.drawImage(image, x, y, tile, tile);
     if (forged) { pen.fillStyle = css("--g"); pen.beginPath(); pen.arc(x + tile - 4, y + tile - 4, 13, 0, 7); pen.fill(); pen.font = `700 17px ${FONT}`; pen.fillStyle = css("--accent-ink"); pen.textAlign = "center"; pen.fillText("F", x + tile - 4, y + tile + 2); pen.textAlign = "left"; }
   });
-  text("green: named rightly, red: not; F: forged", 56, HEIGHT - 34, 22, "--quiet");
+  text("green: I was right; red: I was wrong; F: forged", 56, HEIGHT - 34, 22, "--quiet");
   pen.textAlign = "right";
   pen.font = `650 24px ${FONT}`; pen.fillStyle = css("--ink");
   pen.fillText("gansmith studio", WIDTH - 56, HEIGHT - 34);

@@ -4,7 +4,7 @@ import { ask, listen } from "../../lib/api.js";
 import { Columns, chart } from "../../lib/charts.js";
 import { fill, h, icon, say } from "../../lib/dom.js";
 import { sheets } from "../../lib/sheet.js";
-import { busy, card, empty, figure, heading, link, toast, trying } from "../../lib/ui.js";
+import { alone, busy, card, figure, heading, link, toast, trying } from "../../lib/ui.js";
 import { duration, number, percent, sentence, whole } from "../../lib/words.js";
 import { follow } from "./setup.js";
 
@@ -29,7 +29,7 @@ export async function watch(root, context, id) {
     status = await ask(base, { signal });
   } catch (error) {
     if (error.status !== 404) throw error;
-    root.append(empty("There is no such run", "It may have been removed, or the studio was started over another folder.", link("/train", "Train one", { class: "button primary" }), link("/judge", "See all runs", { class: "button" })));
+    root.append(alone("There is no such run", "It may have been removed, or the studio was started over another folder.", link("/train", "Train one", { class: "button primary" }), link("/judge", "See all runs", { class: "button" })));
     return;
   }
   const view = build(root, id, context, base, () => status);
@@ -65,6 +65,7 @@ function build(root, id, context, base, current) {
   const { signal } = context;
   const tag = h("span", { class: "tag" }, "…");
   const actions = h("div", { class: "row" });
+  const onward = h("nav", { class: "row onward", "aria-label": "What to do with this run" });
   const bar = h("div", { class: "bar" }, h("i", {}));
   const explained = h("p", { class: "hint" });
   const figures = { step: figure("Step"), left: figure("Time left"), rate: figure("Images a second"), quality: figure("Quality") };
@@ -72,8 +73,8 @@ function build(root, id, context, base, current) {
   const charts = curves();
   signal.addEventListener("abort", () => Object.values(charts).forEach((each) => each.destroy()));
   const findings = h("div");
-  const refresh = buttons(actions, base, context, current);
-  const head = heading(id, null, actions);
+  const refresh = buttons(actions, onward, base, context, current);
+  const head = heading(id, null, actions, onward);
   head.querySelector("div").append(h("p", { class: "row sub" }, tag, explained));
   root.append(h("p", { class: "crumb" }, link("/train", "Train"), " / ", h("span", {}, id)), head,
     h("section", { class: "card progress", "aria-label": "Progress" }, bar, h("dl", { class: "figures" }, Object.values(figures))),
@@ -141,7 +142,7 @@ function progress(now, logs, { bar, figures }) {
   figures.quality.set(q ? sentence(q.words) || number(q.distance) : "Not measured yet", q ? `distance ${number(q.distance, 2)}, real ${number(q.floor, 2)}` : "");
 }
 
-function buttons(box, base, context, current) {
+function buttons(box, places, base, context, current) {
   const { about } = context;
   const act = (button, word, body = undefined) => async () => {
     busy(button, true);
@@ -162,12 +163,12 @@ function buttons(box, base, context, current) {
   longer.addEventListener("click", () => act(longer, "resume", { steps: 2 * Math.max(1, current().step ?? 1) })());
   const single = h("button", { type: "button", disabled: about.read_only, title: "One update of both players, with its pictures; the game makes steps faster" }, "One step");
   single.addEventListener("click", () => act(single, "resume", { steps: (current().step ?? 0) + 1 })());
-  const fork = link(`/train?from=${encodeURIComponent(current().run)}`, "Begin another from it", { class: "button" });
-  const report = h("a", { class: "button", href: `${base}/report`, target: "_blank", rel: "noopener" }, "Report");
-  const step = link(`/game?run=${encodeURIComponent(current().run)}`, "Step by step", { class: "button" });
   const own = encodeURIComponent(current().run);
-  const onward = () => (current().step ? [step, link(`/explore?run=${own}`, "Explore", { class: "button" }), link(`/quiz?run=${own}`, "Quiz", { class: "button" })] : []);
-  const judge = link(`/judge/${encodeURIComponent(current().run)}`, "Judge", { class: "button" });
+  const go = (path, words) => link(path, words, { class: "button small" });
+  const fork = link(`/train?from=${own}`, "Begin another from it", { class: "button" });
+  const report = h("a", { class: "button small", href: `${base}/report`, target: "_blank", rel: "noopener" }, "Report");
+  const trained = [go(`/explore?run=${own}`, "Explore"), go(`/quiz?run=${own}`, "Quiz"), go(`/game?run=${own}`, "Step by step")];
+  const judge = go(`/judge/${own}`, "Judge");
   let shown = null;
   return () => {
     const { state, report: has } = current();
@@ -175,7 +176,8 @@ function buttons(box, base, context, current) {
     if (key === shown) return;
     shown = key;
     const running = state === "training";
-    fill(box, running ? [pause, stop] : null, ["paused", "stopped", "broken"].includes(state) ? [resume, single] : null, state === "finished" ? [longer, single] : null, has ? report : null, onward(), judge, !running && current().step && !about.read_only ? fork : null);
+    fill(box, running ? [pause, stop] : null, ["paused", "stopped", "broken"].includes(state) ? [resume, single] : null, state === "finished" ? [longer, single] : null, !running && current().step && !about.read_only ? fork : null);
+    fill(places, current().step ? trained : null, judge, has ? report : null);
   };
 }
 
@@ -212,7 +214,7 @@ function doctorCard(id, context, current) {
 function finding(each, context, current) {
   const over = each.until !== null;
   const kind = over ? "" : each.severity === "problem" ? "bad" : "warn";
-  const rows = [["Evidence", each.evidence], ["Likely cause", each.cause], each.follows.length ? ["Also", each.follows.join(", ")] : null].filter(Boolean);
+  const rows = [["Evidence", sentence(each.evidence)], ["Likely cause", sentence(each.cause)], each.follows.length ? ["Also", each.follows.join(", ")] : null].filter(Boolean);
   const again = h("button", { type: "button", class: "small primary", disabled: context.about.read_only }, icon("play"), "Train anew with ", h("code", {}, each.remedy));
   again.addEventListener("click", async () => {
     busy(again, true);
