@@ -160,7 +160,7 @@ def test_a_remedy_trains_the_same_anew_but_for_what_it_changes(studio: Studio, d
 
 
 def test_a_remedy_is_a_button_that_trains_anew_with_its_flags(page: Any, studio: Studio, data: str) -> None:
-    ill = begin(studio, data, steps=40, **{"discriminator_optimizer.lr": 1e30})
+    ill = begin(studio, data, steps=40, loss="least-squares", pixels=[0, 1e25])
     wait_for(lambda: state(studio, ill) == "diverged")
     page.goto(f"{studio.root}/train/{ill}")
     button = page.locator(".finding button", has_text="Train anew with")

@@ -190,7 +190,7 @@ function doctorCard(id, context, current) {
   let seen = "";
   async function look(status) {
     const key = `${status.state} ${Math.floor((status.step ?? 0))}`;
-    if (waiting || key === seen || (status.step ?? 0) === 0) return;
+    if (waiting || key === seen || (!status.step && status.state !== "diverged")) return;
     const pause = RUNNING.includes(status.state) ? 4000 - (Date.now() - last) : 0;
     if (pause > 0) return;
     waiting = true;
