@@ -90,9 +90,9 @@ def endurance(url: str, run: str, pid: int, frames: int) -> None:
 
     def watcher() -> Any:
         address = f"{root.replace('http', 'ws')}/api/runs/{run}/live"
-        return connect(address, additional_headers=headers, max_queue=1)
+        return connect(address, additional_headers=headers, max_queue=1, ping_interval=None)
 
-    deaf = [watcher() for _ in range(5)]
+    deaf = [watcher() for _ in range(5)]  # which never read
     with httpx.Client(base_url=root, headers=headers, timeout=60) as client:
         client.get("/api/explore/mnist/directions").raise_for_status()
         for number in range(10):
