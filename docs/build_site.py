@@ -85,7 +85,7 @@ def main(target: Path) -> None:
         write(pages / place(path), relinked(path))
     shutil.copytree(DOCS / "images", pages / "images")
     for path in sorted((DOCS / "notebooks").glob("*.py")):
-        write(pages / "notebooks" / f"{path.stem}.md", "".join(notebook(path.read_text())))
+        write(pages / "notebooks" / f"{path.stem}.md", "".join(notebook(path.read_text(), outputs(path))))
     for name, about in MODULES.items():
         write(pages / "reference" / f"{name}.md", reference(name, about))
     write(pages / "gallery.md", "\n".join(gallery()))
@@ -137,14 +137,23 @@ def gallery() -> Iterator[str]:
                 yield f"```sh\n{before[-1]}```\n"
 
 
-def notebook(source: str) -> Iterator[str]:
-    """A py:percent notebook as Markdown."""
+def outputs(path: Path) -> list[str]:
+    """What docs/execute.py kept of a notebook's cells, as HTML."""
+    kept = path.parent / "outputs" / f"{path.stem}.json"
+    return [entry["html"] for entry in json.loads(kept.read_text(encoding="utf-8"))] if kept.exists() else []
+
+
+def notebook(source: str, shown: list[str]) -> Iterator[str]:
+    """A py:percent notebook as Markdown, each of its code cells with what it showed when it was executed."""
+    rest = iter(shown)
     for cell in re.split(r"^# %%", source, flags=re.MULTILINE)[1:]:
         head, _, body = cell.partition("\n")
         if "[markdown]" in head:
             yield re.sub(r"^# ?", "", body, flags=re.MULTILINE) + "\n"
-        else:
-            yield f"```python\n{body.strip()}\n```\n\n"
+            continue
+        yield f"```python\n{body.strip()}\n```\n\n"
+        if html := re.sub(r"\n\s*\n", "\n", next(rest, "")).strip():  # a blank line would end the HTML
+            yield f'<div class="gansmith-output">\n{html}\n</div>\n\n'
 
 
 def reference(name: str, about: str) -> str:

@@ -1,6 +1,7 @@
 """The site that `make docs` builds: every link leads somewhere, and the reference holds all that is public."""
 
 import importlib.util
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -13,15 +14,20 @@ import gansmith
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    specification = importlib.util.spec_from_file_location("build_site", ROOT / "docs" / "build_site.py")
+def program(name: str) -> Any:
+    """A program of docs/ as a module."""
+    specification = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert specification is not None
     assert specification.loader is not None
-    build_site = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(build_site)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("site")
-    build_site.main(target)
+    program("build_site").main(target)
     return target
 
 
@@ -74,3 +80,13 @@ def test_each_picture_of_the_gallery_stands_above_its_command(source: Path) -> N
     parts = text.split("\n![")[1:]
     assert len(parts) > 10
     assert all("```sh\n" in part and "gansmith" in part for part in parts)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "notebooks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_the_site_shows_of_a_notebook_is_of_its_cells(path: Path, source: Path) -> None:
+    kept = json.loads((path.parent / "outputs" / f"{path.stem}.json").read_text())
+    cells = [cell for cell in re.split(r"^# %%", path.read_text(), flags=re.MULTILINE)[1:] if "[markdown]" not in cell]
+    now = [program("execute").digest(cell.partition("\n")[2]) for cell in cells]
+    assert [each["source"] for each in kept] == now, "run `python docs/execute.py` anew"
+    page = (source / "docs" / "notebooks" / f"{path.stem}.md").read_text()
+    assert page.count('<div class="gansmith-output">') == sum(bool(each["html"]) for each in kept) > 0

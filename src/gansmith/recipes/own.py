@@ -171,7 +171,8 @@ def blaming(file: RecipeFile) -> Iterator[None]:
         line = frames[-1].lineno if frames else getattr(error, "lineno", None)
         place = f"{file.path or 'the notebook'}{f', line {line}' if line else ''}"
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        details = "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
+        told = not frames and isinstance(error, UserError)  # the line says all
+        details = "" if told else "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
         raise RecipeFileError(f"{place}: {kind}{one_line(error)}", details) from error
 
 

@@ -13,7 +13,7 @@ export function loop() {
     box("g", "Forger", "generator", "makes an image of them; it never sees a real one"), arrow("second"),
     box("d", "Detective", "discriminator", "says of each image how surely it is real"),
     h("div", { class: "loop-chip real" }, "real images"), arrow("third"),
-    h("p", { class: "loop-lesson g" }, "learns: which changes would have looked more real?"),
-    h("p", { class: "loop-lesson d" }, "learns: which of them were real?"));
+    h("p", { class: "loop-lesson g" }, "learns what would have looked more real"),
+    h("p", { class: "loop-lesson d" }, "learns which of them were real"));
   return { element, learns(players) { element.dataset.learns = players; } };
 }

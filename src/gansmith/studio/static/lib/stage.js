@@ -140,7 +140,7 @@ export function told(frame) {
   const unseen = frame.right.held;
   if (frame.learned && frame.learned.discriminator + frame.learned.generator === 0 && frame.step === 0) return ["Nobody has learned anything yet", "The forger turns noise into noise, and the detective guesses. Let both learn, or one alone."];
   if (unseen !== undefined && believed - unseen > 0.08) return ["The detective learns by heart", `It believes ${percent(believed)} of the images it trains on, but only ${percent(unseen)} of real ones it never saw. It knows its examples, not what makes an image real.`];
-  if (believed < 0.5 && passes < 0.5) return ["The detective trusts nobody", `It takes even real images for forgeries: it believes ${percent(believed)} of them.`];
+  if (believed < 0.42 && passes < 0.42) return ["The detective trusts nobody", `It takes even real images for forgeries: it believes ${percent(believed)} of them.`];
   if (passes < 0.05 && believed > 0.9) return ["The detective is winning", `It catches ${percent(1 - passes)} of the forgeries and believes the real ones. If that lasts, the forger hears only “wrong”, and never what would be better.`];
   if (passes > 0.75) return ["The forger is winning", `${percent(passes)} of the forgeries pass. The detective must learn what gives them away.`];
   if (passes > 0.3) return ["A close game", `${percent(passes)} of the forgeries pass, and the detective has to look closely: each learns most when the other is about as good.`];

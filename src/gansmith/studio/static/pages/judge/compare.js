@@ -104,7 +104,7 @@ function verdict({ metrics }, many, help) {
       metrics.notes.map((each) => h("p", { class: "small" }, sentence(each)))));
   }
   const none = metrics.verdict === "no significant difference";
-  const [kind, head] = !metrics.verdict ? ["", "Nothing can be said yet"] : none ? ["", "They differ by less than noise"] : ["good", `${sentence(metrics.verdict)}`];
+  const [kind, head] = !metrics.verdict ? ["", "Nothing can be said yet"] : none ? ["", "They differ by less than noise"] : ["good", metrics.verdict];
   const text = !metrics.verdict ? metrics.notes[0] ?? "They were not measured." : none
     ? "Their Fréchet distances lie closer together than two measurements of the same run may. Neither is better, as far as can be told."
     : "The difference of their Fréchet distances is more than twice the noise.";
