@@ -22,7 +22,10 @@ def main(names: list[str]) -> None:
     """Executes some notebooks, or all."""
     for path in sorted(HERE.glob("*.py")):
         if not names or path.stem in names:
-            kept = [{"source": digest(source), "html": "".join(shown(outputs))} for source, outputs in executed(path)]
+            kept = [
+                {"source": digest(source), "html": "".join(shown(outputs)).replace("</pre><pre>", "")}
+                for source, outputs in executed(path)
+            ]
             target = HERE / "outputs" / f"{path.stem}.json"
             target.parent.mkdir(exist_ok=True)
             target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
@@ -52,7 +55,7 @@ def shown(outputs: list[Any]) -> Iterator[str]:
     """Outputs as HTML: what a notebook would choose of each."""
     for output in outputs:
         if output.output_type == "stream":
-            yield f"<pre>{escape(output.text.rstrip())}</pre>\n"
+            yield f"<pre>{escape(output.text)}</pre>"
             continue
         data = output.data
         if "text/html" in data:

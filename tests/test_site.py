@@ -82,9 +82,12 @@ def test_each_picture_of_the_gallery_stands_above_its_command(source: Path) -> N
     assert all("```sh\n" in part and "gansmith" in part for part in parts)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "notebooks").glob("*.py")), ids=lambda path: path.stem)
-def test_what_the_site_shows_of_a_notebook_is_of_its_cells(path: Path, source: Path) -> None:
-    kept = json.loads((path.parent / "outputs" / f"{path.stem}.json").read_text())
+OUTPUTS = sorted((ROOT / "docs" / "notebooks" / "outputs").glob("*.json"))
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS, ids=lambda path: path.stem)
+def test_what_the_site_shows_of_a_notebook_is_of_its_cells(outputs: Path, source: Path) -> None:
+    kept, path = json.loads(outputs.read_text()), outputs.parents[1] / f"{outputs.stem}.py"
     cells = [cell for cell in re.split(r"^# %%", path.read_text(), flags=re.MULTILINE)[1:] if "[markdown]" not in cell]
     now = [program("execute").digest(cell.partition("\n")[2]) for cell in cells]
     assert [each["source"] for each in kept] == now, "run `python docs/execute.py` anew"
