@@ -22,10 +22,7 @@ def main(names: list[str]) -> None:
     """Executes some notebooks, or all."""
     for path in sorted(HERE.glob("*.py")):
         if not names or path.stem in names:
-            kept = [
-                {"source": digest(source), "html": "".join(shown(outputs)).replace("</pre><pre>", "")}
-                for source, outputs in executed(path)
-            ]
+            kept = [{"source": digest(source), "html": html(outputs)} for source, outputs in executed(path)]
             target = HERE / "outputs" / f"{path.stem}.json"
             target.parent.mkdir(exist_ok=True)
             target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
@@ -49,6 +46,11 @@ def executed(path: Path) -> list[tuple[str, list[Any]]]:
         client.km.kernel_spec.argv[0] = sys.executable
         client.execute()
     return [(cell.source, cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def html(outputs: list[Any]) -> str:
+    """All that a cell shows; lines that were printed apart stand together."""
+    return "".join(shown(outputs)).replace("</pre><pre>", "")
 
 
 def shown(outputs: list[Any]) -> Iterator[str]:
