@@ -24,6 +24,7 @@ def small(source: str) -> str:
     """A cell's budgets, shrunk as those of documents are."""
     source = re.sub(r"\bsteps=([\d_]+)", lambda match: f"steps={fewer(float(match[1]))}", source)
     source = re.sub(r"\bminutes=([\d.]+)", "steps=3, batch_size=8, kinds=10", source)
+    source = source.replace('base="house"', 'base="house", kinds=10, batch_size=8')
     return re.sub(r"\bsamples=([\d_]+)", "samples=150", source)
 
 

@@ -10,7 +10,7 @@ import gansmith as gs
 from gansmith import own
 
 
-@own.recipe("mine", base="mlp", batch_size=32)
+@own.recipe("mine", base="house")
 def mine(recipe):
     """two small dense networks"""
     pixels = recipe.channels * recipe.size**2
