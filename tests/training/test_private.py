@@ -50,6 +50,24 @@ def test_one_image_moves_the_gradient_by_no_more_than_the_clipping_norm() -> Non
     assert torch.isfinite(nobody).all(), "an empty batch is one that may be drawn"
 
 
+def test_the_gradient_is_the_sum_of_those_of_each_image_alone_clipped() -> None:
+    step, _ = made(noise=0.0, clip=0.5)
+    images, labels = torch.rand(6, 1, 28, 28) * 2 - 1, torch.arange(6)
+    together = gradients(step, images, labels) - gradients(step, images[:0], labels[:0])
+    discriminator = step.state.discriminator
+    expected = torch.zeros_like(together)
+    for image, label in zip(images, labels, strict=True):
+        discriminator.zero_grad()
+        smoothed = torch.full((1, 1), step.recipe.real_label)
+        torch.autograd.backward(
+            torch.nn.functional.binary_cross_entropy_with_logits(discriminator(image[None], label[None]), smoothed)
+        )
+        alone = torch.cat([weight.grad.flatten() for weight in discriminator.parameters() if weight.grad is not None])
+        expected += alone * min(1.0, 0.5 / float(alone.norm()))
+    assert float(expected.norm()) > 0.5
+    torch.testing.assert_close(together, expected / 32, atol=1e-6, rtol=1e-3)
+
+
 def test_the_noise_is_as_large_as_it_is_said_and_not_decided_by_the_seed() -> None:
     noise, clip = 2.0, 0.5
     (step, images), (again, _) = made(noise, clip), made(noise, clip)

@@ -109,15 +109,17 @@ class PrivateStep:
     """
 
     def __init__(self, state: TrainState, recipe: Recipe, images: Drawn, privacy: Privacy) -> None:
-        from opacus.grad_sample import GradSampleModule
-        from opacus.optimizers import DPOptimizer
+        from opacus.grad_sample import GradSampleModuleFastGradientClipping
+        from opacus.optimizers import DPOptimizerFastGradientClipping
 
         self.state, self.recipe, self.images = state, recipe, images
         set_fast(state.discriminator, False)  # the plain layers, whose gradients can be told apart by image
-        self.watched = GradSampleModule(state.discriminator, loss_reduction="sum")
+        self.watched = GradSampleModuleFastGradientClipping(
+            state.discriminator, loss_reduction="sum", max_grad_norm=privacy.clip
+        )
         self.watched.disable_hooks()
         device = next(state.discriminator.parameters()).device
-        self.noised: Any = DPOptimizer(
+        self.noised: Any = DPOptimizerFastGradientClipping(
             state.discriminator_optimizer,
             noise_multiplier=privacy.noise,
             max_grad_norm=privacy.clip,
@@ -165,7 +167,7 @@ class PrivateStep:
 
         # -log D(x), for each image alone; the sum of its gradients is divided by the batch's expected size
         on_real, loss_real = self._real_gradients(real, labels)
-        self.noised.clip_and_accumulate()
+        self.noised.accumulate()
         self.noised.add_noise()
         self.noised.scale_grad()
 
@@ -176,23 +178,33 @@ class PrivateStep:
             assert weight.grad is not None
             both = torch.empty_like(weight).copy_(weight.grad)  # as its weight lies in memory, for fused optimisers
             weight.grad = both if slope is None else both + slope
-            weight.grad_sample = weight.summed_grad = None  # type: ignore[attr-defined]
+            weight.summed_grad = None  # type: ignore[attr-defined]
         loss = (loss_real + loss_fake).detach() / 2
         accuracy = losses.discriminator_accuracy(on_real, on_fake.detach())
         return DiscriminatorPass(z, asked, None, fake, loss, accuracy)
 
     def _real_gradients(self, real: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Notes the gradients of each real image in ``weight.grad_sample``; its logits, and their mean loss."""
+        """Puts the sum of the images' clipped gradients in place; their logits, and their mean loss.
+
+        Twice backwards (ghost clipping, Li et al. 2022): the first time for each image's gradient's length, which of a
+        linear layer is known without the gradient, then with each image's loss times what its gradient is clipped by.
+        """
+        for weight in self.state.discriminator.parameters():
+            weight.grad = None
         if not len(real):  # as Poisson sampling may have it
             for weight in self.state.discriminator.parameters():
-                weight.grad_sample = weight.new_zeros(0, *weight.shape)  # type: ignore[attr-defined]
+                weight.grad = torch.zeros_like(weight)
             return real.new_zeros(0, 1), real.new_zeros(())
         self.watched.enable_hooks()
         try:
             logits = wide(self.watched(real) if labels is None else self.watched(real, labels))
             target = torch.full_like(logits, self.recipe.real_label)
-            loss = F.binary_cross_entropy_with_logits(logits, target, reduction="sum")
-            torch.autograd.backward(loss)
+            loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            torch.autograd.backward(loss.sum(), retain_graph=True)
+            share = self.watched.get_clipping_coef()
         finally:
             self.watched.disable_hooks()
-        return logits.detach(), loss.detach() / len(real)
+        for weight in self.state.discriminator.parameters():
+            weight.grad = None
+        torch.autograd.backward((share[:, None] * loss).sum())
+        return logits.detach(), loss.detach().mean()
