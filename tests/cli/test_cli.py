@@ -214,12 +214,15 @@ def test_every_kind_of_flag_reaches_the_recipe(
         "inference",
         "--generator-optimizer.clip-value",
         "none",
+        "--penalty.kind",
+        "none",
     ]
     told = document(capsys, *SMALL, *flags, "--steps", "2", "--out", str(tmp_path))
     recipe = Recipe.model_validate_json((Path(told["run"]) / "recipe.json").read_text())
     assert recipe.pixels == (0, 1)
     assert recipe.fakes == "inference"
     assert recipe.generator_optimizer.clip_value is None
+    assert recipe.penalty.kind == "none", "a word of its own, not the absence of one"
 
 
 def test_train_says_what_it_will_do_and_what_it_made(

@@ -139,12 +139,20 @@ def _experiment(
     """The training that the flags ask for, checked: new, or one that goes on and keeps what it began with."""
     options = {name: fields.pop(name) for name in TrainingOptions.model_fields if name in fields}
     TrainingOptions.of(**options)  # complains before torch is imported
-    changes = {name.replace("__", "."): None if value == "none" else value for name, value in fields.items()}
+    changes = recipe_changes(fields)
     if resume is not None:
         return _resumed(resume, [*kept, *changes, *(["config"] if config else [])], source=source, **place | options)
     changes = {**_config(config), **changes}
     named = given_only({"recipe": changes.pop("name", None)})
     return _prepared(source, overrides=changes, **named | kept | place | options)
+
+
+def recipe_changes(flags: dict[str, Any]) -> dict[str, Any]:
+    """What flags change in a recipe; the word none is None, but for a field that has it among its own words."""
+    known = dict(recipes.fields())
+    named = {name.replace("__", "."): value for name, value in flags.items()}
+    empty = {name for name, value in named.items() if value == "none" and NoneType in get_args(known[name].annotation)}
+    return {name: None if name in empty else value for name, value in named.items()}
 
 
 def _prepared(source: str | None, **keywords: Any) -> Any:
