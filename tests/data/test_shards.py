@@ -1,5 +1,6 @@
 """Shards: the same data set as their source, wherever they lie, whatever fits the disk; damage is named."""
 
+import io
 import json
 import re
 import threading
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import gansmith as gs
 from gansmith import data
 from gansmith.data import kept_shards, layouts, places, sharding
 from gansmith.errors import UserError
-from gansmith.files import read_tensors
+from gansmith.files import EXIF, read_tensors
 
 COUNT, ROWS = 96, 40
 
@@ -288,3 +290,15 @@ def test_the_verb_writes_and_shows_them(source: Path, tmp_path: Path, capsys: py
     assert main(["data", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["kind"], told["count"], told["test_count"]) == ("tar shards", 96, 16)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 16), (1, 64, 40)])
+def test_many_pictures_at_once_are_pngs_of_the_same_pixels(shape: tuple[int, int, int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape)).astype(np.uint8)
+    for image, content in zip(images, layouts.encode_all(images, exif=EXIF), strict=True):
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.verify()  # its checksums too
+        with Image.open(io.BytesIO(content)) as picture:
+            assert picture.getexif()[305] == "gansmith"
+            assert np.array_equal(np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1), image)
+    assert len(layouts.encode_all(images[:0])) == 0

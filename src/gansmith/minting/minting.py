@@ -234,11 +234,9 @@ class Maker:
         looked = self.sieve.look(samples.images, samples.labels, self.plan.classes)
         if self.plan.layout == "npz":
             return Block(start, samples.images, looked)
-        pictures = [
-            None if reason else shards.encode(image)
-            for image, reason in zip(samples.images, looked.reasons, strict=True)
-        ]
-        return Block(start, pictures, looked)
+        stays = looked.reasons == 0
+        encoded = iter(shards.encode(samples.images[stays]))
+        return Block(start, [next(encoded) if stay else None for stay in stays], looked)
 
 
 _maker: Maker | None = None  # of a worker process

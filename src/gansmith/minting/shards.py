@@ -57,9 +57,9 @@ def check(plan: Plan) -> None:
         layouts.pyarrow()
 
 
-def encode(image: np.ndarray) -> bytes:
-    """An image (C, H, W) as a PNG that names gansmith as its software, so that it is never taken for a real one."""
-    return layouts.encode(image, exif=EXIF)
+def encode(images: np.ndarray) -> list[bytes]:
+    """Images (N, C, H, W) as PNGs that name gansmith as their software, so that none is taken for a real one."""
+    return layouts.encode_all(images, exif=EXIF)
 
 
 def name_of(plan: Plan, number: int) -> str:
