@@ -25,8 +25,8 @@ from gansmith.training.step import discriminate
 
 MOST, LEAST = 5000, 16
 """Records on each side: that many at most, and at least."""
-EXPOSED = 0.01
-"""The share of members that is shown as the most exposed."""
+EXPOSED, FEWEST = 0.01, 10
+"""The share of members that is shown as the most exposed, and how many at least."""
 CHUNK = 256
 Indices = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
@@ -59,6 +59,15 @@ class Attack(Value):
     floor: float | None = None
     """The AUC where real images that are neither members nor others stand in for the release."""
     floor_caught: tuple[float | None, ...] = ()
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether it tells members from others: the lower end of an interval lies above the floor and above a guess."""
+        floors = self.floor_caught or (None,) * len(RATES)
+        shares = zip(self.caught, RATES, floors, strict=True)
+        return self.auc.low > max(0.5, self.floor or 0.0) or any(
+            rate is not None and rate.low > max(guess, floor or 0.0) for rate, guess, floor in shares
+        )
 
 
 class Attacks(Value):
@@ -224,7 +233,7 @@ def _told(scores: np.ndarray) -> Told:
 
 def _exposed(scores: np.ndarray, members: Pixels, published: Pixels) -> Exposed:
     """The highest scores first, and what was published nearest to each in pixels."""
-    surest = members[np.argsort(-scores, kind="stable")[: max(1, round(EXPOSED * len(members)))]]
+    surest = members[np.argsort(-scores, kind="stable")[: max(FEWEST, round(EXPOSED * len(members)))]]
     flat = (images.reshape(len(images), -1).astype(np.float64) for images in (surest, published))
     return Exposed(surest, published[nearest(*flat).indices[:, 0]])
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gansmith.cards.attack import Attack, Rate
+from gansmith.cards.attack import Attack, Attacks, Rate
 from gansmith.cards.contents import Card
 from gansmith.cards.duplicates import Copies
 from gansmith.cards.usefulness import Score, Share
@@ -245,10 +245,21 @@ def _attacks(card: Card) -> Section:
         "attacks",
         "Attacks",
         lead,
+        facts={"verdict": _told_apart(found)},
         lists={"": found.notes} if found.notes else {},
         tables=[Table(headers, rows)],
         protocol=protocol,
     )
+
+
+def _told_apart(found: Attacks) -> str:
+    """Which attacks succeed, in words."""
+    succeed = [row for row in found.rows if row.succeeds]
+    if not succeed:
+        return "none of these attacks tells training images from others, beyond the floor and beyond a guess"
+    public = any(row.key != "critic" for row in succeed)
+    advice = "the release discloses them" if public else "keep the checkpoint to yourself"
+    return f"training images are told from others ({'; '.join(row.name for row in succeed)}): {advice}"
 
 
 def _caught(row: Attack, at: int) -> str:
