@@ -154,6 +154,7 @@ def test_names_are_looked_up_before_pytorch_is_imported(inside: Path) -> None:
     named = [each.name for each in VERBS if each.name not in nameless]
     lines = [[*name.split(), *wrong.get(name, ["nothing", *more.get(name, [])])] for name in named]
     lines += [["recipes", "mpl"], *(["train", *flags.split()] for flags in ("--recipe mpl", "--steps 0", "--lr 1"))]
+    lines += [["complete", "last", "few/0.png"], ["complete", "last", "nothing.png", "--draw"]]
     lines += [["train", "--resume", "nothing"], ["sample", "last", "--nmber", "3"], ["evaluate", "empty/nothing"]]
     code = (
         "import json, sys; from gansmith.cli import main\n"

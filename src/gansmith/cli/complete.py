@@ -43,6 +43,11 @@ def complete(
         seed: random seed of the samples that the search begins from.
         out: the picture, what is known of it, and the answers in a row (.png, .jpg).
     """
+    if sum([mask is not None, keep is not None, draw, enlarge is not None]) != 1:
+        raise UserError("say what is known, by one of --mask, --keep, --draw and --enlarge")
+    for path in filter(None, (picture, mask)):
+        if not Path(path).is_file():
+            raise UserError(f"{path}: is no file; name a picture")
     import numpy as np
 
     from gansmith import latent
@@ -50,8 +55,6 @@ def complete(
     from gansmith.runs import load
 
     check_targets(out, save, figures.SHEETS, read=(picture, mask))
-    if sum([mask is not None, keep is not None, draw, enlarge is not None]) != 1:
-        raise UserError("say what is known, by one of --mask, --keep, --draw and --enlarge")
     read, drawn = photo.read(picture), None if mask is None else photo.read(mask)
     generator = load.load(run, device=device, which="best" if best else "newest")
     search: dict[str, Any] = {
