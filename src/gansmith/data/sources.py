@@ -177,8 +177,12 @@ def _no_images(kind: str, listed: list[str]) -> str:
         return f"none of its {amount(len(unreadable), 'image')} can be read: {what}"
     for name in sorted(listed, key=natural):
         if re.search(r"\.(npz|npy|zip|parquet|(csv|tsv)(\.gz)?)$", name.lower()):
-            unpack = "unpack it, and give that file" if kind.startswith("zip") else "give that file itself"
-            return f"holds no images, but {printable(name)}; {unpack}"
+            alike = sum(other.lower().endswith(Path(name).suffix.lower()) for other in listed)
+            many, which = "", "that file" if kind.startswith("zip") else "that file itself"
+            if alike > 1:
+                many, which = f"{alike:,} files such as ", "one of them; each is a set of its own"
+            unpack = f"unpack it, and give {which}" if kind.startswith("zip") else f"give {which}"
+            return f"holds no images, but {many}{printable(name)}; {unpack}"
     for name in sorted(listed, key=natural):
         if re.search(r"idx\d", name.lower()):
             return f"holds no images, but IDX files such as {printable(name)}; " + (
