@@ -1,9 +1,9 @@
-"""What becomes of a training of several processes when one is killed, slowed or runs out of disk.
+"""What becomes of a training of several processes when one is killed or slowed, is told to stop, or has no disk.
 
     python benchmarks/faults.py --kills 20 --processes 2
 
-Each fault is made in a real launch of torchrun, which restarts the processes; the weights it ends with are compared
-with those of a launch that nothing happened to, of as many processes.
+Each fault is made in a real launch of torchrun, which restarts the processes or is resumed; the weights it ends with
+are compared with those of a launch that nothing happened to, of as many processes.
 """
 
 import argparse
@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,15 @@ def launch(line: list[str], out: Path, act: Act | None = None, **more: str) -> t
     return code, " / ".join(ours), time.monotonic() - begun, done
 
 
+def went_on(line: list[str], out: Path, **more: str) -> bool:
+    """Whether a launch that was stopped goes on to its end with ``--resume last``."""
+    verb = line.index("train") + 1
+    code, said, *_ = launch([*line[:verb], "--resume", "last", "--out", str(out), "--quiet"], out, **more)
+    if code:
+        print(said, file=sys.stderr)
+    return code == 0
+
+
 def children(process: subprocess.Popen[bytes]) -> dict[int, int]:
     """The processes that torchrun started, by rank."""
     found = {}
@@ -97,21 +107,72 @@ def kill(rank: int, after: float, number: int = signal.SIGKILL) -> Act:
     return act
 
 
-def slow(rank: int) -> Act:
-    """Makes a rank ten times slower for five seconds: stopped for 9 tenths of the time."""
+def kills(number: int, processes: int, chance: random.Random, every: list[str]) -> Act:
+    """Kills a rank at a random moment, so many times in one launch: from its start on, or after a checkpoint."""
+
+    def act(process: subprocess.Popen[bytes], out: Path) -> str:
+        known: set[int] = set()
+        for _ in range(number):
+            rank, early, wait = chance.randrange(processes), chance.random() < 0.5, chance.random()
+            step = step_of(out)
+            while process.poll() is None:
+                there = children(process)
+                if len(there) == processes and not known & set(there.values()):
+                    break
+                time.sleep(0.02)
+            known |= set(children(process).values())
+            while not early and step_of(out) <= step and process.poll() is None:
+                time.sleep(0.02)
+            time.sleep(wait * (15 if early else 3))
+            target = children(process).get(rank)
+            if target is None or process.poll() is not None:
+                break
+            os.kill(target, signal.SIGKILL)
+            every.append(f"{rank} after step {step_of(out)}")
+        return "SIGKILL: " + ", ".join(every[-number:])
+
+    return act
+
+
+def stop(number: int, rank: int | None) -> Act:
+    """Sends a signal to a rank, or without one to torchrun, after the first checkpoint."""
 
     def act(process: subprocess.Popen[bytes], out: Path) -> str:
         while step_of(out) == 0 and process.poll() is None:
             time.sleep(0.02)
-        target, until = children(process).get(rank), time.monotonic() + 5
-        while target is not None and time.monotonic() < until and process.poll() is None:
-            os.kill(target, signal.SIGSTOP)
-            time.sleep(0.09)
-            os.kill(target, signal.SIGCONT)
-            time.sleep(0.01)
-        return f"process {rank} stopped for 9 tenths of 5 s"
+        os.kill(process.pid if rank is None else children(process)[rank], number)
+        return f"{signal.Signals(number).name} to {'torchrun' if rank is None else f'process {rank}'}"
 
     return act
+
+
+def slow(rank: int) -> Act:
+    """Makes a rank ten times slower until the end: stopped for 9 tenths of the time."""
+
+    def act(process: subprocess.Popen[bytes], out: Path) -> str:
+        while step_of(out) == 0 and process.poll() is None:
+            time.sleep(0.02)
+        target = children(process).get(rank)
+        with suppress(ProcessLookupError):
+            while target is not None and process.poll() is None:
+                os.kill(target, signal.SIGSTOP)
+                time.sleep(0.09)
+                os.kill(target, signal.SIGCONT)
+                time.sleep(0.01)
+        return f"process {rank} stopped for 9 tenths of the time"
+
+    return act
+
+
+@contextmanager
+def small_disk(out: Path, megabytes: int) -> Iterator[None]:
+    """A file system of so many MB at a folder; for the superuser."""
+    out.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", out], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", out], check=True)
 
 
 def last(out: Path) -> Path:
@@ -128,29 +189,52 @@ def same(one: Path, other: Path) -> bool:
     return True
 
 
+class Table:
+    """The rows that are printed, each a launch with a fault, and how many of them ended as the unbroken one."""
+
+    def __init__(self, folder: Path, processes: int) -> None:
+        self.folder, self.processes, self.good, self.all = folder, processes, 0, 0
+        self.data, self.whole = source(folder), folder / "whole"
+        launch(command(self.data, self.whole, processes=processes, restarts=0), self.whole)
+        print("| fault | exit | what is said | runs | same bytes | seconds |\n| --- | --- | --- | --- | --- | --- |")
+
+    def row(self, act: Act | None, *, restarts: int, out: Path | None = None, **more: str) -> None:
+        """A launch with a fault; one that ends before its time is resumed."""
+        self.all += 1
+        out = self.folder / f"fault-{self.all}" if out is None else out
+        line = command(self.data, out, processes=self.processes, restarts=restarts)
+        code, said, seconds, done = launch(line, out, act, **more)
+        if code and act is None:
+            subprocess.run(["mount", "-o", "remount,size=99m", out], check=True)
+        ended = code == 0 or went_on(line, out)
+        runs = len(list(out.glob("*/run.json"))) - 1  # less the link `last`
+        equal = ended and same(last(self.whole), last(out))
+        self.good += runs == 1 and equal
+        row = (done or "disk full", code, said.replace(str(self.folder), ""), runs, "yes" if equal else "NO")
+        print("|", " | ".join(map(str, row)), f"| {seconds:.0f} |", flush=True)
+
+
 def main() -> None:
-    """Prints a row of Markdown for each fault, and a summary as JSON."""
+    """Prints a row of Markdown for each launch, and a summary as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--a-launch", type=int, default=4, help="kills in one launch")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    chance, folder = random.Random(given.seed), Path(tempfile.mkdtemp(prefix="gansmith-faults-"))
-    data = source(folder)
-    whole = folder / "whole"
-    launch(command(data, whole, processes=given.processes, restarts=0), whole)
-    print("| fault | exit | one line | runs | same bytes | seconds |\n| --- | --- | --- | --- | --- | --- |")
-    faults: list[Act] = [kill(chance.randrange(given.processes), chance.random() * 3) for _ in range(given.kills)]
-    faults.append(slow(given.processes - 1))
-    good = 0
-    for number, act in enumerate(faults):
-        out = folder / f"fault-{number}"
-        line = command(data, out, processes=given.processes, restarts=3)
-        code, said, seconds, done = launch(line, out, act)
-        runs, equal = len(list(out.glob("*/run.json"))) - 1, same(last(whole), last(out))  # less the link `last`
-        good += code == 0 and runs == 1 and equal
-        print(f"| {done} | {code} | {said} | {runs} | {'yes' if equal else 'NO'} | {seconds:.0f} |", flush=True)
-    print(json.dumps({"faults": len(faults), "recovered": good}))
+    chance = random.Random(given.seed)
+    table = Table(Path(tempfile.mkdtemp(prefix="gansmith-faults-")), given.processes)
+    table.row(slow(given.processes - 1), restarts=0)
+    for number, rank in ((signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGINT, 0), (signal.SIGTERM, 1)):
+        table.row(stop(number, rank), restarts=0)
+    if os.getuid() == 0:
+        with small_disk(table.folder / "disk", 1) as _:
+            table.row(None, restarts=0, out=table.folder / "disk")
+    killed: list[str] = []
+    while len(killed) < given.kills:
+        many = min(given.a_launch, given.kills - len(killed))
+        table.row(kills(many, given.processes, chance, killed), restarts=many)
+    print(json.dumps({"launches": table.all, "as the unbroken one": table.good, "kills": len(killed)}))
 
 
 if __name__ == "__main__":
