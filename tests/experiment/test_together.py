@@ -21,8 +21,10 @@ from gansmith.runs import Run, checkpoint
 from gansmith.training import parallel
 
 
-def without_torchrun(data: Path, out: Path, *more: str, other: tuple[str, ...] = ()) -> list[subprocess.Popen[str]]:
-    """Two processes with the environment of torchrun; the second is given ``other`` too."""
+def without_torchrun(
+    data: Path, out: Path, *more: str, other: tuple[str, ...] = (), processes: int = 2, **own: str
+) -> list[subprocess.Popen[str]]:
+    """Processes with the environment of torchrun; all but the first are given ``other`` and variables ``own`` too."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -41,9 +43,15 @@ def without_torchrun(data: Path, out: Path, *more: str, other: tuple[str, ...] =
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
+            env={
+                **common,
+                **(own if rank else {}),
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(processes),
+            },
         )
-        for rank in range(2)
+        for rank in range(processes)
     ]
 
 
@@ -100,6 +108,40 @@ def test_processes_that_were_told_different_things_are_refused(data: Path, tmp_p
     assert said[0] == "gansmith: process 1 has another command; start all 2 alike\n"
     assert said[1] == ""
     assert not list(tmp_path.iterdir())
+
+
+POISON = """
+import os
+from gansmith import own
+calls = []
+
+@own.loss("poisoned")
+def poisoned(real, fake):
+    calls.append(1)
+    by_d, by_g = real.square().mean() + (1 - fake).square().mean(), fake.square().mean()
+    if os.environ["RANK"] == "1" and len(calls) > 20:
+        by_d = by_d + WHAT
+    return by_d, by_g
+"""
+
+
+@pytest.mark.parametrize(
+    ("processes", "what", "value"), [(2, "loss", "float('nan')"), (3, "gradient", "(0 * real).square().sum().sqrt()")]
+)
+def test_what_is_not_finite_in_one_process_stops_all(
+    processes: int, what: str, value: str, data: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "parts.py"
+    own.write_text(POISON.replace("WHAT", value))
+    all_ = without_torchrun(data, tmp_path / "runs", "--recipes", str(own), "--loss", "poisoned", processes=processes)
+    said = [each.communicate(timeout=120)[0] for each in all_]
+    assert [each.returncode for each in all_] == [2] * processes, said
+    assert re.fullmatch(
+        rf"gansmith: training diverged: step \d+: the discriminator's {what} is not finite in process 1 of "
+        rf"{processes}; there is no good checkpoint yet; try a lower learning rate\n",
+        said[0],
+    ), said[0]
+    assert said[1:] == [""] * (processes - 1)
 
 
 def test_a_restart_takes_only_the_run_of_its_own_launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def train(
         ended, stopped = _decide(state, now >= last_step or time.monotonic() >= deadline, stop)
 
         # losses and accuracies
-        check_finite(output, now)
+        check_finite(output, now, group)
         logged = now % settings.log_every == 0 or ended
         notify(Progress(now, seen, metrics(output, recipe, now, group) if logged else None))
 
@@ -248,9 +248,14 @@ def to_pixels(images: np.ndarray | Tensor, recipe: Recipe, device: torch.device)
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
-def check_finite(output: StepOutput, step: int) -> None:
-    """Raises DivergenceError when a loss is not finite. Does nothing on a GPU, where reading a loss would stall."""
+def check_finite(output: StepOutput, step: int, group: Group = ALONE) -> None:
+    """Raises DivergenceError when a loss is not finite, or what a process of several adds to losses and gradients.
+
+    Does nothing on a GPU, where reading a loss would stall.
+    """
     if output.generator_loss.device.type == "cpu":
+        if said := group.blame():
+            raise DivergenceError(f"step {step}: {said}")
         losses = {"discriminator": output.discriminator_loss.item(), "generator": output.generator_loss.item()}
         for network, value in losses.items():
             if not math.isfinite(value):
@@ -274,7 +279,7 @@ def metrics(output: StepOutput, recipe: Recipe, step: int, group: Group = ALONE)
     values = {name: float(tensor) for name, tensor in tensors.items()}
     for name, value in values.items():
         if not math.isfinite(value):
-            raise DivergenceError(f"by step {step} {name} is {value}")
+            raise DivergenceError(f"by step {step} {group.blame() or f'{name} is {value}'}")
     return values
 
 

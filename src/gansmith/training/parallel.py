@@ -61,6 +61,8 @@ class Group:
     """Bytes that this process gave to all-reduces of gradients."""
     waited: float = 0.0
     """Seconds that it spent in them, on a CPU."""
+    unsound: Tensor | None = field(default=None, repr=False)
+    """(processes, 2): who first had a loss, or a gradient, that is not finite: 1 the discriminator, 2 the generator."""
     _store: Any = field(default=None, repr=False)
     _generators: dict[torch.device, torch.Generator] = field(default_factory=dict, repr=False)
 
@@ -115,18 +117,27 @@ class Group:
         with self._reaching():
             distributed.all_reduce(tensor)
 
-    def add_gradients(self, networks: Sequence[nn.Module], numbers: Sequence[Tensor]) -> list[Tensor]:
-        """Replaces the networks' gradients by their sums, in one all-reduce; returns those of scalars ``numbers``."""
+    def add_gradients(self, networks: Sequence[nn.Module], numbers: Sequence[Tensor], player: int = 3) -> list[Tensor]:
+        """Replaces the networks' gradients by their sums, in one all-reduce; returns those of scalars ``numbers``.
+
+        Which processes bring values that are not finite is kept for :meth:`blame`, under the number of the ``player``.
+        """
         gradients = [p.grad for network in networks for p in network.parameters() if p.grad is not None]
         flat = [gradient.permute(0, 2, 3, 1) if _last(gradient) else gradient for gradient in gradients]
         pieces = [*(piece.reshape(-1) for piece in flat), *(number.detach().reshape(1) for number in numbers)]
         kind = torch.float64 if any(piece.dtype == torch.float64 for piece in pieces) else torch.float32
-        whole = torch.cat([piece.to(kind) for piece in pieces])
+        local = torch.cat([piece.to(kind) for piece in pieces])
+        bad = local.new_zeros(self.processes, 2)
+        for column, part in enumerate((local[-len(numbers) :], local[: -len(numbers)])):
+            bad[self.rank, column] = player * ~part.sum().isfinite()
+        whole = torch.cat([local, bad.reshape(-1)])
         begun = time.perf_counter()
         self.add_in_place(whole)
         self.waited += time.perf_counter() - begun
         self.sent += whole.numel() * whole.element_size()
-        parts = torch.split(whole, [piece.numel() for piece in pieces])
+        *parts, told = torch.split(whole, [*(piece.numel() for piece in pieces), bad.numel()])
+        told = told.view_as(bad)
+        self.unsound = told if self.unsound is None else self.unsound.where(self.unsound.any(), told)
         for piece, part in zip(flat, parts, strict=False):
             piece.copy_(part.view(piece.shape))
         return [part[0] for part in parts[len(flat) :]]
@@ -136,6 +147,7 @@ class Group:
 
         Batch norm of a network takes its mean and variance over the rows of all processes.
         """
+        self.unsound = None
         if not self.shared:
             return
         networks = [state.generator, state.discriminator, *([] if state.average is None else [state.average])]
@@ -203,6 +215,17 @@ class Group:
         if code >= 0:
             self.stopped_by = divmod(code, self.processes)
         return code >= 0, bool(ended), agreed
+
+    def blame(self) -> str:
+        """In words, which processes had a loss or gradient that is not finite; "" where none had, or every one."""
+        if self.unsound is None or not self.unsound.any():
+            return ""
+        losses, gradients = self.unsound.long().T.tolist()
+        what, players = ("loss", losses) if any(losses) else ("gradient", gradients)
+        ranks = [str(rank) for rank, player in enumerate(players) if player]
+        whose = ("", "the discriminator's", "the generator's", "a player's")[max(players)]
+        said = f"{whose} {what} is not finite in process {' and '.join(ranks)} of {self.processes}"
+        return said if len(ranks) < self.processes else ""
 
     def compare(self, what: str, value: str) -> None:
         """Raises UserError in every process when not all have the same."""

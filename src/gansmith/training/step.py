@@ -385,7 +385,7 @@ def _summed_pass(state: TrainState, first: DiscriminatorPass) -> DiscriminatorPa
     """Adds up the discriminator's gradients, its loss and accuracy over all processes."""
     if not state.group.shared:
         return first
-    loss, accuracy = state.group.add_gradients([state.discriminator], [first.loss, first.accuracy])
+    loss, accuracy = state.group.add_gradients([state.discriminator], [first.loss, first.accuracy], player=1)
     return replace(first, loss=loss, accuracy=accuracy)
 
 
@@ -395,7 +395,7 @@ def _summed_output(state: TrainState, output: StepOutput, *, both: bool = False)
         return output
     if not both:
         loss, accuracy = state.group.add_gradients(
-            [state.generator], [output.generator_loss, output.generator_accuracy]
+            [state.generator], [output.generator_loss, output.generator_accuracy], player=2
         )
         return replace(output, generator_loss=loss, generator_accuracy=accuracy)
     told = [output.discriminator_loss, output.generator_loss, output.discriminator_accuracy, output.generator_accuracy]
