@@ -91,22 +91,6 @@ def step_of(out: Path) -> int:
     return max((int(path.name[5:]) for path in out.glob("*/checkpoints/step-*")), default=0)
 
 
-def kill(rank: int, after: float, number: int = signal.SIGKILL) -> Act:
-    """Sends a signal to a rank, so many seconds after the first checkpoint."""
-
-    def act(process: subprocess.Popen[bytes], out: Path) -> str:
-        while step_of(out) == 0 and process.poll() is None:
-            time.sleep(0.02)
-        time.sleep(after)
-        target = children(process).get(rank)
-        if target is None:
-            return "too late"
-        os.kill(target, number)
-        return f"{signal.Signals(number).name} to process {rank} after step {step_of(out)}"
-
-    return act
-
-
 def kills(number: int, processes: int, chance: random.Random, every: list[str]) -> Act:
     """Kills a rank at a random moment, so many times in one launch: from its start on, or after a checkpoint."""
 
@@ -228,7 +212,7 @@ def main() -> None:
     for number, rank in ((signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGINT, 0), (signal.SIGTERM, 1)):
         table.row(stop(number, rank), restarts=0)
     if os.getuid() == 0:
-        with small_disk(table.folder / "disk", 1) as _:
+        with small_disk(table.folder / "disk", 1):
             table.row(None, restarts=0, out=table.folder / "disk")
     killed: list[str] = []
     while len(killed) < given.kills:
