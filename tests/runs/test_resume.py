@@ -23,7 +23,7 @@ from gansmith import recipes, runs
 from gansmith.errors import DivergenceError
 from gansmith.experiment import execute, guards, prepare
 from gansmith.recipe import Recipe
-from gansmith.runs import checkpoint
+from gansmith.runs import checkpoint, summary
 from gansmith.training import loop
 from gansmith.training.events import Event, Progress, Snapshot
 from gansmith.training.step import TrainState
@@ -104,6 +104,7 @@ def test_stopping_at_an_odd_step_changes_nothing(tmp_path: Path) -> None:
     broken = execute.execute(job(tmp_path / "broken"), observers=[interrupt])
     assert broken.state == "interrupted"
     assert checkpoint.state(checkpoint.newest(broken.checkpoints, []))["step"] == 47
+    assert summary.summary(broken).step == 47
     assert gs.load(broken).sample(3).images.shape == (3, 1, 28, 28)
     finished = gs.resume(broken.path)
     assert finished.state == "finished"
