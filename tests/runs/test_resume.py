@@ -48,6 +48,12 @@ COMMAND = """
 import sys
 from gansmith.experiment import execute
 out, resume, recipe = sys.argv[1:]
+
+def bare(run, dataset, state):
+    run.mark(state)
+    (run.path / "report.html").touch()
+
+execute.finish = bare  # plots and films have tests of their own
 every = dict(sheet_every=50, log_every=5, checkpoint_every=10, threads=1)
 if resume:
     execute.resume(resume, out=out)
