@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gansmith import hardware, recipes
-from gansmith.experiment import prepare
+from gansmith.experiment import beginning
 
 
 @pytest.mark.parametrize(("first", "later", "expected", "calls"), [(3.0, 0.02, 0.02, 17), (0.01, 0.1, 0.1, 4)])
@@ -20,8 +20,8 @@ def test_a_first_step_that_compiles_is_not_the_rate(
         made.append(now[0])
         return SimpleNamespace(generator_loss=torch.tensor(0.0))
 
-    monkeypatch.setattr(prepare.loop, "stepper", lambda *_, **__: advance)
-    monkeypatch.setattr(prepare.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(beginning.loop, "stepper", lambda *_, **__: advance)
+    monkeypatch.setattr(beginning.time, "perf_counter", lambda: now[0])
     recipe = recipes.get("mlp").override(batch_size=2)
-    assert prepare._time_step(recipe, hardware.choose("cpu", "fp32", 1, gflop=0.1)) == pytest.approx(expected)
+    assert beginning.time_step(recipe, hardware.choose("cpu", "fp32", 1, gflop=0.1)) == pytest.approx(expected)
     assert abs(len(made) - calls) <= 1

@@ -19,7 +19,8 @@ from gansmith.doctor.examination import examine
 from gansmith.errors import DivergenceError, UserError
 from gansmith.evaluation import online
 from gansmith.experiment import artifacts, environment, guards, together
-from gansmith.experiment.prepare import MAY_CHANGE, prepare, prepare_resume
+from gansmith.experiment.prepare import prepare, prepare_resume
+from gansmith.experiment.resuming import MAY_CHANGE
 from gansmith.experiment.types import Experiment
 from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
