@@ -7,6 +7,7 @@ import pytest
 
 from gansmith import data
 from gansmith.data import kinds
+from gansmith.data.description import describe, edges, pixels_of
 from gansmith.errors import UserError
 
 
@@ -69,3 +70,35 @@ def test_too_few_images_name_what_would_do() -> None:
         kinds.find(some(50), 100, by_class=False)
     with pytest.raises(UserError, match="the smallest class"):
         kinds.find(some(50), 3, by_class=True)
+
+
+def test_kinds_of_pixels_alone_are_still_told_apart() -> None:
+    """Those of runs that were trained before edges were described."""
+    digits = some(600)
+    found = kinds.find(digits, 10, by_class=False)
+    pixels = np.concatenate([rows[:, :784] for rows in describe(digits, np.arange(600))])
+    rows = pixels - pixels.mean(axis=0)
+    centres = np.stack([rows[found.conditions == kind].mean(axis=0) for kind in range(10)])
+    earlier = kinds.Kinds(pixels.mean(axis=0), np.eye(784, dtype=np.float32), centres, found.conditions, 10)
+    nearest = ((rows[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
+    assert np.array_equal(earlier.read(digits, np.arange(600)), nearest)
+
+
+@pytest.mark.parametrize(("shape", "pixels"), [((1, 28, 28), 784), ((3, 64, 64), 768), ((3, 8, 8), 192)])
+def test_a_description_is_pixels_then_edges(shape: tuple[int, int, int], pixels: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, *shape), np.uint8)
+    rows = np.concatenate(list(describe(data.from_arrays(images), np.arange(5))))
+    assert pixels_of(shape) == pixels
+    assert np.allclose((rows[:, pixels:] ** 4).sum(axis=1), 1, atol=1e-3)
+    assert 0 <= rows.min() <= rows.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize(("angle", "axis"), [(0, 0), (90, 1), (45, 2), (135, 3)])
+def test_an_edge_is_in_the_direction_it_runs_in(angle: float, axis: int) -> None:
+    """Light to dark counts as dark to light."""
+    y, x = np.mgrid[:12, :12].astype(np.float32) - 5.5
+    wave = np.cos(x * np.cos(np.radians(angle)) + y * np.sin(np.radians(angle))).astype(np.float32)
+    shares = np.square(edges(np.stack([wave, -wave])[:, None])).reshape(2, 4, 9)
+    assert np.array_equal(shares[0], shares[1])
+    inside = shares[0, :, 4]  # away from the border, where gradients are left out
+    assert inside[axis] > 0.99 * inside.sum()

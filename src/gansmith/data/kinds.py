@@ -1,7 +1,7 @@
-"""Kinds: groups of like images, found in the pixels alone, that both players can be told beside or without labels.
+"""Kinds: groups of like images, found in the images alone, that both players can be told beside or without labels.
 
 Liu et al. 2020 ("Diverse image generation via self-conditioned GANs") tell a GAN the clusters that its own
-discriminator sees; here k-means of the images themselves serves, all groups alike in size, so that kinds drawn evenly
+discriminator sees; here k-means of pixels and edges serves, all groups alike in size, so that kinds drawn evenly
 come as often as in the data.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.data.dataset import Dataset
+from gansmith.data.description import Rows, describe, pixels_of
 from gansmith.data.npz import read_arrays
 from gansmith.data.types import Labels
 from gansmith.errors import UserError
@@ -26,12 +27,10 @@ LEAST = 8
 """Images of a kind; fewer are no kind but a handful."""
 FITTED = 20_000
 """Images that centres are fitted to; the others are assigned."""
-DIMENSIONS = 40
+DIMENSIONS = 60
 ROUNDS = 25
-SCHEME = 1
+SCHEME = 2
 MAX_BYTES = 1 << 30
-
-Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Kinds:
     """Centres in the space of the images' main components, and the condition of every training image."""
 
     mean: Rows
-    """(P,) of the reduced images."""
+    """(P,) of the images' descriptions; of their pixels alone in runs of before edges were described."""
     basis: Rows
     """(P, D): their main components."""
     centres: Rows
@@ -80,7 +79,7 @@ class Kinds:
 
     def _rows(self, dataset: Dataset, indices: NDArray[np.int64]) -> Rows:
         """Images in the space of the centres: (n, D)."""
-        return np.asarray((_reduced(dataset, indices) - self.mean) @ self.basis, np.float32)
+        return _projected(dataset, indices, self.mean, self.basis)
 
     def to_bytes(self) -> bytes:
         """All of it as an .npz file."""
@@ -139,13 +138,8 @@ def find(dataset: Dataset, kinds: int, *, by_class: bool, progress: Progress | N
 
 def _find(dataset: Dataset, kinds: int, classes: int, progress: Progress | None) -> Kinds:
     random = np.random.default_rng(SCHEME)
-    reduced = _reduced(dataset, np.arange(len(dataset)))
-    fitted = random.permutation(len(dataset))[:FITTED]
-    mean = reduced[fitted].mean(axis=0)
-    centred = reduced[fitted] - mean
-    _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-    basis = np.ascontiguousarray(vectors[:, ::-1][:, :DIMENSIONS], np.float32)
-    rows = (reduced - mean) @ basis
+    mean, basis = _space(dataset, random.permutation(len(dataset))[:FITTED])
+    rows = _projected(dataset, np.arange(len(dataset)), mean, basis)
     conditions, centres = np.empty(len(rows), np.int64), list[Rows]()
     groups = _groups(dataset, classes)
     tick, rounds = Ticker(progress, "rounds of finding kinds", len(groups) * ROUNDS), count(1)
@@ -159,6 +153,25 @@ def _find(dataset: Dataset, kinds: int, classes: int, progress: Progress | None)
         conditions[group] = number * kinds + assigned
         centres += [rows[group][assigned == kind].mean(axis=0) for kind in range(kinds)]
     return Kinds(mean, basis, np.stack(centres), conditions, kinds)
+
+
+def _space(dataset: Dataset, indices: NDArray[np.int64]) -> tuple[Rows, Rows]:
+    """The mean (P,) of these images' descriptions, and their main components (P, D): pixels and edges count alike."""
+    described = np.concatenate(list(describe(dataset, indices)))
+    mean = described.mean(axis=0)
+    described -= mean
+    parts = np.split(described, [pixels_of(dataset.shape)], axis=1)
+    scales = [np.full(part.shape[1], 1 / max(1e-6, float(part.std() * part.shape[1] ** 0.5))) for part in parts]
+    scale = np.concatenate(scales).astype(np.float32)
+    described *= scale
+    _, vectors = np.linalg.eigh((described.T @ described).astype(np.float64))
+    return mean, np.ascontiguousarray(scale[:, None] * vectors[:, ::-1][:, :DIMENSIONS], np.float32)
+
+
+def _projected(dataset: Dataset, indices: NDArray[np.int64], mean: Rows, basis: Rows) -> Rows:
+    """Images in the space of the centres: (n, D)."""
+    chunks = [(rows[:, : len(mean)] - mean) @ basis for rows in describe(dataset, indices)]
+    return np.asarray(np.concatenate([basis[:0], *chunks]), np.float32)
 
 
 def _groups(dataset: Dataset, classes: int) -> list[Labels]:
@@ -247,19 +260,6 @@ def _distances(rows: Rows, centres: Rows) -> Rows:
     squares = (rows * rows).sum(axis=1)[:, None] + (centres * centres).sum(axis=1)[None]
     result: Rows = np.maximum(squares - 2 * rows @ centres.T, 0)
     return result
-
-
-def _reduced(dataset: Dataset, indices: NDArray[np.int64]) -> Rows:
-    """Images as rows (N, P) in [0, 1], shrunk by whole factors to at most 1,024 numbers."""
-    channels, side, _ = dataset.shape
-    factor = next(f for f in range(1, side + 1) if channels * (side // f) ** 2 <= 1024)
-    small = side // factor
-    rows = np.empty((len(indices), channels * small * small), np.float32)
-    for start in range(0, len(indices), 1024):
-        images = dataset.take(indices[start : start + 1024])[:, :, : small * factor, : small * factor]
-        blocks = images.reshape(len(images), channels, small, factor, small, factor)
-        rows[start : start + len(images)] = blocks.mean(axis=(3, 5), dtype=np.float32).reshape(len(images), -1) / 255
-    return rows
 
 
 def _names(dataset: Dataset, kinds: int, count: int) -> tuple[str, ...]:
