@@ -1,10 +1,12 @@
 """Errors as types: what the caller can mend, and training that diverged; any other exception is a bug.
 
-Also the check that most arguments need: a whole number, whoever made it.
+Also the checks that most arguments need: a whole number, whoever made it; a place in the sequence of a seed.
 """
 
 import operator
 from typing import SupportsIndex, cast
+
+MAX_START = 2**62
 
 
 class UserError(ValueError):
@@ -38,3 +40,13 @@ def whole_number(name: str, value: object) -> int:
         except (TypeError, ValueError, RuntimeError):
             pass
     raise UserError(f"`{name}` {' '.join(repr(value).split())[:60]}: give a whole number")
+
+
+def check_place(seed: int, start: int) -> tuple[int, int]:
+    """A seed and an image's index as ints. Raises UserError for what is no whole number, or outside 0 .. 2^62."""
+    seed, start = whole_number("seed", seed), whole_number("start", start)
+    if seed < 0 or start < 0:
+        raise UserError(f"seed {seed}, start {start}: neither may be negative")
+    if start > MAX_START:
+        raise UserError(f"`start` {start}: give a number up to 2**62")
+    return seed, start

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from gansmith.errors import UserError
 
 Precision = Literal["fp32", "bf16"]
@@ -106,6 +104,8 @@ def nominal_seconds(gflop: float, *, device: str, precision: str = "fp32") -> fl
 
 
 def _device(name: str) -> tuple[str, str]:
+    import torch
+
     if name == "auto":
         if torch.cuda.is_available():
             rank = os.environ.get("LOCAL_RANK", "0")  # torchrun's: each process of a machine has a GPU of its own
@@ -157,6 +157,8 @@ def check_precision(precision: str, device: str) -> None:
 
 def bf16_support(device: str) -> tuple[bool, str]:
     """Whether the device has bf16 products, and a phrase that says so."""
+    import torch
+
     if device.startswith("cuda"):
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
         return fast, "the GPU has bf16 products" if fast else "the GPU has no bf16 products"

@@ -16,12 +16,11 @@ from gansmith.cards.contents import NOT_FOR, NOT_PRIVATELY_FOR, Card, ClassShare
 from gansmith.cards.duplicates import duplicates
 from gansmith.cards.release import Release
 from gansmith.data import Dataset, Images, names
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import UserError, check_place, whole_number
 from gansmith.evaluation import inputs, pipeline
 from gansmith.evaluation.features import Encoders
 from gansmith.evaluation.real import RealImages
 from gansmith.evaluation.report import Report
-from gansmith.generator.sequence import check_place
 from gansmith.progress import Progress
 from gansmith.runs import Run
 from gansmith.text import printable

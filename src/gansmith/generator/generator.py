@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from gansmith import recipes
 from gansmith.data.types import class_of
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import UserError, check_place, whole_number
 from gansmith.files import read_json, read_shapes, read_tensors, write_tensors, write_text
 from gansmith.generator.samples import Samples, columns
-from gansmith.generator.sequence import check_place, conditions, labels, latents
+from gansmith.generator.sequence import conditions, labels, latents
 from gansmith.hardware import Precision, check_precision
 from gansmith.nn import ConditionalGenerator, shares
 from gansmith.nn.isolation import isolated

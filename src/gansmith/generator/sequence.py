@@ -6,10 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gansmith.errors import UserError, whole_number
 from gansmith.recipe import Noise, Recipe
 
-MAX_START = 2**62
 _KINDS = 0x4B494E44  # names the random stream that orders kinds
 
 
@@ -53,13 +51,3 @@ def conditions(recipe: Recipe, *, start: int = 0, count: int, classes: Sequence[
         orders = np.stack([np.random.default_rng([_KINDS, each]).permutation(recipe.kinds) for each in known])
         condition = condition * recipe.kinds + orders[which, place]
     return torch.from_numpy(condition.astype(np.int64))
-
-
-def check_place(seed: int, start: int) -> tuple[int, int]:
-    """A seed and an image's index as ints. Raises UserError for what is no whole number, or outside 0 .. 2^62."""
-    seed, start = whole_number("seed", seed), whole_number("start", start)
-    if seed < 0 or start < 0:
-        raise UserError(f"seed {seed}, start {start}: neither may be negative")
-    if start > MAX_START:
-        raise UserError(f"`start` {start}: give a number up to 2**62")
-    return seed, start

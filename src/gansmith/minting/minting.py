@@ -13,16 +13,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from gansmith import files, hardware, processes, runs
+from gansmith import files, processes, runs
 from gansmith._version import __version__
 from gansmith.data import Images
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import UserError
 from gansmith.evaluation import real
 from gansmith.evaluation.features import Encoders
 from gansmith.generator import Generator
-from gansmith.generator.sequence import check_place
 from gansmith.minting import peers, shards
-from gansmith.minting.manifest import FILE, MOST, REASONS, Filter, Layout, Minted, Origin, Plan, Shard, differences
+from gansmith.minting.manifest import FILE, REASONS, Filter, Minted, Origin, Plan, Shard, differences
 from gansmith.minting.sieve import Closeness, Kept, Looked, Sieve, small
 from gansmith.progress import Progress, Ticker
 from gansmith.recipes import own
@@ -35,67 +34,27 @@ PATIENCE = 20_000
 """After so many images of which fewer than one in a thousand was kept, nothing seems to fit."""
 
 
-def mint(
+def made(
     where: str | Path | Run,
-    n: int,
-    out: str | Path,
-    *,
-    layout: Layout = "npz",
-    seed: int = 0,
-    balance: bool = False,
-    filters: Sequence[Filter] = (),
-    shard: int = 10_000,
-    workers: int | None = None,
-    which: Literal["newest", "best"] = "newest",
-    source: Images | None = None,
-    progress: Progress | None = None,
+    out: Path,
+    workers: int,
+    filters: Sequence[Filter],
+    source: Images | None,
+    progress: Progress | None,
+    which: Literal["newest", "best"],
+    **asked: Any,
 ) -> Minted:
-    """Writes a data set of n generated images, in shards; called again after a kill, it goes on where it was.
-
-    Image i is image i of ``gansmith sample --seed``, whatever the number of workers. Beside the shards lie mint.json
-    (all that decides the images, and each shard's SHA-256) and, once it is complete, index.json (files and counts).
-
-    Args:
-        where: a run (folder, name, "last"), an exported generator, or a pretrained one ("mnist").
-        n: how many images, 1 to 100,000,000.
-        out: a new folder, or one that an earlier call with the same arguments began.
-        layout: "npz" (images, labels, index), "parquet" (Hugging Face's image layout), "tar" (WebDataset's) or
-            "folder" (a PNG each, in a folder for each class).
-        seed: of the sequence, 0 or more.
-        balance: as many images of each class: of the labels that were asked for, or, of a generator without labels,
-            of those that the encoder reads, which are then called pseudo-labels.
-        filters: which images are left out. "recognised": those that encoder and judge do not both read, fairly sure,
-            as the same class, the one asked for; "novel": near copies of training images; "distinct": near copies of
-            earlier images of the set.
-        shard: images in a file.
-        workers: processes; as many as there are cores if None. Under torchrun its processes make the images.
-        which: "best" for a run's best measured checkpoint.
-        source: the real images, if not the run's; needed by filters and by pseudo-labels only.
-        progress: called with the images that are kept, if that takes more than two seconds.
-
-    Raises:
-        UserError: one line: numbers out of range, another set in ``out``, a filter that has no second classifier or no
-            training images, or that nothing fits; a library that a layout needs.
-        OSError: the disk is full. What is whole stays, and is gone on with.
-    """
-    n, (seed, _), shard = whole_number("n", n), check_place(seed, 0), whole_number("shard", shard)
-    if not 1 <= n <= MOST:
-        raise UserError(f"`number` {n:,}: give 1 to {MOST:,} images")
-    if not 1 <= shard <= 1_000_000:
-        raise UserError(f"`shard` {shard:,}: give 1 to 1,000,000 images a file")
-    number = hardware.available_cores() if workers is None else whole_number("workers", workers)
-    if not 1 <= number <= 256:
-        raise UserError(f"`workers` {number}: give 1 to 256 processes")
+    """The set that was asked for, made by so many workers, or by the processes of a launch."""
     group = parallel.join()
     with group.leaving_with_reason():
         generator = load.load(where, device=parallel.device_of(group, "cpu"), which=which)
-        sieve = _sieve(where, generator, source, balance, filters, progress)
-        plan = _plan(where, generator, sieve, n=n, seed=seed, layout=layout, shard_rows=shard, balance=balance)
+        sieve = _sieve(where, generator, source, asked["balance"], filters, progress)
+        plan = _plan(where, generator, sieve, **asked)
         shards.check(plan)
         group.compare("set to mint", plan.model_dump_json())
         maker = Maker(generator, sieve, plan)
         if group.rank == 0:
-            return _written(Path(out), maker, number, group, progress)
+            return _written(out, maker, workers, group, progress)
         peers.serve(group, maker.block, maker.size)
         return Minted.model_validate_json(group.exchange(b"")[0])
 

@@ -1,0 +1,81 @@
+"""What is to be minted, checked before anything heavy is imported."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from gansmith import hardware
+from gansmith.data import Images
+from gansmith.errors import UserError, check_place, whole_number
+from gansmith.minting.manifest import MOST, Filter, Layout, Minted
+from gansmith.progress import Progress
+from gansmith.runs import Run
+
+
+def mint(
+    where: str | Path | Run,
+    n: int,
+    out: str | Path,
+    *,
+    layout: Layout = "npz",
+    seed: int = 0,
+    balance: bool = False,
+    filters: Sequence[Filter] = (),
+    shard: int = 10_000,
+    workers: int | None = None,
+    which: Literal["newest", "best"] = "newest",
+    source: Images | None = None,
+    progress: Progress | None = None,
+) -> Minted:
+    """Writes a data set of n generated images, in shards; called again after a kill, it goes on where it was.
+
+    Image i is image i of ``gansmith sample --seed``, whatever the number of workers. Beside the shards lie mint.json
+    (all that decides the images, and each shard's SHA-256) and, once it is complete, index.json (files and counts).
+
+    Args:
+        where: a run (folder, name, "last"), an exported generator, or a pretrained one ("mnist").
+        n: how many images, 1 to 100,000,000.
+        out: a new folder, or one that an earlier call with the same arguments began.
+        layout: "npz" (images, labels, index), "parquet" (Hugging Face's image layout), "tar" (WebDataset's) or
+            "folder" (a PNG each, in a folder for each class).
+        seed: of the sequence, 0 or more.
+        balance: as many images of each class: of the labels that were asked for, or, of a generator without labels,
+            of those that the encoder reads, which are then called pseudo-labels.
+        filters: which images are left out. "recognised": those that encoder and judge do not both read, fairly sure,
+            as the same class, the one asked for; "novel": near copies of training images; "distinct": near copies of
+            earlier images of the set.
+        shard: images in a file.
+        workers: processes; as many as there are cores if None. Under torchrun its processes make the images.
+        which: "best" for a run's best measured checkpoint.
+        source: the real images, if not the run's; needed by filters and by pseudo-labels only.
+        progress: called with the images that are kept, if that takes more than two seconds.
+
+    Raises:
+        UserError: one line: numbers out of range, another set in ``out``, a filter that has no second classifier or no
+            training images, or that nothing fits; a library that a layout needs.
+        OSError: the disk is full. What is whole stays, and is gone on with.
+    """
+    n, (seed, _), shard = whole_number("n", n), check_place(seed, 0), whole_number("shard", shard)
+    if not 1 <= n <= MOST:
+        raise UserError(f"`number` {n:,}: give 1 to {MOST:,} images")
+    if not 1 <= shard <= 1_000_000:
+        raise UserError(f"`shard` {shard:,}: give 1 to 1,000,000 images a file")
+    number = hardware.available_cores() if workers is None else whole_number("workers", workers)
+    if not 1 <= number <= 256:
+        raise UserError(f"`workers` {number}: give 1 to 256 processes")
+    from gansmith.minting import minting
+
+    return minting.made(
+        where,
+        Path(out),
+        number,
+        filters,
+        source,
+        progress,
+        which,
+        n=n,
+        seed=seed,
+        layout=layout,
+        shard_rows=shard,
+        balance=balance,
+    )
