@@ -10,6 +10,8 @@ other work on the machine spoils little. Every run has its line in log.md.
 import argparse
 import json
 import time
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from gansmith import data, recipes
 from gansmith import generator as sampling
 from gansmith.data import kinds
 from gansmith.nn.isolation import isolated
+from gansmith.recipe import Recipe
 from gansmith.training import loop
+from gansmith.training.step import TrainState
 
 CPU = torch.device("cpu")
 
@@ -37,28 +41,44 @@ def train(
     precision: str,
 ) -> Path:
     """Trains for ``steps``, or ``seconds`` of one core; writes the generator and a sheet into the folder ``name``."""
-    torch.set_num_threads(1)
     dataset = data.load(source)
     told = {"conditional": "projection", "classes": len(dataset.classes)} if labels else {}
     recipe = recipes.get("house").override({**told, "channels": dataset.shape[0], **changes})
-    shown = kinds.find(dataset, recipe.kinds, by_class=labels).told(dataset) if recipe.kinds else dataset
-    batches = data.Batches(shown, recipe.batch_images, seed, pack=recipe.pack, alike=recipe.labelled)
-    state = loop.new_state(recipe, seed=seed, device=CPU)
-    advance = loop.stepper(state, recipe, precision=precision)
-    begun, spent, state.length = time.process_time(), 0.0, steps or round(seconds / 0.08)
-    while state.step < steps if steps else spent < seconds:
-        loop.seed_all(loop.stream(seed, state.step), CPU)
-        output = advance(*loop.batch_at(batches, state.step, recipe, CPU))
-        spent = time.process_time() - begun
-        if state.step % 20 == 0 and not steps:
-            state.length = max(state.step + 1, round(state.step * seconds / spent))
+    steps_of = training(recipe, dataset, seed=seed, seconds=seconds, steps=steps, precision=precision)
+    ((state, spent, accuracy),) = deque(steps_of, maxlen=1)
     generator = sampling.snapshot(state.shown, recipe)
     generator.classes, generator.about = dataset.classes, {"data": source, "steps": state.step, "seed": seed}
     folder = generator.save_pretrained(name)
     generator.sample(160, seed=0).save(folder / "sheet.png")
-    accuracy = float(output.discriminator_accuracy)
     print(f"{name}: {state.step} steps, {1000 * spent / state.step:.1f} ms each, accuracy of D {accuracy:.2f}")
     return folder
+
+
+def training(
+    recipe: Recipe,
+    dataset: data.Dataset,
+    *,
+    seed: int,
+    seconds: float,
+    steps: int | None = None,
+    precision: str = "fp32",
+) -> Iterator[tuple[TrainState, float, float]]:
+    """A training on one thread for ``steps``, or for ``seconds`` of the processor: after each step its state, the
+    seconds spent in steps so far, and D's accuracy."""
+    torch.set_num_threads(1)
+    shown = kinds.find(dataset, recipe.kinds, by_class=recipe.classes > 0).told(dataset) if recipe.kinds else dataset
+    batches = data.Batches(shown, recipe.batch_images, seed, pack=recipe.pack, alike=recipe.labelled)
+    state = loop.new_state(recipe, seed=seed, device=CPU)
+    advance = loop.stepper(state, recipe, precision=precision)
+    spent, state.length = 0.0, steps or round(seconds / 0.08)
+    while state.step < steps if steps else spent < seconds:
+        begun = time.process_time()
+        loop.seed_all(loop.stream(seed, state.step), CPU)
+        output = advance(*loop.batch_at(batches, state.step, recipe, CPU))
+        spent += time.process_time() - begun
+        if state.step % 20 == 0 and not steps:
+            state.length = max(state.step + 1, round(state.step * seconds / spent))
+        yield state, spent, float(output.discriminator_accuracy)
 
 
 def main() -> None:

@@ -1,0 +1,108 @@
+"""Time to quality: `house` beside what one would train instead, for the same seconds of one core.
+
+    python -m benchmarks.quality.curves --seconds 300 --seeds 0
+    python -m benchmarks.quality.curves --draw
+
+Each recipe is trained as published, on MNIST, on one thread, in fp32. At some marks its generator is exported and
+measured as `gansmith evaluate` does, 5,000 images against the test images; that takes none of its seconds. What is
+measured is kept in benchmarks/results/time-to-quality.json after each training, and not trained again.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gansmith as gs
+from benchmarks.quality.__main__ import training
+from gansmith import data, hardware, recipes
+from gansmith import generator as sampling
+from gansmith.nn.isolation import isolated
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "time-to-quality.json"
+PICTURE = ROOT / "docs" / "images" / "time-to-quality.png"
+RECIPES = ("house", "mlp", "mlp-bn", "deconv", "dcgan-transpose", "dcgan", "wgan-gp")
+MARKS = (0.1, 0.2, 0.4, 0.7, 1.0)
+"""Shares of the seconds after which a generator is measured."""
+SAMPLES = 5000
+FIGURES = ("fd", "recognised", "recall", "coverage")
+
+
+@isolated()
+def curve(name: str, seconds: float, seed: int) -> dict[str, Any]:
+    """One training: what was measured at each mark."""
+    dataset = data.load("mnist")
+    recipe = recipes.get(name)
+    left, points = [share * seconds for share in MARKS], []
+    for state, spent, _ in training(recipe, dataset, seed=seed, seconds=seconds):
+        if spent < left[0]:
+            continue
+        while left[1:] and spent >= left[1]:  # where one step takes longer than from mark to mark
+            left.pop(0)
+        left.pop(0)
+        made = sampling.snapshot(state.shown, recipe)
+        made.classes, made.about = dataset.classes, {"data": "mnist", "steps": state.step, "seed": seed}
+        with tempfile.TemporaryDirectory() as folder:
+            report = gs.evaluate(made.save_pretrained(Path(folder) / name), data="mnist", samples=SAMPLES, seeds=1)
+        found = {key: float(f"{report[key].value:.4g}") for key in FIGURES}
+        points.append({"seconds": round(spent, 1), "steps": state.step, **found})
+        print(f"{name}, seed {seed}: {points[-1]}", flush=True)
+        if not left:
+            break
+    return {"recipe": name, "seed": seed, "seconds": seconds, "points": points}
+
+
+def draw(curves: list[dict[str, Any]], path: Path) -> None:
+    """Frechet distance over core-seconds, both on logarithmic scales."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 5), dpi=120, layout="constrained")
+    for index, name in enumerate(dict.fromkeys(each["recipe"] for each in curves)):
+        for each in (one for one in curves if one["recipe"] == name):
+            x = [point["seconds"] for point in each["points"]]
+            y = [point["fd"] for point in each["points"]]
+            axes.plot(x, y, "o-", color=f"C{index}", linewidth=2.5 if name == "house" else 1.3, markersize=4)
+            axes.annotate(name, (x[-1], y[-1]), (6, 0), textcoords="offset points", va="center", color=f"C{index}")
+    axes.axhline(0.104, color="grey", linestyle=":")
+    axes.annotate("real training images", (axes.get_xlim()[0], 0.104), (6, 4), textcoords="offset points", color="grey")
+    axes.set(xscale="log", yscale="log", xlabel="seconds of one core", ylabel="Frechet distance to real test digits")
+    axes.set_xticks([30, 60, 120, 200, 300], ["30", "60", "120", "200", "300"])
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlim(right=axes.get_xlim()[1] * 1.35)
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Reads the command line, trains what is not there yet, and draws."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--recipes", nargs="+", default=RECIPES)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--draw", action="store_true", help="only draw what was measured")
+    given = parser.parse_args()
+    wanted = [] if given.draw else [(name, seed) for seed in given.seeds for name in given.recipes]
+    for name, seed in wanted:
+        if (name, seed, given.seconds) not in {
+            (e["recipe"], e["seed"], e["seconds"]) for e in read(given.out)["curves"]
+        }:
+            found = curve(name, given.seconds, seed)
+            kept = read(given.out)  # another process may have added to it
+            kept["curves"] += [found]
+            given.out.write_text(json.dumps(kept, indent=1) + "\n")
+    draw(read(given.out)["curves"], PICTURE)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What was measured so far."""
+    empty = {"processor": hardware.processor(), "samples": SAMPLES, "curves": list[Any]()}
+    return json.loads(path.read_text()) if path.exists() else empty
+
+
+if __name__ == "__main__":
+    main()
