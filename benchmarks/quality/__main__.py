@@ -66,9 +66,10 @@ def training(
     """A training on one thread for ``steps``, or for ``seconds`` of the processor: after each step its state, the
     seconds spent in steps so far, and D's accuracy."""
     torch.set_num_threads(1)
-    shown = kinds.find(dataset, recipe.kinds, by_class=recipe.classes > 0).told(dataset) if recipe.kinds else dataset
+    found = kinds.find(dataset, recipe.kinds, by_class=recipe.classes > 0) if recipe.kinds else None
+    shown, places = (dataset, None) if found is None else (found.told(dataset), found.places)
     batches = data.Batches(shown, recipe.batch_images, seed, pack=recipe.pack, alike=recipe.labelled)
-    state = loop.new_state(recipe, seed=seed, device=CPU)
+    state = loop.new_state(recipe, seed=seed, device=CPU, places=places)
     advance = loop.stepper(state, recipe, precision=precision)
     spent, state.length = 0.0, steps or round(seconds / 0.08)
     while state.step < steps if steps else spent < seconds:

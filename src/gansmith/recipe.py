@@ -234,6 +234,9 @@ class Recipe(Value):
     kinds: int = Field(
         0, ge=0, le=10_000, description="groups of like images, found in the data or in each class, that are told too"
     )
+    shared_kinds: bool = Field(
+        False, description="the discriminator learns of a kind also what holds for kinds near it in the data"
+    )
     condition: Literal["vector", "one-hot"] = Field(
         "vector",
         description="what tells the generator a class or kind, beside the noise: a learned vector, or 0s and a 1",
@@ -395,7 +398,7 @@ DEEPEST = 8
 OPTIONAL = (
     *("loss", "penalty", "average", "augment", "discriminator_updates", "generator_updates", "pack"),
     *("one_pass", "apart", "spectral_norm", "conditional", "classes", "kinds", "condition", "condition_length"),
-    *("information", "codes"),
+    *("shared_kinds", "information", "codes"),
 )
 SCHEDULE = ("warm_up", "cool_from", "cool_to", "beta2_end")
 """Fields of a recipe and of its optimisers that stand in its file only where they are not at their defaults."""

@@ -13,7 +13,7 @@ from gansmith.cli import main
 from gansmith.data.types import class_of
 from gansmith.experiment import prepare
 from gansmith.generator import Generator
-from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator
+from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator, Placed, place
 from gansmith.recipe import Recipe, from_json
 from gansmith.runs import checkpoint
 from gansmith.training import loop
@@ -99,6 +99,40 @@ def test_heads_at_known_weights() -> None:
     logits, classes = naming(images, labels)
     assert torch.equal(logits, body(images))
     assert classes.shape == (2, 2)
+
+
+def test_kinds_share_what_holds_for_their_place() -> None:
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1))
+    images, labels = torch.arange(12.0).view(3, 1, 2, 2), torch.tensor([0, 1, 2])
+    judge = ConditionalDiscriminator(body, 3, "projection", shared=True)
+    place(judge, torch.tensor([[1.0, 0], [0, 2], [1, 0]]))  # the third where the first is
+    assert torch.equal(judge(images, labels), body(images))
+    judge(images[:1], labels[:1]).backward()
+    with torch.no_grad():
+        for weight in judge.projection.parameters():
+            weight += weight.grad
+    first, away, beside = (judge(images, torch.full((3,), kind)) - body(images) for kind in range(3))
+    assert torch.allclose(first, 2 * beside)  # of its own and of its place; of its place
+    assert beside.abs().max() > 1
+    assert not away.any()
+
+
+@pytest.mark.parametrize("changes", [{}, {"spectral_norm": True}, {"conditional": "projection", "classes": 2}])
+def test_a_discriminator_knows_the_places_of_kinds(changes: dict[str, object]) -> None:
+    recipe = recipes.get("house").override({"kinds": 3, "batch_size": 4, "penalty.every": 1, **changes})
+    places = np.random.default_rng(0).normal(size=(recipe.conditions, 60)).astype(np.float32)
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"), places=places)
+    known = [layer for layer in state.discriminator.modules() if isinstance(layer, Placed)]
+    assert len(known) == 2  # of an image, and of a pack
+    for layer in known:
+        assert np.array_equal(layer.places[:, :60], places)
+    before = [weight.clone() for layer in known for weight in layer.shared.parameters()]
+    real, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 0, 1, 1])
+    output = step(state, recipe, real, labels)
+    assert output.discriminator_loss.isfinite()
+    after = [weight for layer in known for weight in layer.shared.parameters()]
+    assert all(weight.isfinite().all() for weight in after)
+    assert not any(map(torch.equal, before, after))
 
 
 def test_an_auxiliary_head_adds_how_wrong_it_names_classes() -> None:

@@ -77,6 +77,12 @@ class Kinds:
         counts = np.bincount(pairs, minlength=len(self.centres) * len(dataset.classes))
         return float(counts.reshape(len(self.centres), -1).max(axis=1).sum() / len(dataset))
 
+    @property
+    def places(self) -> Rows:
+        """(classes x kinds, D): where the kinds lie about the middle of all, at a distance of 1 on average."""
+        about = self.centres - self.centres.mean(axis=0)
+        return np.asarray(about / max(1e-12, float(np.linalg.norm(about, axis=1).mean())), np.float32)
+
     def _rows(self, dataset: Dataset, indices: NDArray[np.int64]) -> Rows:
         """Images in the space of the centres: (n, D)."""
         return _projected(dataset, indices, self.mean, self.basis)

@@ -237,7 +237,12 @@ def _follow(experiment: Experiment, stop: guards.Asked) -> Run:
     group, settings, device = experiment.group, experiment.settings, torch.device(experiment.choice.device)
     run = Run(Path(group.exchange(b"")[0].decode()))
     state = loop.new_state(
-        experiment.recipe, seed=settings.seed, device=device, fast=experiment.choice.fast, group=group
+        experiment.recipe,
+        seed=settings.seed,
+        device=device,
+        fast=experiment.choice.fast,
+        group=group,
+        places=experiment.places,
     )
     loop.train(
         state,
@@ -291,6 +296,7 @@ def _train(experiment: Experiment, run: Run, stop: guards.Asked, observers: Sequ
         device=device,
         fast=experiment.choice.fast,
         group=experiment.group,
+        places=experiment.places,
     )
     if experiment.start is not None:
         experiment.start.load(state)

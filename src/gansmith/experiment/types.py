@@ -48,6 +48,11 @@ class Experiment:
         """The training images with what the players are told of them in the place of labels."""
         return self.dataset if self.kinds is None else self.kinds.told(self.dataset)
 
+    @property
+    def places(self) -> NDArray[np.float32] | None:
+        """Where the kinds lie, of which :func:`gansmith.training.loop.new_state` tells the discriminator."""
+        return None if self.kinds is None else self.kinds.places
+
     def batches(self, own: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None) -> data.Batches:
         """The stream of training images; ``own`` as of :class:`gansmith.data.Batches`."""
         recipe, seed = self.recipe, self.settings.seed

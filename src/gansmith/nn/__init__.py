@@ -1,6 +1,6 @@
 """Layers that recipes share; each fast path has a plain twin that defines it."""
 
-from gansmith.nn.conditional import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator
+from gansmith.nn.conditional import EMBEDDING, ConditionalDiscriminator, ConditionalGenerator, Placed, place
 from gansmith.nn.layers import (
     Basis,
     Crop,
@@ -31,6 +31,7 @@ __all__ = [
     "Doubled",
     "Dropout",
     "Halved",
+    "Placed",
     "Reshape",
     "Residual",
     "SameConv2d",
@@ -40,6 +41,7 @@ __all__ = [
     "folded_size",
     "halves",
     "initialise",
+    "place",
     "same_padding",
     "set_fast",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 EMBEDDING = 64  # coordinates that a label adds to the latent; divisible by 4, as `deconv`'s latents must be
+PLACE = 64  # coordinates of a condition's place among the data
 
 
 class ConditionalGenerator(nn.Module):
@@ -67,6 +68,7 @@ class ConditionalDiscriminator(nn.Module):
         head: which of the three; None without labels.
         numbers: that "information" reads.
         pack: images of a pack; 1 for none.
+        shared: the e of a projection are :class:`Placed`.
     """
 
     def __init__(
@@ -77,13 +79,15 @@ class ConditionalDiscriminator(nn.Module):
         *,
         numbers: int = 0,
         pack: int = 1,
+        shared: bool = False,
     ) -> None:
         super().__init__()
         *features, logit = body.children()
         assert isinstance(logit, nn.Linear), "a published discriminator ends in a linear layer"
         self.features = nn.Sequential(*features)
         self.logit = logit
-        self.projection = nn.Embedding(classes, logit.in_features) if head == "projection" else None
+        embedding = Placed if shared else nn.Embedding
+        self.projection = embedding(classes, logit.in_features) if head == "projection" else None
         self.classifier = _classifier(head, logit.in_features, classes + numbers)
         if self.projection is not None:
             nn.init.zeros_(self.projection.weight)
@@ -92,7 +96,7 @@ class ConditionalDiscriminator(nn.Module):
         """Layers before the last hidden one, if that is linear."""
         last = [*features, logit][self.seen]
         assert isinstance(last, nn.Linear)
-        self.company = Company(last.in_features, classes, pack) if pack > 1 else None
+        self.company = Company(last.in_features, classes, pack, shared=shared) if pack > 1 else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """Images (N, C, S, S) and labels (N,) -> logits (N, 1); with labels, a classifier's logits (N, K) too."""
@@ -108,6 +112,34 @@ class ConditionalDiscriminator(nn.Module):
         return logits, self.classifier(features)
 
 
+class Placed(nn.Embedding):
+    """Embeddings of conditions that lie near each other or far apart, as kinds of images do: e(y) + W p(y).
+
+    Each kind has few images, so its own vector e learns slowly; W, which begins at 0, learns from all what holds for
+    kinds of such a place p. The places are no weights: :func:`place` sets them, and until then they are 0.
+    """
+
+    places: Tensor
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__(classes, features)
+        self.shared = nn.Linear(PLACE, features, bias=False)
+        nn.init.zeros_(self.shared.weight)
+        self.register_buffer("places", torch.zeros(classes, PLACE))
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Conditions (N,) -> vectors (N, F)."""
+        vectors: Tensor = super().forward(labels) + self.shared(self.places[labels])
+        return vectors
+
+
+def place(network: nn.Module, places: Tensor) -> None:
+    """Tells a network where its conditions lie, (conditions, D), D up to PLACE; one that has no use for it stays."""
+    for layer in network.modules():
+        if isinstance(layer, Placed):
+            layer.places[:, : places.shape[1]] = places
+
+
 class Company(nn.Module):
     """What a discriminator sees in the images of a pack together: their mean, and how far they are from it.
 
@@ -115,16 +147,17 @@ class Company(nn.Module):
         features: of an image, which the discriminator's last hidden layer sees.
         classes: how many labels there are; 0 for none.
         pack: images in a row that belong together.
+        shared: its projection is :class:`Placed`.
     """
 
     WIDTH = 128
 
-    def __init__(self, features: int, classes: int, pack: int) -> None:
+    def __init__(self, features: int, classes: int, pack: int, *, shared: bool = False) -> None:
         super().__init__()
         self.pack = pack
         self.layer = nn.Linear(2 * features, self.WIDTH)
         self.logit = nn.Linear(self.WIDTH, 1)
-        self.projection = nn.Embedding(classes, self.WIDTH) if classes else None
+        self.projection = (Placed if shared else nn.Embedding)(classes, self.WIDTH) if classes else None
         if self.projection is not None:
             nn.init.zeros_(self.projection.weight)
 

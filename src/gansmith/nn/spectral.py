@@ -8,6 +8,8 @@ a vector that is part of the network's state.
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gansmith.nn.conditional import Placed
+
 NORMALISED = (nn.Linear, nn.Conv2d, nn.Embedding)
 
 
@@ -16,5 +18,7 @@ def normalise(network: nn.Module) -> None:
     for layer in list(network.modules()):
         if isinstance(layer, nn.Embedding):  # of a projection, which begins at 0: that has no direction
             nn.init.normal_(layer.weight)
+        if isinstance(layer, Placed):
+            nn.init.normal_(layer.shared.weight)
         if isinstance(layer, NORMALISED):
             spectral_norm(layer)

@@ -273,7 +273,12 @@ def discriminator(recipe: Recipe) -> "nn.Module":
                 "nn.Sequential that ends in nn.Linear(..., 1); give it one, or leave `conditional`, `kinds`, `pack` out"
             )
         network = ConditionalDiscriminator(
-            chain, recipe.conditions, _head(recipe), numbers=recipe.codes, pack=recipe.pack
+            chain,
+            recipe.conditions,
+            _head(recipe),
+            numbers=recipe.codes,
+            pack=recipe.pack,
+            shared=recipe.shared_kinds and recipe.kinds > 0,
         )
     if recipe.spectral_norm:
         from gansmith.nn import spectral

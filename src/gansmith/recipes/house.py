@@ -35,6 +35,7 @@ RECIPE = Recipe(
     one_pass=True,
     pack=2,
     kinds=300,
+    shared_kinds=True,
     condition_length=4.0,
 )
 

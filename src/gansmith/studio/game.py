@@ -232,7 +232,7 @@ def _game(
     held = signals.holdout(dataset, fit)
     return Game(
         recipe,
-        loop.new_state(recipe, seed=seed, device=CPU),
+        loop.new_state(recipe, seed=seed, device=CPU, places=None if found is None else found.places),
         Batches(told, recipe.batch_images, seed, pack=recipe.pack, alike=recipe.labelled),
         signals.bank(recipe, dataset, held, seed=seed, device=CPU, kinds=found),
         seed,

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gansmith import generator as sampling
 from gansmith import recipes
 from gansmith.errors import DivergenceError, UserError
-from gansmith.nn import rows, set_fast
+from gansmith.nn import place, rows, set_fast
 from gansmith.recipe import Recipe
 from gansmith.training import average, optim, private
 from gansmith.training.cuda_graph import CapturedStep, plain
@@ -209,17 +209,26 @@ def seed_all(seed: int, device: torch.device) -> None:
 
 
 def new_state(
-    recipe: Recipe, *, seed: int, device: torch.device, fast: bool = True, group: Group = ALONE
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device,
+    fast: bool = True,
+    group: Group = ALONE,
+    places: np.ndarray | None = None,
 ) -> TrainState:
     """Untrained networks, the same for the same recipe and seed, and their optimisers.
 
-    ``fast`` decides whether layers that have two paths take the fast one or the plain one that defines it.
+    ``fast`` decides whether layers that have two paths take the fast one or the plain one that defines it. ``places``
+    (conditions, D) are those of :attr:`gansmith.data.kinds.Kinds.places`.
     """
     torch.manual_seed(stream(seed, "weights"))
     generator = _placed(recipes.generator(recipe), device)
     discriminator = _placed(recipes.discriminator(recipe), device)
     for network in (generator, discriminator):
         set_fast(network, fast)
+    if places is not None:
+        place(discriminator, torch.tensor(places, device=device))
     return TrainState(
         generator.train(),
         discriminator.train(),
