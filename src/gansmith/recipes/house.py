@@ -5,7 +5,8 @@ kinds of images, found in the data, told to both players from Liu et al. 2020; p
 judges together, so that a kind drawn in few ways is seen, from PacGAN (Lin et al. 2018); four pixels a place at the
 finest level, so that no convolution runs at the full size, from sub-pixel convolution (Shi et al. 2016); one pass of
 the discriminator for both players; the generator averaged over the last tenth of the run, whatever its length (Karras
-et al. 2024). What was tried and dropped is in benchmarks/quality/log.md. Comments name the maps of 28x28 images.
+et al. 2024). Our own: what D learns of a kind holds for kinds near it too. What was tried and dropped is in
+benchmarks/quality/log.md. Comments name the maps of 28x28 images.
 """
 
 import math
