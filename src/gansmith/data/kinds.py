@@ -191,14 +191,15 @@ def _k_means(rows: Rows, count: int, random: np.random.Generator, done: Callable
     """Centres (count, D) of rows (N, D): Lloyd's iterations from images chosen as k-means++ does, prices on."""
     some = rows if len(rows) <= FITTED else rows[random.permutation(len(rows))[:FITTED]]
     centres = _spread(some, count, random)
-    prices = np.zeros(count, np.float32)
+    prices, distances = np.zeros(count, np.float32), _distances(some, centres)
     for _ in range(ROUNDS):
-        nearest = (_distances(some, centres) + prices).argmin(axis=1)
+        nearest = (distances + prices).argmin(axis=1)
         sizes = np.bincount(nearest, minlength=count)
         sums = np.stack([np.bincount(nearest, some[:, axis], count) for axis in range(some.shape[1])], axis=1)
         filled = sizes > 0
         centres[filled] = (sums[filled] / sizes[filled, None]).astype(np.float32)
-        prices = _prices(some, centres, prices)
+        distances = _distances(some, centres)
+        prices = _prices(distances, prices)
         done()
     return centres
 
@@ -214,13 +215,12 @@ def _spread(rows: Rows, count: int, random: np.random.Generator) -> Rows:
     return rows[chosen].copy()
 
 
-def _prices(rows: Rows, centres: Rows, prices: Rows) -> Rows:
-    """Prices (K,) under which each row's cheapest centre, distance and price together, makes groups nearly alike."""
-    distances = _distances(rows, centres)
-    wanted = len(rows) / len(centres)
+def _prices(distances: Rows, prices: Rows, rounds: int = 4) -> Rows:
+    """Prices (K,) under which each row's cheapest centre, by distance (N, K) and price, makes groups nearly alike."""
+    wanted = len(distances) / len(prices)
     step = 0.2 * float(np.median(distances.min(axis=1)))
-    for _ in range(4):
-        sizes = np.bincount((distances + prices).argmin(axis=1), minlength=len(centres))
+    for _ in range(rounds):
+        sizes = np.bincount((distances + prices).argmin(axis=1), minlength=len(prices))
         prices = prices + step * np.log((sizes + 0.1 * wanted) / (1.1 * wanted)).astype(np.float32)
     result: Rows = prices - prices.mean()
     return result
@@ -231,10 +231,8 @@ def _evenly(rows: Rows, centres: Rows) -> Labels:
     nearer ones came first, goes to its next."""
     count = len(centres)
     room = np.full(count, len(rows) // count) + (np.arange(count) < len(rows) % count)
-    prices = np.zeros(count, np.float32)
-    for _ in range(12):
-        prices = _prices(rows, centres, prices)
-    costs = _distances(rows, centres) + prices
+    distances = _distances(rows, centres)
+    costs = distances + _prices(distances, np.zeros(count, np.float32), rounds=48)
     result, left = np.full(len(rows), -1), np.arange(len(rows))
     while len(left):
         open_centres = np.flatnonzero(room > 0)
