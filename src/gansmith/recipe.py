@@ -356,7 +356,7 @@ class Recipe(Value):
             UserError: one line naming the field, what is wrong, and for an unknown name the nearest known ones.
         """
         values = self.model_dump()
-        for name, value in _flatten({**(changes or {}), **more}):
+        for name, value in _flatten({**named(changes, "changes"), **more}):
             _assign(values, name, value)
         return parse(values)
 
@@ -469,8 +469,20 @@ def unknown(name: str) -> str:
     return f"a recipe has no {name if name.isprintable() else repr(name)}{hint}"
 
 
+def named(changes: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
+    """Values by names of fields, as given. Raises UserError for what is no mapping, or has names that are no text."""
+    if changes is None:
+        return {}
+    if not isinstance(changes, Mapping):
+        raise UserError(f"`{what}`: give a mapping of names to values, not {type(changes).__name__}")
+    for name in changes:
+        if not isinstance(name, str):
+            raise UserError(f"`{what}`: {name!r:.60} is no name of a field; give text, such as 'batch_size'")
+    return dict(changes)
+
+
 def _flatten(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in changes.items():
+    for name, value in named(changes, "changes").items():
         full = prefix + name.replace("-", "_")
         if isinstance(value, Mapping):
             if full.count(".") > DEEPEST:

@@ -252,9 +252,12 @@ def test_override_takes_flags_and_tables() -> None:
         ({"pixels": (1, 0)}, "black must be below white"),
         ({"steps": "many"}, "steps = 'many'"),
         ({"noise": 3}, "noise"),
+        ({"noise": {1: 2}}, "1 is no name of a field"),
+        ({1: 2}, "1 is no name of a field"),
+        ([("steps", 3)], "give a mapping of names to values, not list"),
     ],
 )
-def test_bad_overrides_are_named_in_one_line(change: dict[str, object], message: str) -> None:
+def test_bad_overrides_are_named_in_one_line(change: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         recipes.get("mlp").override(change)
     assert "\n" not in str(caught.value)

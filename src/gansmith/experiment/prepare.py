@@ -9,7 +9,7 @@ from gansmith.experiment import beginning, resuming, together
 from gansmith.experiment.types import Experiment
 from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
-from gansmith.recipe import Recipe
+from gansmith.recipe import Recipe, named
 from gansmith.runs import Run
 from gansmith.training.options import TrainingOptions
 
@@ -49,7 +49,7 @@ def prepare(
     Raises UserError: one line saying what is wrong, where, and what to do.
     """
     options = TrainingOptions.of(**{name: more.pop(name) for name in TrainingOptions.model_fields if name in more})
-    changes = beginning.changes(options, conditional, {**(overrides or {}), **more})
+    changes = beginning.changes(options, conditional, {**named(overrides, "overrides"), **more})
 
     def decided() -> Experiment:
         begun = together.begun_run(Path(out))

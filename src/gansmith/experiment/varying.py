@@ -10,7 +10,7 @@ from gansmith.evaluation import wording
 from gansmith.evaluation.comparison import Group
 from gansmith.experiment import sweeping
 from gansmith.experiment.sweeping import Plan, Result, flag, words_of
-from gansmith.recipe import Recipe
+from gansmith.recipe import Recipe, named
 
 COLUMNS = ("fd", "precision", "recall")
 HEADERS = ("values", "seeds", "Frechet distance", "precision", "recall", "in words")
@@ -48,7 +48,7 @@ def sweep(
 
     Raises UserError, in one line, for fields and values that make no training, and where nothing could be trained.
     """
-    varied = tuple((name.replace("-", "_"), tuple(map(_plain, values))) for name, values in vary.items())
+    varied = tuple((name.replace("-", "_"), tuple(map(_plain, values))) for name, values in named(vary, "vary").items())
     for name, values in varied:
         if len({repr(each) for each in values}) < max(2, len(values)):
             raise UserError(f"`vary` {name}: give two values or more, all different")
