@@ -100,7 +100,7 @@ def test_a_run_with_damaged_logs_is_resumed_finished_and_examined(
 ) -> None:
     run = damaged_run(tmp_path)
     with warnings.catch_warnings():
-        warnings.simplefilter("default")
+        warnings.simplefilter("always")
         assert main(["train", "--resume", str(run.path), "--steps", "60", "--quiet"]) == 0
         assert run.finished
         said = capsys.readouterr().err

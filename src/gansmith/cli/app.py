@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import FunctionType
@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     output.prepare()
     _share_cores()
-    warnings.showwarning = _warn  # type: ignore[assignment]
+    warnings.showwarning = _warner()
     app = build()
     try:
         _refuse_torchrun(app.parse_commands(argv)[0])
@@ -202,8 +202,16 @@ def _ran_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and bool(re.search("out of memory|can't allocate memory", str(error)))
 
 
-def _warn(message: Warning | str, *_: object) -> None:
-    _say(f"warning: {message}", 0)
+def _warner() -> Callable[..., None]:
+    """Says each warning once in a command: what is read twice is damaged once."""
+    said = set[str]()
+
+    def warn(message: Warning | str, *_: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            _say(f"warning: {message}", 0)
+
+    return warn
 
 
 def _say(message: str, code: int, *, aloud: bool = False) -> int:
