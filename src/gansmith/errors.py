@@ -1,9 +1,11 @@
 """Errors as types: what the caller can mend, and training that diverged; any other exception is a bug.
 
-Also the checks that most arguments need: a whole number, whoever made it; a place in the sequence of a seed.
+Also what several rooms ask: whether memory ran out; for a whole number, whoever made it; for a place in a sequence.
 """
 
+import errno
 import operator
+import re
 from typing import SupportsIndex, cast
 
 MAX_START = 2**62
@@ -30,6 +32,14 @@ class PeerError(UserError):
     def __init__(self, message: str, *, aloud: bool = True) -> None:
         super().__init__(message)
         self.aloud = aloud
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says so: Python's, the system's, or PyTorch's on the CPU or a GPU."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = isinstance(error, RuntimeError) and re.search("out of memory|can't allocate memory", str(error))
+    return isinstance(error, MemoryError) or bool(said)
 
 
 def whole_number(name: str, value: object) -> int:

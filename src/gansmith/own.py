@@ -75,8 +75,8 @@ def recipe(
 
     The function takes the :class:`gansmith.Recipe` and returns ``(generator, discriminator)``, any two modules: latents
     (N, recipe.noise.size) -> images (N, C, S, S) within ``recipe.pixels``, and images -> logits (N, 1), positive for
-    real; or None for the networks of the base. It is called with other values for other sizes, channels and noise. Its
-    docstring's first line is the note that `gansmith recipes` shows.
+    real; None, for one or both, stands for the base's. It is called with other values for other sizes, channels and
+    noise. Its docstring's first line is the note that `gansmith recipes` shows.
 
     Args:
         name: small letters, digits and hyphens.

@@ -213,8 +213,28 @@ def test_the_networks_of_the_base_and_other_sizes() -> None:
     bigger = plain.override(size=16, channels=3)
     registry.check(bigger)
     assert recipes.generator(bigger)(torch.zeros(2, 100)).shape == (2, 3, 16, 16)
+    half = own.recipe("half", base="mlp")(lambda recipe: (nn.Sequential(nn.Linear(recipe.noise.size, 784)), None))
+    assert recipes.parameters(half)[1:] == recipes.parameters(plain)[1:]
+    assert len(recipes.generator(half)) == 1
     told = plain.override(conditional="projection", classes=10)
     assert recipes.discriminator(told)(torch.zeros(2, 1, 28, 28), torch.tensor([0, 9])).shape == (2, 1)
+
+
+class Blind(nn.Module):
+    """Networks that learn nothing, or are others in training."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.weight = how, nn.Parameter(torch.ones(1))
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        answer = self.weight * given.flatten(1)[:, :1]
+        if self.how == "flat":
+            return answer[:, 0] if self.training else answer
+        if self.how == "steps":
+            return self.weight * (given.flatten(1)[:, :1] > 0)
+        images = answer[:, :, None, None].expand(-1, 1, 28, 28)
+        return images.detach() if self.how == "cut" else images
 
 
 def broken(image: Any = None, logit: Any = None, result: Any = None) -> Callable[[gs.Recipe], Any]:
@@ -251,6 +271,9 @@ def broken(image: Any = None, logit: Any = None, result: Any = None) -> Callable
         (broken(logit=[1]), "discriminator answers list"),
         (broken(result=nn.ReLU()), r"returns ReLU; return \(generator, discriminator\)"),
         (broken(result=(nn.ReLU(), 3)), "two nn.Modules"),
+        (lambda recipe: (Blind("cut"), None), "its generator's images: no gradient flows from them to its weights"),
+        (lambda recipe: (Blind("whole"), Blind("steps")), "logits: no gradient flows from them to the images"),
+        (lambda recipe: (Blind("whole"), Blind("flat")), r"discriminator answers in training \(2,\) of images"),
         (lambda recipe: 1 / 0, "ZeroDivisionError: division by zero"),
         (lambda recipe: (nn.Linear(3, 4), nn.Linear(1, 1)), "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
     ],

@@ -112,6 +112,30 @@ def test_a_step_that_gives_no_output(digits: data.Dataset, tmp_path: Path) -> No
         gs.train(digits, recipe=recipe, steps=1, out=tmp_path)
 
 
+def test_a_step_that_raises_is_named_by_its_line(digits: data.Dataset, tmp_path: Path) -> None:
+    begun: list[Any] = []
+
+    def late(state: own.TrainState, recipe: gs.Recipe, real: Tensor, labels: Tensor | None = None) -> own.StepOutput:
+        return step(state, recipe, real, begun[0]["labels"] if begun else labels)
+
+    at = late.__code__.co_firstlineno + 1
+    options = {"evaluate_every": 0, "signals_every": 0, "out": tmp_path, "overrides": SMALL, "progress": False}
+    for how in ("before training starts", "while it trains"):
+        trying = [{}] if how.startswith("before") else []
+        begun[:] = trying
+        recipe = own.recipe("late", base="mlp", step=late)(lambda recipe: None)
+        with pytest.raises(UserError, match=rf"test_parts\.py, line {at}: KeyError: 'labels'$") as caught:
+            gs.train(digits, recipe=recipe, observers=[lambda event: begun.append({})], **options)
+        assert len(getattr(caught.value, "details", "").splitlines()) <= 4, "its traceback is that of the file alone"
+        assert bool(list(tmp_path.iterdir())) == (how == "while it trains")
+
+
+@pytest.mark.parametrize("given", [3, lambda state, recipe, real: None])
+def test_a_step_that_cannot_be_called_is_refused(given: Any) -> None:
+    with pytest.raises(UserError, match=r"its step .*; give a function of \(state, recipe, real, labels\)"):
+        own.recipe("uncalled", base="mlp", step=given)(lambda recipe: None)
+
+
 def test_one_pass_is_given_up_for_losses_and_penalties_of_ones_own() -> None:
     own.loss("other")(lambda real, fake: (real.mean(), fake.mean()))
     recipe = own.recipe("unlike-house", loss="other")(lambda recipe: None)
@@ -131,10 +155,13 @@ Wrong = Callable[..., Any]
         (own.loss, "loss", lambda real, fake: (real, fake.mean()), r"that of the discriminator is a tensor \(4, 1\)"),
         (own.loss, "loss", lambda real, fake: (real.mean(), 1.0), "that of the generator is float"),
         (own.loss, "loss", lambda real, fake: (real.mean(), fake.detach().mean()), "no gradient flows"),
+        (own.loss, "loss", lambda real, fake: ((real - fake).mean(), real.mean()), "must depend on the logits of its"),
+        (own.loss, "loss", lambda real, fake: (real.log().mean(), fake.mean()), "discriminator is nan of ordinary"),
         (own.loss, "loss", lambda real, fake: real @ fake, "RuntimeError: mat1 and mat2"),
         (own.penalty, "penalty.kind", lambda d, real, fake: d(real), r"penalty wrong is a tensor \(4, 1\)"),
-        (own.augmentation, "augment.own", lambda images: images[:2], r"gives \(2, 1, 28, 28\) of images"),
-        (own.augmentation, "augment.own", lambda images: images.detach(), "through which gradients flow"),
+        (own.augmentation, "augment.own", lambda images: images[:2], r"gives \(2, 1, 28, 28\) of torch"),
+        (own.augmentation, "augment.own", lambda images: images.double(), "return what it is given"),
+        (own.augmentation, "augment.own", lambda images: images.detach(), "no gradient flows through it"),
     ],
 )
 def test_what_does_not_give_what_it_must(

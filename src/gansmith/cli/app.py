@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from cyclopts import App, CycloptsError, Group, Parameter, Token, UnknownOptionError, UnusedCliTokensError, convert
 
 from gansmith.cli import output
-from gansmith.errors import PeerError, UserError
+from gansmith.errors import PeerError, UserError, out_of_memory
 
 __all__ = ["VERBS", "build", "main"]
 
@@ -185,7 +185,7 @@ def _mendable(error: BaseException) -> str | None:
         return _reworded(error)
     if isinstance(error, UserError):
         return with_flags(str(error))
-    if isinstance(error, MemoryError) or _ran_out_of_memory(error):
+    if out_of_memory(error):
         return "not enough memory; take smaller images, batches or networks, or fewer samples"
     if isinstance(error, OSError):
         if error.filename:
@@ -193,13 +193,6 @@ def _mendable(error: BaseException) -> str | None:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE}:
             return str(error.strerror)
     return None
-
-
-def _ran_out_of_memory(error: BaseException) -> bool:
-    """Whether it is the system's error for that, or PyTorch's, on the CPU or a GPU."""
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and bool(re.search("out of memory|can't allocate memory", str(error)))
 
 
 def _warner() -> Callable[..., None]:

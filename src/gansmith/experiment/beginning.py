@@ -221,10 +221,13 @@ def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, settings: Sett
 
 
 def time_step(recipe: Recipe, choice: hardware.Choice) -> float:
-    """Seconds of a training step, made on throw-away networks: one for slow recipes, several for fast ones."""
+    """Seconds of a training step, made on throw-away networks: one for slow recipes, several for fast ones.
+
+    Raises UserError where parts of one's own raise an exception in it.
+    """
     torch.set_num_threads(choice.threads)
     device = torch.device(choice.device)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), own.blaming(*recipe.files, always=False):
         state = loop.new_state(recipe, seed=0, device=device, fast=choice.fast)
         shape = (recipe.batch_images, recipe.channels, recipe.size, recipe.size)
         real = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)

@@ -25,6 +25,7 @@ from gansmith.experiment.types import Experiment
 from gansmith.nn.isolation import isolated, only_training
 from gansmith.progress import Progress
 from gansmith.recipe import Recipe
+from gansmith.recipes import own
 from gansmith.report.page import write_report
 from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.runs.load import from_checkpoint
@@ -320,17 +321,18 @@ def _train(experiment: Experiment, run: Run, stop: guards.Asked, observers: Sequ
     try:
         if experiment.start is not None:
             notes.save(state)  # from here on the run needs no other
-        return loop.train(
-            state,
-            experiment.recipe,
-            _shared(experiment, state, device),
-            experiment.settings,
-            seconds=None if experiment.minutes is None else experiment.minutes * 60,
-            save=notes.save,
-            stop=lambda: stop.number,
-            observers=[notes, *observers],
-            probes=_probes(experiment, device),
-        )
+        with own.blaming(*experiment.recipe.files, always=False):
+            return loop.train(
+                state,
+                experiment.recipe,
+                _shared(experiment, state, device),
+                experiment.settings,
+                seconds=None if experiment.minutes is None else experiment.minutes * 60,
+                save=notes.save,
+                stop=lambda: stop.number,
+                observers=[notes, *observers],
+                probes=_probes(experiment, device),
+            )
     finally:
         notes.close()
 

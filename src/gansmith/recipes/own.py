@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from importlib.metadata import entry_points
@@ -15,15 +15,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from gansmith import recipe as values
-from gansmith.errors import UserError
+from gansmith.errors import UserError, out_of_memory
 from gansmith.recipe import OWN, Recipe, RecipeFile
 from gansmith.recipes.entries import Entry
 from gansmith.text import one_line, printable
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-Networks = Callable[[Recipe], "tuple[nn.Module, nn.Module] | None"]
+Networks = Callable[[Recipe], "tuple[nn.Module | None, nn.Module | None] | None"]
 ENTRIES: dict[str, Entry] = {}
 GROUP = "gansmith.recipes"
 START = Path(__file__).parent / "start.txt"
@@ -50,6 +50,7 @@ def register(
 ) -> Recipe:
     """Makes a function of a recipe's value that builds two networks known under a name; returns the value."""
     file = claim("name", name, networks)
+    _check_step(name, step)
     recipe = base.in_two_passes(changes).override(name=name)
     said = {field for field, _ in values.fields() if recipe_field(recipe, field) != recipe_field(base, field)}
     said |= {each.replace("-", "_").partition(".")[0] for each in changes}
@@ -67,6 +68,17 @@ def register(
         said=frozenset(said),
     )
     return recipe
+
+
+def _check_step(name: str, step: Any) -> None:
+    """Raises UserError for a step that cannot be called as training does."""
+    if step is None:
+        return
+    try:
+        inspect.signature(step).bind("state", "recipe", "real", "labels")
+    except (TypeError, ValueError):
+        given = f"takes {inspect.signature(step)}" if callable(step) else f"is {step!r}"
+        raise UserError(f"recipe {name}: its step {given}; give a function of (state, recipe, real, labels)") from None
 
 
 def claim(field: str, name: str, function: Callable[..., Any]) -> RecipeFile:
@@ -160,24 +172,34 @@ def load_installed() -> None:
 
 
 @contextmanager
-def blaming(file: RecipeFile) -> Iterator[None]:
-    """An exception raised inside, in a user's file, becomes one line that names the line, with its own traceback."""
+def blaming(*files: RecipeFile, always: bool = True) -> Iterator[None]:
+    """An exception raised inside, in a user's file, becomes one line that names the line, with its own traceback.
+
+    With ``always``, one that passed no line of these files is the first one's too; else it is left as it is.
+    """
     try:
         yield
     except RecipeFileError:
         raise
     except (Exception, SystemExit) as error:
-        frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename == file.path]
+        paths = {file.path for file in files}
+        frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename in paths]
+        user, lost = isinstance(error, UserError), not frames and not always
+        if not files or out_of_memory(error) or lost or (user and not always):
+            raise
         line = frames[-1].lineno if frames else getattr(error, "lineno", None)
-        place = f"{file.path or 'the notebook'}{f', line {line}' if line else ''}"
-        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        told = not frames and isinstance(error, UserError)  # the line says all
-        details = "" if told else "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
+        path = frames[-1].filename if frames else files[0].path
+        place = f"{path or 'the notebook'}{f', line {line}' if line else ''}"
+        kind = "" if user else f"{type(error).__name__}: "
+        details = "" if user else "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
         raise RecipeFileError(f"{place}: {kind}{one_line(error)}", details) from error
 
 
 def check(recipe: Recipe) -> None:
-    """Runs networks of one's own on two images. Raises UserError, in one line, where their outputs do not fit."""
+    """Runs networks of one's own on two images, as in training and after it.
+
+    Raises UserError, in one line, where their outputs do not fit, or no gradient reaches what must learn.
+    """
     file = OWN.get(("name", recipe.name))
     if file is None:
         return
@@ -186,20 +208,38 @@ def check(recipe: Recipe) -> None:
     from gansmith import recipes
 
     shape = (2, recipe.channels, recipe.size, recipe.size)
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), blaming(file):
+    with torch.random.fork_rng(devices=[]), blaming(file):
         generator, discriminator = recipes.generator(recipe), recipes.discriminator(recipe)
         told = (torch.zeros(2, dtype=torch.long),) if recipes.conditioned(recipe) else ()
-        images = generator.eval()(torch.zeros(2, recipe.noise.size), *told)
-        _fits(f"recipe {recipe.name}: its generator makes", images, shape, f"latents (2, {recipe.noise.size})")
-        logits = discriminator.eval()(torch.zeros(shape), *told)
-        logits = logits[0] if isinstance(logits, tuple) else logits
-        _fits(f"recipe {recipe.name}: its discriminator answers", logits, (2, 1), f"images {shape}")
+        for when, training in (("", False), (" in training", True)):
+            images = generator.train(training)(torch.zeros(2, recipe.noise.size), *told)
+            _fits(
+                f"recipe {recipe.name}: its generator makes{when}", images, shape, f"latents (2, {recipe.noise.size})"
+            )
+            seen = torch.zeros(shape, requires_grad=True)
+            logits = discriminator.train(training)(seen, *told)
+            logits = logits[0] if isinstance(logits, tuple) else logits
+            _fits(f"recipe {recipe.name}: its discriminator answers{when}", logits, (2, 1), f"images {shape}")
+        who = f"recipe {recipe.name}: its discriminator's logits"
+        _flows(f"recipe {recipe.name}: its generator's images", images, generator.parameters(), "its weights")
+        _flows(who, logits, discriminator.parameters(), "its weights")
+        _flows(who, logits, [seen], "the images")
 
 
 def _fits(who: str, found: Any, wanted: tuple[int, ...], given: str) -> None:
     shape = tuple(getattr(found, "shape", ())) or type(found).__name__
     if shape != wanted:
         raise UserError(f"{who} {shape} of {given}; it must be {wanted}")
+
+
+def _flows(who: str, output: "Tensor", wanted: "Iterable[Tensor]", what: str) -> None:
+    """Raises UserError where no gradient flows from an output to any of these tensors."""
+    import torch
+
+    to = [each for each in wanted if each.requires_grad]
+    slopes = torch.autograd.grad(output.sum(), to, retain_graph=True, allow_unused=True) if output.requires_grad else ()
+    if all(each is None for each in slopes):
+        raise UserError(f"{who}: no gradient flows from them to {what}; nothing would be learned")
 
 
 def fitting(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -247,13 +287,16 @@ def _built(networks: Networks, recipe: Recipe, base: str, player: str) -> "nn.Mo
     from gansmith import recipes
 
     pair: Any = networks(recipe)
-    if pair is None:
-        network: nn.Module = getattr(recipes.entry(base), player)(recipe)
-        return network
-    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(each, nn.Module) for each in pair):
+    pair = (None, None) if pair is None else pair
+    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(each, nn.Module | None) for each in pair):
         given = f"a tuple of {len(pair)}" if isinstance(pair, tuple) else type(pair).__name__
-        raise UserError(f"recipe {recipe.name}: returns {given}; return (generator, discriminator), two nn.Modules")
-    built: nn.Module = pair[0 if player == "generator" else 1]
+        raise UserError(
+            f"recipe {recipe.name}: returns {given}; return (generator, discriminator), two nn.Modules, or None in the "
+            "place of one for that of the base"
+        )
+    built: nn.Module | None = pair[0 if player == "generator" else 1]
+    if built is None:
+        built = getattr(recipes.entry(base), player)(recipe)
     return built
 
 

@@ -39,28 +39,34 @@ def check(recipe: Recipe) -> None:
     shape = (4, recipe.channels, recipe.size, recipe.size)
     with torch.random.fork_rng(devices=[]):
         if recipe.loss in LOSSES:
-            logits = torch.linspace(-1, 1, 4)[:, None].requires_grad_()
+            real, fake = (torch.linspace(start, start + 2, 4)[:, None].requires_grad_() for start in (-1, -0.5))
             with blaming(OWN["loss", recipe.loss]):
-                found: Any = LOSSES[recipe.loss].terms(logits, logits + 0.5)
+                found: Any = LOSSES[recipe.loss].terms(real, fake)
                 if not isinstance(found, tuple) or len(found) != 2:
                     raise UserError(f"loss {recipe.loss}: return two losses, the discriminator's and the generator's")
                 for player, value in zip(("discriminator", "generator"), found, strict=True):
                     _scalar(f"loss {recipe.loss}: that of the {player}", value)
+                if torch.autograd.grad(found[1], fake, allow_unused=True)[0] is None:
+                    raise UserError(
+                        f"loss {recipe.loss}: that of the generator must depend on the logits of its images"
+                    )
         if recipe.penalty.kind in PENALTIES:
             with blaming(OWN["penalty.kind", recipe.penalty.kind]):
-                real, fake = torch.rand(shape), torch.rand(shape)
                 weight = torch.ones((), requires_grad=True)
-                value = PENALTIES[recipe.penalty.kind](lambda x: weight * x.flatten(1).sum(1, keepdim=True), real, fake)
+                value = PENALTIES[recipe.penalty.kind](
+                    lambda x: weight * x.flatten(1).sum(1, keepdim=True), torch.rand(shape), torch.rand(shape)
+                )
                 _scalar(f"penalty {recipe.penalty.kind}", value)
         if recipe.augment.own in AUGMENTATIONS:
             with blaming(OWN["augment.own", recipe.augment.own]):
                 images: Any = AUGMENTATIONS[recipe.augment.own](torch.rand(shape).requires_grad_())
-                if not isinstance(images, Tensor) or images.shape != shape or not images.requires_grad:
-                    what = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-                    raise UserError(
-                        f"augmentation {recipe.augment.own}: gives {what} of images {shape}; return images of the same "
-                        "shape, through which gradients flow"
-                    )
+                who, what = f"augmentation {recipe.augment.own}", type(images).__name__
+                if isinstance(images, Tensor):
+                    what = f"{tuple(images.shape)} of {images.dtype}"
+                if what != f"{shape} of torch.float32":
+                    raise UserError(f"{who}: gives {what}; return what it is given, {shape} of torch.float32")
+                if not images.requires_grad:
+                    raise UserError(f"{who}: no gradient flows through it; the generator would learn nothing")
 
 
 def _scalar(who: str, found: Any) -> None:
@@ -69,3 +75,5 @@ def _scalar(who: str, found: Any) -> None:
         raise UserError(f"{who} is {what}; it must be a scalar, such as the mean over images")
     if not found.requires_grad:
         raise UserError(f"{who} does not depend on the logits that it is given; no gradient flows")
+    if not found.isfinite():
+        raise UserError(f"{who} is {found.item()} of ordinary values; it must be finite")
