@@ -31,6 +31,13 @@ class RecipeFile(Value):
     """Where the file was; empty for what was typed into a notebook."""
     sha256: str
     """Over its text."""
+    package: str = ""
+    """The installed package that offers it by an entry point; empty for a file that is named."""
+
+    @property
+    def where(self) -> str:
+        """What people know it by."""
+        return f"the package {self.package}" if self.package else self.path or "a notebook"
 
 
 OWN: dict[tuple[str, str], RecipeFile] = {}
@@ -54,17 +61,24 @@ def _known(field: str, name: str, *given: str) -> str:
 
 def where_missing(files: Sequence[RecipeFile]) -> str:
     """What to do where a recipe cannot be read because files of one's own are not loaded; empty if they all are."""
-    loaded = {(file.name, file.path) for file in OWN.values()} | {(file.name, file.sha256) for file in OWN.values()}
-    missing = [each for each in files if not {(each.name, each.path), (each.name, each.sha256)} & loaded]
+    keys = {key for file in OWN.values() for key in _identities(file)}
+    missing = [each for each in files if not keys & _identities(each)]
     if not missing:
         return ""
     file = missing[0]
+    if file.package:
+        return f"it is defined in {file.where}, which is not installed here, or cannot be loaded; install it again"
     if not file.path:
         return "it is defined in a notebook; run that cell first"
     gone = "" if Path(file.path).exists() else ", where it is no longer"
     return (
         f"it is defined in {file.path}{gone}; to run that file, name it: `recipes` {file.path}, or own.load in Python"
     )
+
+
+def _identities(file: RecipeFile) -> set[tuple[str, str]]:
+    """A file stays the same at its path, with its text, and in its package."""
+    return {(file.name, each) for each in (file.path, file.sha256, file.package and file.where) if each}
 
 
 def changed_since(files: Sequence[RecipeFile]) -> list[RecipeFile]:

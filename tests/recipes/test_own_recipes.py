@@ -1,9 +1,10 @@
 """Recipes of the user's own: registered, loaded, built, checked, trained and found again."""
 
+import importlib
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -337,21 +338,62 @@ def test_two_files_may_not_define_one_name(file: Path) -> None:
         own.load("other.py")
 
 
-def test_installed_packages_bring_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "package_of_recipes.py").write_text(FILE.replace('"mine"', '"installed"'))
-    about = tmp_path / "package_of_recipes-1.0.dist-info"
+@pytest.fixture
+def package(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A module that an installed package offers, beside one that it lacks."""
+    path = file.with_name("package_of_recipes.py")
+    path.write_text(FILE.replace('"mine"', '"installed"'))
+    about = path.with_name("package_of_recipes-1.0.dist-info")
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: package-of-recipes\nVersion: 1.0\n")
     points = "[gansmith.recipes]\nmine = package_of_recipes\nworse = no_such_module\n"
     (about / "entry_points.txt").write_text(points)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(path.parent)
     monkeypatch.setattr(registry, "_installed", False)
+    yield path
+    sys.modules.pop("package_of_recipes", None)
+
+
+def again() -> None:
+    """As in a new process, where packages are loaded anew."""
+    forget()
+    sys.modules.pop("package_of_recipes", None)
+    importlib.invalidate_caches()
+    registry._installed = False
+
+
+def test_installed_packages_bring_recipes(package: Path) -> None:
     assert not Path("was-run").exists()
-    with pytest.warns(UserWarning, match="the recipes of package-of-recipes cannot be loaded"):
+    with pytest.warns(UserWarning, match="package-of-recipes cannot be loaded .ModuleNotFoundError: No module named"):
         assert recipes.get("installed").batch_size == 8
-    assert recipes.get("installed").files[0].path == str(tmp_path / "package_of_recipes.py")
-    del sys.modules["package_of_recipes"]
+    (from_,) = recipes.get("installed").files
+    assert (from_.path, from_.package) == (str(package), "package-of-recipes")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_package_that_changed_broke_or_is_gone_is_told(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "digits.npz", "--recipe", "installed", *QUICK, "--steps", "1"]) == 0
+    text = package.read_text()
+    again()
+    package.write_text(text.replace("16", "170"))
+    capsys.readouterr()
+    assert main(["train", "--resume", "last", "--steps", "2"]) == 2
+    said = capsys.readouterr().err
+    assert "the package package-of-recipes changed since digits-installed-001 was trained with it" in said
+    assert "networks do not fit the run's recipe" in said
+    assert gs.Run(Path("runs/digits-installed-001")).state == "finished", "a resume that is refused changes nothing"
+    again()
+    package.write_text(text + "1 / 0\n")
+    assert main(["sample", "last"]) == 2
+    said = capsys.readouterr().err
+    assert f"cannot be loaded ({package}, line 12: ZeroDivisionError: division by zero)" in said
+    assert "installed" not in registry.ENTRIES, "what a package registered before it failed is not known"
+    again()
+    package.unlink()
+    assert main(["sample", "last"]) == 2
+    said = capsys.readouterr().err
+    assert "it is defined in the package package-of-recipes, which is not installed here" in said
+    assert "--recipes" not in said
 
 
 def test_new_recipe_writes_a_file_that_trains(

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gansmith import data, files, hardware, runs
 from gansmith.data import Images, kinds, loading, naming
 from gansmith.errors import UserError
@@ -12,7 +14,10 @@ from gansmith.evaluation import online
 from gansmith.experiment import beginning, environment
 from gansmith.experiment.types import Experiment
 from gansmith.progress import Progress
+from gansmith.recipe import Recipe
+from gansmith.recipes import own
 from gansmith.runs import Run, checkpoint, recorder
+from gansmith.training import loop
 from gansmith.training.options import Settings, TrainingOptions
 
 MAY_CHANGE = {"steps", "minutes", "device", "precision", "threads", "fast"}  # options of a run that goes on
@@ -43,6 +48,8 @@ def resumable(
             raise UserError(f"{said}; restore them, or start a new run with `from_` {run.name}")
         end = {"steps": settings.steps and settings.steps - at["step"], "minutes": left}
         return _anew(run, dataset.source, settings, end, f"{said}: a new run begins with its networks", progress)
+    if recipe.files:
+        _check_again(recipe, newest)
     choice = beginning.choose(settings, recipe)
     return Experiment(
         recipe,
@@ -94,6 +101,14 @@ def _newest(run: Run) -> tuple[Path | None, dict[str, Any], list[str]]:
     if recorder.lacks_metrics(run, at["metrics_bytes"]):
         warnings.append(f"metrics.jsonl lacks rows up to step {at['step']}: its plots will start there")
     return newest, at, warnings
+
+
+def _check_again(recipe: Recipe, newest: Path | None) -> None:
+    """Raises UserError where networks of one's own, whose file may have changed, do not fit a checkpoint any more."""
+    own.check(recipe)
+    if newest is not None:
+        with torch.random.fork_rng(devices=[]):
+            checkpoint.restore(newest, loop.new_state(recipe, seed=0, device=torch.device("cpu")))
 
 
 def _end(run: Run, start: int, options: TrainingOptions) -> tuple[Settings, float | None]:

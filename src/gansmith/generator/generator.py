@@ -333,7 +333,7 @@ def _recipe(config: dict[str, Any]) -> Recipe:
     except UserError as error:
         raise UserError(where_missing(files) or str(error)) from None
     for file in changed_since(files) if recipe.files else ():
-        warnings.warn(f"{file.path or file.name} changed since this generator was trained with it", stacklevel=1)
+        warnings.warn(f"{file.where} changed since this generator was trained with it", stacklevel=1)
     return recipe
 
 

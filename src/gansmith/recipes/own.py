@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def register(
     said |= {each.replace("-", "_").partition(".")[0] for each in changes}
     ENTRIES[name] = Entry(
         title=name,
-        author=f"{file.name}.py" if file.path else "a notebook",
+        author=file.package or (f"{file.name}.py" if file.path else "a notebook"),
         year="",
         note=(inspect.getdoc(networks) or "your own").partition("\n")[0].rstrip("."),
         recipe=recipe,
@@ -136,25 +136,34 @@ def _run(place: Path, content: bytes, file: RecipeFile) -> None:
     """Executes a file; what it registers is known only if it ends well."""
     module = ModuleType(f"gansmith_own_{re.sub('[^0-9a-zA-Z]', '_', place.stem)}_{file.sha256[:8]}")
     module.__file__, module.__spec__ = str(place), ModuleSpec(module.__name__, None, origin=str(place))
+    with _all_or_nothing():
+        for key in [key for key, known in OWN.items() if known.path == str(place)]:  # of its text before a change
+            del OWN[key]
+        sys.modules[module.__name__] = module
+        _current.append(file)
+        try:
+            with blaming(file):
+                exec(compile(content, str(place), "exec"), module.__dict__)
+            if not any(known == file for known in OWN.values()):
+                raise UserError(f"`recipes` {place}: registers nothing; decorate a function with @own.recipe(NAME)")
+        except BaseException:
+            del sys.modules[module.__name__]
+            raise
+        finally:
+            _current.pop()
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """What is registered inside is known only if it ends well."""
     names, entries = dict(OWN), dict(ENTRIES)
-    for key in [key for key, known in OWN.items() if known.path == str(place)]:  # of its text before a change
-        del OWN[key]
-    sys.modules[module.__name__] = module
-    _current.append(file)
     try:
-        with blaming(file):
-            exec(compile(content, str(place), "exec"), module.__dict__)
-        if not any(known == file for known in OWN.values()):
-            raise UserError(f"`recipes` {place}: registers nothing; decorate a function with @own.recipe(NAME)")
+        yield
     except BaseException:
-        OWN.clear()
-        OWN.update(names)
-        ENTRIES.clear()
-        ENTRIES.update(entries)
-        del sys.modules[module.__name__]
+        for table, before in ((OWN, names), (ENTRIES, entries)):
+            table.clear()
+            table.update(before)  # type: ignore[arg-type]
         raise
-    finally:
-        _current.pop()
 
 
 def load_installed() -> None:
@@ -165,10 +174,17 @@ def load_installed() -> None:
     _installed = True
     for point in entry_points(group=GROUP):
         try:
-            point.load()
-        except Exception as error:  # another package's fault must not keep gansmith from working
-            package = point.dist.name if point.dist else point.value
-            warnings.warn(f"the recipes of {package} cannot be loaded ({one_line(error)})", stacklevel=1)
+            with _all_or_nothing():
+                point.load()
+        except (Exception, SystemExit) as error:  # another package's fault must not keep gansmith from working
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            at = "" if frame.filename.startswith("<") else f"{frame.filename}, line {frame.lineno}: "
+            said = f"{at}{type(error).__name__}: {one_line(error)}"
+            warnings.warn(f"the recipes of {_package(point)} cannot be loaded ({said})", stacklevel=1)
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
 
 
 @contextmanager
@@ -305,11 +321,13 @@ def _file_of(function: Callable[..., Any]) -> RecipeFile:
     module = getattr(function, "__module__", None) or "__main__"
     try:
         path = Path(inspect.getsourcefile(function) or "").resolve(strict=True)
-        return RecipeFile(name=path.stem, path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, TypeError):
-        pass
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        source = ""
-    return RecipeFile(name=module, path="", sha256=hashlib.sha256(source.encode()).hexdigest())
+        try:
+            source = inspect.getsource(function)
+        except (OSError, TypeError):
+            source = ""
+        return RecipeFile(name=module, path="", sha256=hashlib.sha256(source.encode()).hexdigest())
+    top = module.partition(".")[0]
+    package = next((_package(each) for each in entry_points(group=GROUP) if each.module.partition(".")[0] == top), "")
+    return RecipeFile(name=module if package else path.stem, path=str(path), sha256=digest, package=package)

@@ -85,7 +85,7 @@ class Run:
         except UserError as error:
             raise UserError(f"{self.path / 'recipe.json'}: {self._missing() or error}") from None
         for file in changed_since(self.settings.recipes) if recipe.files else ():
-            warnings.warn(f"{file.path or file.name} changed since {self.name} was trained with it", stacklevel=1)
+            warnings.warn(f"{file.where} changed since {self.name} was trained with it", stacklevel=1)
         return recipe
 
     def _missing(self) -> str:
