@@ -50,7 +50,9 @@ def test_else_it_asks_for_the_same_images(given: Given, capsys: pytest.CaptureFi
     for words in (["train", "--steps", "6", "--resume"], ["evaluate"]):
         assert main([*words, run.name]) == 2
         assert "give the same again" in capsys.readouterr().err
-    with pytest.raises(UserError, match="other images than those that arrays-mlp-002 began with"):
+    with pytest.raises(UserError, match="other labels, than those that arrays-mlp-002 began with; give the same again"):
+        gs.resume(run.name, source=images, steps=6)
+    with pytest.raises(UserError, match="other images, or other labels"):
         gs.resume(run.name, source=(images[::-1], labels), steps=6)
     gs.resume(run.name, source=(images / 255, labels.tolist()), steps=6)  # written otherwise, they are the same
     weights = [each.path / "generator" / "model.safetensors" for each in (run, whole)]

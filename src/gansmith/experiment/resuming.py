@@ -42,10 +42,12 @@ def resumable(
     dataset = data.load(about.source if source is None else source, size=recipe.size, fit=about.fit, progress=progress)
     if dataset.fingerprint != about.fingerprint:
         said = f"{dataset.source}: the data changed since {run.name} began{loading.changes(dataset, about.fingerprint)}"
+        mend = "restore them"
         if naming.is_given(dataset.source):
-            said = f"{dataset.source}: these are other images than those that {run.name} began with"
+            said = f"{dataset.source}: these are other images, or other labels, than those that {run.name} began with"
+            mend = "give the same again"
         if newest is None or settings.steps == at["step"] or not loading.only_grew(dataset, about.fingerprint):
-            raise UserError(f"{said}; restore them, or start a new run with `from_` {run.name}")
+            raise UserError(f"{said}; {mend}, or start a new run with `from_` {run.name}")
         end = {"steps": settings.steps and settings.steps - at["step"], "minutes": left}
         return _anew(run, dataset.source, settings, end, f"{said}: a new run begins with its networks", progress)
     if recipe.files:
