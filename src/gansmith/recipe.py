@@ -6,6 +6,7 @@ built by :mod:`gansmith.recipes`.
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -414,6 +415,8 @@ OPTIONAL = (
     *("one_pass", "apart", "spectral_norm", "conditional", "classes", "kinds", "condition", "condition_length"),
     *("shared_kinds", "information", "codes"),
 )
+SYNONYMS = {"learning_rate": "lr", "epochs": "steps", "latent_dim": "noise.size"}
+"""Names of other libraries, and what is meant by them here."""
 SCHEDULE = ("warm_up", "cool_from", "cool_to", "beta2_end")
 """Fields of a recipe and of its optimisers that stand in its file only where they are not at their defaults."""
 
@@ -472,14 +475,13 @@ def explain(error: ValidationError) -> str:
 
 
 def unknown(name: str) -> str:
-    """One line for a name no recipe has, with the nearest ones."""
+    """One line for a name no recipe has, with the fields that it may mean, or the nearest ones."""
     known = [field for field, _ in fields()]
-    near = difflib.get_close_matches(name[:200], known, n=3, cutoff=0.5)
-    if not near:  # a bare leaf name, such as "lr"
-        leaf = name.rsplit(".", 1)[-1]
-        near = [field for field in known if field.rsplit(".", 1)[-1] == leaf]
+    near = meant(name) or difflib.get_close_matches(name[:200], known, n=3, cutoff=0.5)
+    group, dot, leaf = near[0].partition(".") if len(near) == 1 else ("", "", "")
+    python = f", in Python {group}={{'{leaf}': ...}}" if dot else ""
     name = name if len(name) <= 60 else f"{name[:60]}..."
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; `gansmith recipes NAME` lists all"
+    hint = f"; did you mean {' or '.join(near)}{python}?" if near else "; `gansmith recipes NAME` lists all"
     return f"a recipe has no {name if name.isprintable() else repr(name)}{hint}"
 
 
@@ -493,6 +495,39 @@ def named(changes: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
         if not isinstance(name, str):
             raise UserError(f"`{what}`: {name!r:.60} is no name of a field; give text, such as 'batch_size'")
     return dict(changes)
+
+
+def meant(name: str) -> list[str]:
+    """The fields that a name leaves words out of, but not the last, such as lr, generator_lr and penalty_gamma."""
+    name = name[:200].replace("-", "_")
+    for theirs, ours in SYNONYMS.items():
+        name = name.replace(theirs, ours)
+    words = re.split("[._]", name)
+
+    def has_all(field: str) -> bool:
+        left = iter(each := re.split("[._]", field))
+        return each[-1] == words[-1] and all(word in left for word in words)
+
+    return [field for field, _ in fields() if has_all(field)]
+
+
+def _group(name: str, given: object) -> str:
+    """One line for one value in the place of a group of fields, with a field that it may be meant for."""
+    group = next(info.annotation for field, info in Recipe.model_fields.items() if field == name)
+    assert isinstance(group, type)
+    assert issubclass(group, BaseModel)
+    shown = " ".join(repr(given).split())[:60]
+    said = f"{name} = {shown}: is a group of fields ({', '.join(group.model_fields)}); name one"
+    if given is None or isinstance(given, bool):
+        return said
+    for leaf in group.model_fields:
+        try:
+            group.model_validate({leaf: given})
+        except ValidationError as error:
+            if any(each["loc"] == (leaf,) for each in error.errors()):
+                continue
+        return f"{said}, such as {name}.{leaf} = {given!r}, in Python {name}={{{leaf!r}: {given!r}}}"
+    return said
 
 
 def _flatten(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -514,6 +549,8 @@ def _assign(values: dict[str, Any], name: str, value: Any) -> None:
             raise UserError(unknown(name))
     if leaf not in values:
         raise UserError(unknown(name))
+    if isinstance(values[leaf], dict) and not isinstance(value, dict):
+        raise UserError(_group(leaf, value))
     values[leaf] = value
 
 

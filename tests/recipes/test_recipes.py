@@ -5,6 +5,7 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -251,10 +252,18 @@ def test_override_takes_flags_and_tables() -> None:
         ({"generator_optimizer.lr": float("nan")}, "generator_optimizer.lr"),
         ({"pixels": (1, 0)}, "black must be below white"),
         ({"steps": "many"}, "steps = 'many'"),
-        ({"noise": 3}, "noise"),
         ({"noise": {1: 2}}, "1 is no name of a field"),
         ({1: 2}, "1 is no name of a field"),
         ([("steps", 3)], "give a mapping of names to values, not list"),
+        ({"generator_lr": 1}, r"did you mean generator_optimizer.lr, in Python generator_optimizer=\{'lr': ...\}\?$"),
+        ({"learning_rate": 1}, "did you mean generator_optimizer.lr or discriminator_optimizer.lr"),
+        ({"penalty_gamma": 1}, r"did you mean penalty.gamma, in Python penalty=\{'gamma': ...\}\?$"),
+        ({"penalty": "r1", "penalty.gamma": 1}, r"^penalty = 'r1': .*such as penalty.kind = 'r1', in Python penalty="),
+        ({"generator_optimizer": 1e-4}, "such as generator_optimizer.lr = 0.0001, in Python"),
+        ({"noise": 3}, "such as noise.size = 3, in Python"),
+        ({"noise": "gaussian"}, r"is a group of fields \(size, distribution, center, scale\); name one$"),
+        ({"average": None}, "is a group of fields .*; name one$"),
+        ({"augment": np.zeros((9, 9))}, "is a group of fields"),
     ],
 )
 def test_bad_overrides_are_named_in_one_line(change: Any, message: str) -> None:

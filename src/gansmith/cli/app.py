@@ -228,10 +228,9 @@ def _reworded(error: CycloptsError) -> str:
         return f"too many arguments: {' '.join(error.unused_tokens or [])}"
     if not isinstance(error, UnknownOptionError):
         return re.sub(r'unable to convert (".*?") into int(\|None)?', r"\1 is no whole number", message)
-    from gansmith.recipe import fields
+    from gansmith.recipe import meant
 
-    leaf = (error.token.keyword or error.token.value).lstrip("-").replace("-", "_")
-    near = ["--" + name.replace("_", "-") for name, _ in fields() if name.endswith(f".{leaf}")]
+    near = ["--" + name.replace("_", "-") for name in meant((error.token.keyword or error.token.value).lstrip("-"))]
     if near:
         return f"{message.partition(' Did you mean')[0]} Did you mean {' or '.join(near)}?"
     return message if "Did you mean" in message else f"{message} --help lists all."
