@@ -71,15 +71,15 @@ def where_missing(files: Sequence[RecipeFile]) -> str:
         return f"it is defined in {file.where}, which is not installed here, or cannot be loaded; install it again"
     if not file.path:
         return "it is defined in a notebook; run that cell first"
-    gone = "" if Path(file.path).exists() else ", where it is no longer"
+    gone = "" if Path(file.path).exists() else ", where it is no longer" if Path(file.path).name != file.path else ""
     return (
         f"it is defined in {file.path}{gone}; to run that file, name it: `recipes` {file.path}, or own.load in Python"
     )
 
 
 def _identities(file: RecipeFile) -> set[tuple[str, str]]:
-    """A file stays the same at its path, with its text, and in its package."""
-    return {(file.name, each) for each in (file.path, file.sha256, file.package and file.where) if each}
+    """A file stays the same under its name, at whatever place, with its text, and in its package."""
+    return {(file.name, each) for each in (Path(file.path).name, file.sha256, file.package and file.where) if each}
 
 
 def changed_since(files: Sequence[RecipeFile]) -> list[RecipeFile]:

@@ -17,6 +17,8 @@ import gansmith as gs
 from gansmith.cli import main
 from gansmith.errors import UserError
 from gansmith.evaluation.report import FILE, Report
+from gansmith.generator import Generator
+from gansmith.recipes import own as registry
 from gansmith.runs import fetching
 from gansmith.runs.run import PRETRAINED
 
@@ -113,6 +115,29 @@ def test_what_is_pushed_is_read_back_the_same(server: type[Hub], capsys: pytest.
     assert np.array_equal(there.sample(4).images, gs.load("mnist").sample(4).images)
     assert "GET README.md" not in server.served
     assert main(["sample", "hf://somebody/digits", "-n", "4", "-o", "x.png"]) == 0
+
+
+def test_a_recipe_of_ones_own_goes_without_its_file(server: type[Hub], tmp_path: Path) -> None:
+    source = tmp_path / "mine.py"
+    source.write_text("from gansmith import own\n@own.recipe('mine', base='mlp')\ndef mine(recipe): pass\n")
+    gs.own.load(source)
+    recipe = gs.recipes.get("mine")
+    made = Generator(gs.recipes.generator(recipe), recipe).save_pretrained(tmp_path / "made")
+    pushed = gs.push(made, "somebody/own")
+    assert str(tmp_path) not in "".join(body.decode("latin-1") for body in server.files.values())
+    card = server.files["somebody/own/README.md"].decode()
+    assert f"- needs: `mine.py` (SHA-256 {pushed.files[0].sha256[:12]}...)" in card
+    assert 'gs.own.load("mine.py")\ngs.load("hf://somebody/own")' in card
+    assert gs.load("hf://somebody/own").recipe.name == "mine"
+    for table in (registry.OWN, registry.ENTRIES, registry._loaded):  # as for somebody else
+        table.clear()  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match=r"it is defined in mine.py; to run that file, name it: `recipes` mine.py"):
+        gs.load("hf://somebody/own")
+    there = tmp_path / "there"
+    there.mkdir()
+    source.rename(there / "mine.py")
+    gs.own.load(there / "mine.py")
+    assert gs.load("hf://somebody/own").recipe.name == "mine"
 
 
 def test_without_a_network_what_was_fetched_is_used(server: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,15 @@
 
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gansmith.cli.options import Json, Recipes, Run, Switch
 from gansmith.cli.output import show
+
+if TYPE_CHECKING:
+    from gansmith.recipe import RecipeFile
 
 INDENT = "   "
 
@@ -81,7 +85,12 @@ def again(run: Any) -> str:
 
 def needed(run: Any) -> str:
     """The flag that names the file of the user's own that a run's recipe is defined in; empty for other recipes."""
-    paths = [file.path for file in run.settings.recipes if file.path]
+    return flag_of(run.settings.recipes)
+
+
+def flag_of(files: "Iterable[RecipeFile]") -> str:
+    """The flag that names the first of these files; empty where none is needed, as for those of packages."""
+    paths = [file.path for file in files if file.path and not file.package]
     if not paths:
         return ""
     near = os.path.relpath(paths[0])

@@ -17,6 +17,7 @@ def push(run: Generator, name: str, /, *, private: Switch = False, own: Recipes 
         name: user/name on the hub; it is made if it is not there.
         private: hide it from others, where it is made.
     """
+    from gansmith.cli.doctor import flag_of
     from gansmith.runs import fetching
 
     fetching.parts(name)
@@ -24,9 +25,10 @@ def push(run: Generator, name: str, /, *, private: Switch = False, own: Recipes 
     from gansmith.hub import push
 
     pushed = push(run, name, private=private)
+    flag = flag_of(pushed.files)
     said = f"{pushed.figures} figures on its card" if pushed.figures else "not evaluated, so its card has no figures"
     show(
-        asdict(pushed),
-        f"pushed: {pushed.url} ({said})\n\ngo on with\n  {program()} sample hf://{pushed.name} -n 64",
+        {name: value for name, value in asdict(pushed).items() if name != "files"},
+        f"pushed: {pushed.url} ({said})\n\ngo on with\n  {program()} sample hf://{pushed.name}{flag} -n 64",
         json=json,
     )

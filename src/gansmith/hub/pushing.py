@@ -1,13 +1,16 @@
 """Pushing a generator: config.json, model.safetensors, evaluation.json, and a card whose figures the hub reads."""
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gansmith.errors import UserError
 from gansmith.evaluation import wording
 from gansmith.evaluation.report import FILE, Report
+from gansmith.files import read_json, write_json
 from gansmith.generator import Generator
+from gansmith.recipe import RecipeFile
 from gansmith.runs import Run, exported, fetching, find
 from gansmith.runs.load import load
 from gansmith.text import one_line
@@ -24,6 +27,8 @@ class Pushed:
     url: str
     figures: int
     """Figures of its card; 0 where it was never evaluated."""
+    files: tuple[RecipeFile, ...] = ()
+    """The Python sources that its recipe needs, which are not pushed."""
 
 
 def push(where: str | Path | Run, name: str, *, out: str | Path = "runs", private: bool = False) -> Pushed:
@@ -46,6 +51,7 @@ def push(where: str | Path | Run, name: str, *, out: str | Path = "runs", privat
     generator, report = load(where, out=out), _report(where, out)
     with tempfile.TemporaryDirectory() as place:
         folder = generator.save_pretrained(Path(place) / "generator")
+        _without_folders(folder / "config.json")
         if report is not None:
             report.save(folder / FILE)
         (folder / "README.md").write_text(card(generator, report, repo), encoding="utf-8")
@@ -63,7 +69,15 @@ def push(where: str | Path | Run, name: str, *, out: str | Path = "runs", privat
                 raise
             raise UserError(f"{repo}: the hub cannot be reached ({one_line(error)[:120]})") from None
     url = f"{fetching.endpoint() or 'https://huggingface.co'}/{repo}"
-    return Pushed(repo, url, len(report.figures) if report else 0)
+    return Pushed(repo, url, len(report.figures) if report else 0, generator.recipe.files)
+
+
+def _without_folders(path: Path) -> None:
+    """Leaves of files of one's own their names alone: where they lie here is nobody's business."""
+    config = read_json(path)
+    for each in config.get("recipes", ()):
+        each["path"] = Path(each["path"]).name
+    write_json(path, config)
 
 
 def _report(where: str | Path | Run, out: str | Path) -> Report | None:
@@ -105,10 +119,26 @@ def card(generator: Generator, report: Report | None, repo: str) -> str:
             f"Recipe `{recipe.name}`, trained with gansmith:",
             f"{recipe.channels}x{recipe.size}x{recipe.size} images from {recipe.noise.size} numbers{told}.\n",
             *lines,
-            f'\n```python\nimport gansmith as gs\n\ngs.load("hf://{repo}").sample(64, seed=0).save("sheet.png")\n```\n',
+            *_needed(recipe.files),
+            f"\n```python\nimport gansmith as gs\n\n{''.join(_loads(recipe.files))}"
+            f'gs.load("hf://{repo}").sample(64, seed=0).save("sheet.png")\n```\n',
             *_measured(report),
         ]
     )
+
+
+def _needed(files: Sequence[RecipeFile]) -> Iterator[str]:
+    """What loading it takes beside gansmith."""
+    for file in files:
+        where = file.where if file.package or not file.path else f"`{Path(file.path).name}`"
+        yield f"- needs: {where} (SHA-256 {file.sha256[:12]}...), a program of its author's that is not here"
+
+
+def _loads(files: Sequence[RecipeFile]) -> Iterator[str]:
+    """The lines of Python that load what it needs."""
+    for file in files:
+        if file.path and not file.package:
+            yield f'gs.own.load("{Path(file.path).name}")\n'
 
 
 def _measured(report: Report | None) -> list[str]:
