@@ -295,7 +295,7 @@ def _named(where: Path, out: Path) -> Run:
         if path.is_file() and path.name == "last":
             path = path.parent / read_text(path).strip()
         if path.is_dir():
-            return Run(path.resolve() if path.is_symlink() else path)
+            return Run(path.parent / path.readlink() if path.is_symlink() else path)
     have = [run.name for run in every(out)]
     hint = f"there are {', '.join(have[-4:])}" if have else f"there are none in {out} yet; `gansmith train` makes one"
     if str(where).startswith("hf:"):
