@@ -5,9 +5,11 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -71,15 +73,21 @@ class Ranges(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def address(shards: Path) -> Iterator[str]:
-    pytest.importorskip("aiohttp")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Ranges, directory=shards))
+@contextmanager
+def serving(kind: partial[Ranges]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def address(shards: Path) -> Iterator[str]:
+    pytest.importorskip("aiohttp")
+    with serving(partial(Ranges, directory=shards)) as found:
+        yield found
 
 
 def in_memory(shards: Path) -> str:
@@ -132,6 +140,64 @@ def test_shards_are_read_from_a_server(
     monkeypatch.setattr("gansmith.data.shard_store.WHOLE", 1)
     same(source, address, steps=3)
     assert any(asked)  # one image at a time
+
+
+class Hub(Ranges):
+    """What a hub says of one data set, somebody/dots, whose files are those of a folder."""
+
+    def do_POST(self) -> None:
+        wanted = re.findall(r"paths=([^&]+)", self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.say([self.about(name) for name in map(unquote, wanted) if self.file(name).exists()])
+
+    def do_GET(self) -> None:
+        tree = self.path.partition("?")[0].partition("/tree/main")[2]
+        if "/resolve/" in self.path:
+            self.path = "/" + self.path.rpartition("/resolve/main/")[2]
+            super().do_GET()
+        elif not self.path.startswith("/api/datasets/somebody/dots"):
+            self.send_response(401)
+            self.send_header("X-Error-Message", "Invalid username or password.")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif "/tree/" in self.path:
+            self.say([self.about(path.name) for path in sorted(self.file(tree.strip("/")).iterdir())])
+        else:
+            self.say({"id": "somebody/dots", "sha": 40 * "0", "siblings": []})
+
+    def file(self, name: str) -> Path:
+        return Path(self.directory) / name
+
+    def about(self, name: str) -> dict[str, object]:
+        return {"type": "file", "path": name, "size": self.file(name).stat().st_size, "oid": 40 * "0"}
+
+    def say(self, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_shards_are_read_from_the_hub(source: Path, shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("huggingface_hub")
+    import fsspec
+    from huggingface_hub import HfFileSystem
+
+    with serving(partial(Hub, directory=shards)) as address:
+        monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": address})
+        HfFileSystem.clear_instance_cache()
+        monkeypatch.setenv(kept_shards.BUDGET, "0")
+        monkeypatch.setattr("gansmith.data.shard_store.WHOLE", 1)
+        monkeypatch.setattr(Ranges, "asked", asked := [])
+        one, other = data.load(source), data.load("hf://datasets/somebody/dots")
+        assert one.fingerprint == other.fingerprint
+        some = np.array([5, 90, 41, 41])
+        assert np.array_equal(one.take(some), other.take(some))
+        assert any(asked)  # one image at a time
+        with pytest.raises(UserError, match=r"^hf://datasets/somebody/none"):
+            data.load("hf://datasets/somebody/none")
+    HfFileSystem.clear_instance_cache()
 
 
 def test_webdataset_can_read_them(shards: Path) -> None:

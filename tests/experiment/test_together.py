@@ -163,7 +163,7 @@ def test_a_restart_takes_only_the_run_of_its_own_launch(tmp_path: Path, monkeypa
 def test_documented_launches_are_understood() -> None:
     text = (Path(__file__).parents[2] / "docs" / "scale.md").read_text().replace("\\\n", " ")
     lines = re.findall(r"^ *(?:srun )?torchrun (.*-m gansmith.*)$", text, re.MULTILINE)
-    assert len(lines) == 8
+    assert len(lines) == 9
     for line in lines:
         words = [re.sub(r"^\$[A-Z_]+$", "2", word) for word in shlex.split(re.sub(r"\$\(.*?\)", "first", line))]
         given = get_args_parser().parse_args(words)

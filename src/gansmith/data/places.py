@@ -1,5 +1,6 @@
 """A folder of files, here or elsewhere, read whole or by parts through fsspec: s3://, gs://, hf://, http://."""
 
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ from gansmith.text import one_line, printable
 
 _EXTRAS = {"http": "gansmith[http]", "https": "gansmith[http]", "hf": "gansmith[hub]"}
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_LOGGERS = ("gcsfs", "huggingface_hub")
+"""Packages that log, at length, what they raise as well."""
 _PAUSES = (0.5, 2.0)
-"""Seconds after which a read that failed elsewhere is tried again."""
+"""Seconds after which a read over http is tried again that failed; what reads the other services does so itself."""
 
 
 class Place:
@@ -30,6 +33,9 @@ class Place:
         from fsspec.core import url_to_fs
 
         kind = self.where.partition("://")[0]
+        if not logging.getLogger().handlers:  # a program that sets up its logging wants to see it
+            for name in _LOGGERS:
+                logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             files, root = url_to_fs(self.where)
         except ImportError as error:
@@ -97,8 +103,8 @@ class Place:
         return found
 
     def _try(self, file: str, work: Any) -> Any:
-        """What ``work`` returns; elsewhere it is tried three times."""
-        for pause in (*(() if self.local else _PAUSES), None):
+        """What ``work`` returns; over http it is tried three times."""
+        for pause in (*(_PAUSES if self.where.startswith("http") else ()), None):
             try:
                 return work()
             except (FileNotFoundError, PermissionError) as error:
@@ -106,7 +112,9 @@ class Place:
                 raise UserError(f"{self.name(file or self._last)}: {what}; restore it") from None
             except Exception as error:  # each service has its own
                 if pause is None:
-                    text = f"{self.name(file or self._last)}: cannot be read ({one_line(error)}); try again"
-                    raise UserError(text) from None
+                    advice = "try again" if self.local else "check the network and the service's settings"
+                    raise UserError(
+                        f"{self.name(file or self._last)}: cannot be read ({one_line(error)}); {advice}"
+                    ) from None
                 time.sleep(pause)
         raise AssertionError
