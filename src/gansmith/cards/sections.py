@@ -237,9 +237,9 @@ def _attacks(card: Card) -> Section:
         f"as many unseen "
         f"ones; the attacker has {found.release:,} published images and {found.reference:,} other unseen ones "
         f"to compare with, and "
-        f"knows no generator's weights unless the table says so; {stand_in}; intervals: 95 %, over records, the "
-        f"wider of bootstrap and "
-        f"Wilson; sources: {'; '.join(dict.fromkeys(row.source for row in found.rows))}"
+        f"knows no generator's weights unless the table says so; {stand_in}; intervals: 95 % for all "
+        f"{found.looks} figures together (Bonferroni), over records, the wider of bootstrap and Wilson; "
+        f"sources: {'; '.join(dict.fromkeys(row.source for row in found.rows))}"
     )
     return Section(
         "attacks",

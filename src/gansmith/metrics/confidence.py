@@ -27,6 +27,13 @@ class Interval:
         """Half the interval's length: the figure after ±, where it is symmetric."""
         return (self.high - self.low) / 2
 
+    def among(self, looks: int) -> "Interval":
+        """Wider, so that ``looks`` of them cover together what one would: Bonferroni, by the normal distribution."""
+        level = 1 - (1 - self.level) / looks
+        wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + self.level) / 2)
+        low, high = (self.value + wider * (end - self.value) for end in (self.low, self.high))
+        return Interval(self.value, low, high, level)
+
 
 def over_seeds(values: Sequence[float], *, level: float = LEVEL) -> Interval:
     """The mean of figures measured with different latent seeds, with Student's t interval.
