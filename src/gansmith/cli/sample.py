@@ -29,7 +29,8 @@ def sample(
         number: how many images.
         seed: random seed of the images.
         label: the class to make, by name or number, or several that take turns: 3,7; all do if none is named.
-        out: a sheet (.png, .webp, .jpg), arrays (.npz), or a new folder for a PNG each.
+        out: a sheet (.png, .webp, .jpg), arrays (.npz), or a new folder for a PNG each; a file of that name is
+            replaced.
         precision: bf16 is faster where the hardware multiplies it, and changes pixels by some grey levels.
     """
     from gansmith import hardware
