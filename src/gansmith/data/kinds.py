@@ -193,7 +193,7 @@ def _k_means(rows: Rows, count: int, random: np.random.Generator, done: Callable
     centres = _spread(some, count, random)
     prices, distances = np.zeros(count, np.float32), _distances(some, centres)
     for _ in range(ROUNDS):
-        nearest = (distances + prices).argmin(axis=1)
+        nearest = _cheapest(distances, prices)
         sizes = np.bincount(nearest, minlength=count)
         sums = np.stack([np.bincount(nearest, some[:, axis], count) for axis in range(some.shape[1])], axis=1)
         filled = sizes > 0
@@ -220,10 +220,16 @@ def _prices(distances: Rows, prices: Rows, rounds: int = 4) -> Rows:
     wanted = len(distances) / len(prices)
     step = 0.2 * float(np.median(distances.min(axis=1)))
     for _ in range(rounds):
-        sizes = np.bincount((distances + prices).argmin(axis=1), minlength=len(prices))
+        sizes = np.bincount(_cheapest(distances, prices), minlength=len(prices))
         prices = prices + step * np.log((sizes + 0.1 * wanted) / (1.1 * wanted)).astype(np.float32)
     result: Rows = prices - prices.mean()
     return result
+
+
+def _cheapest(distances: Rows, prices: Rows) -> Labels:
+    """Each row's cheapest centre, by distance (N, K) and price (K,), block by block, as a cache holds them."""
+    blocks = range(0, len(distances), 1024)
+    return np.concatenate([(distances[start : start + 1024] + prices).argmin(axis=1) for start in blocks])
 
 
 def _evenly(rows: Rows, centres: Rows) -> Labels:
