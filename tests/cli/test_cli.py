@@ -49,6 +49,7 @@ BAD = {
     "unknown recipe, shown": (["recipes", "dcgam"], "dcgan"),
     "unknown flag": (["train", "--batchsize", "3"], "--batch-size"),
     "bare field": (["train", "--lr", "3"], "--discriminator-optimizer.lr"),
+    "field of another verb": (["evaluate", "mnist", "--lr", "3"], "Unknown option: --lr. --help lists all."),
     "nested flag": (["train", "--generator-optimizer.rate", "3"], "--generator-optimizer"),
     "flag without value": (["train", "--steps"], "--steps"),
     "two data sets": (["train", "digits.npz", "digits.npz"], "digits.npz"),

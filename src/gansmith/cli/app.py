@@ -221,7 +221,7 @@ def with_flags(message: str) -> str:
 
 
 def _reworded(error: CycloptsError) -> str:
-    """A parse error in one line; for an unknown flag such as --lr, the recipe's flags that end so."""
+    """A parse error in one line; for an unknown flag such as --lr of a training, the recipe's flags that end so."""
     error.verbose = False
     message = " ".join(str(error).split())
     if isinstance(error, UnusedCliTokensError):
@@ -231,6 +231,6 @@ def _reworded(error: CycloptsError) -> str:
     from gansmith.recipe import meant
 
     near = ["--" + name.replace("_", "-") for name in meant((error.token.keyword or error.token.value).lstrip("-"))]
-    if near:
+    if near and {"train", "sweep"} & set(error.command_chain or ()):
         return f"{message.partition(' Did you mean')[0]} Did you mean {' or '.join(near)}?"
     return message if "Did you mean" in message else f"{message} --help lists all."
