@@ -22,7 +22,7 @@ def test_they_are_of_equal_size_and_nearly_of_one_class() -> None:
     sizes = np.bincount(found.conditions, minlength=40)
     assert (sizes.min(), sizes.max()) == (30, 31)
     purest = [np.bincount(digits.labels[found.conditions == kind]).max() for kind in range(40)]
-    assert sum(purest) / len(digits) > 0.65  # 0.2 by chance
+    assert sum(purest) / len(digits) > 0.81  # 0.2 by chance, 0.78 by pixels alone
     again = kinds._find(digits, 40, 1, None)
     assert np.array_equal(again.conditions, found.conditions)
 

@@ -42,6 +42,18 @@ def test_it_is_the_default_and_takes_kinds_from_the_data(run: gs.Run, labelled: 
     assert gs.Recipe.model_validate_json(run.recipe.to_json()) == run.recipe
 
 
+@pytest.mark.parametrize("which", ["run", "labelled"])
+def test_its_discriminator_learned_with_the_places_of_its_kinds(which: str, request: pytest.FixtureRequest) -> None:
+    trained: gs.Run = request.getfixturevalue(which)
+    newest = checkpoint.newest(trained.checkpoints, [])
+    assert newest is not None
+    judge = gs.files.read_tensors(newest / "discriminator.safetensors")
+    places = kinds.load(trained.path / "kinds.npz", 1200).places
+    for layer in ("projection", "company.projection"):
+        assert np.array_equal(judge[f"{layer}.places"][:, : places.shape[1]].numpy(), places)
+        assert judge[f"{layer}.shared.weight"].abs().max() > 1e-4
+
+
 def test_its_images_come_nearer_to_real_ones(run: gs.Run, digits: Path) -> None:
     real = data.load(digits).take(np.arange(1200)).astype(float)
     untrained = recipes.generator(run.recipe)

@@ -1,7 +1,7 @@
-"""What an image looks like in a few hundred numbers: its pixels, and the edges in each of its corners.
+"""What an image looks like in some hundred numbers: its pixels, and which way edges run in each small part of it.
 
-In pixels alone a 4 may be nearer to a 9 than to another 4. Which way edges run, summed over small cells, tells them
-apart, as in histograms of oriented gradients (Dalal & Triggs 2005).
+In pixels alone a 4 may be nearer to a 9 than to another 4. Edges, summed over cells as in histograms of oriented
+gradients (Dalal & Triggs 2005), tell them apart.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ CHUNK = 512
 def describe(dataset: Dataset, indices: NDArray[np.int64]) -> Iterator[Rows]:
     """Chunks (n, P) of images: pixels in [0, 1], then the edges of each cell, a vector of length 1 before its root."""
     channels, side, _ = dataset.shape
-    factor = next(f for f in range(1, side + 1) if channels * (side // f) ** 2 <= MOST_PIXELS)
+    factor = _factor(dataset.shape)
     small = side // factor
     for start in range(0, len(indices), CHUNK):
         images = dataset.take(indices[start : start + CHUNK])[:, :, : small * factor, : small * factor]
@@ -35,7 +35,13 @@ def describe(dataset: Dataset, indices: NDArray[np.int64]) -> Iterator[Rows]:
 def pixels_of(shape: tuple[int, int, int]) -> int:
     """How many numbers of a description are pixels."""
     channels, side, _ = shape
-    return next(n for f in range(1, side + 1) if (n := channels * (side // f) ** 2) <= MOST_PIXELS)
+    return channels * (side // _factor(shape)) ** 2
+
+
+def _factor(shape: tuple[int, int, int]) -> int:
+    """How many times an image is shrunk along each side."""
+    channels, side, _ = shape
+    return next(factor for factor in range(1, side + 1) if channels * (side // factor) ** 2 <= MOST_PIXELS)
 
 
 def edges(images: Rows) -> Rows:
