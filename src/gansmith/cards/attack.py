@@ -157,11 +157,11 @@ def attack(
     )  # fmt: skip
     records = np.concatenate([member, other])
     stand_in = sides.train.take(sides.stand_in) if len(sides.stand_in) else None
-    tick = Ticker(progress, "attacking the release", 3)
-    rows, scores = [], {}
-    tried = 3 if run is None else 4
-    looks = tried * (1 + sum(rate * len(member) >= 1 for rate in RATES))
-    for done, (key, name, source, score) in enumerate(_black_box(encoder)):
+    rows, scores, black_box = [], {}, list(_black_box(encoder))
+    tick = Ticker(progress, "attacking the release", len(black_box))
+    tried = len(black_box) + (run is not None)
+    looks = tried * (1 + sum(rate * len(member) >= 1 for rate in RATES))  # an AUC, and a share caught at each rate
+    for done, (key, name, source, score) in enumerate(black_box):
         found = score(records, published, reference)
         floor = None if stand_in is None else score(records, stand_in, reference)
         scores[key] = found[: len(member)]
