@@ -12,6 +12,7 @@ import torch
 
 from benchmarks import doctor_cases, remedies
 from benchmarks import recipes as headline
+from benchmarks.quality import curves
 from benchmarks.speed import __main__ as benchmark
 from benchmarks.speed import peers, table
 from benchmarks.speed.group import interpreter
@@ -26,6 +27,24 @@ ROOT = Path(__file__).parents[1]
 IMAGES = np.random.default_rng(0).integers(0, 256, (32, 1, 28, 28), np.uint8)
 KERAS = interpreter("keras")
 TINY = (("batch_size", 4), ("generator.width", 0.1), ("discriminator.width", 0.1))
+
+
+def test_time_to_quality_is_measured_once_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, picture = tmp_path / "curves.json", tmp_path / "curves.png"
+    words = ["--recipes", "mlp", "--seconds", "0.3", "--out", str(out), "--picture", str(picture)]
+    monkeypatch.setattr(curves, "SAMPLES", 100)
+    monkeypatch.setattr("sys.argv", ["curves", *words])
+    curves.main()
+    (found,) = json.loads(out.read_text())["curves"]
+    seconds = [point["seconds"] for point in found["points"]]
+    assert seconds[-1] >= 0.3
+    assert seconds == sorted(seconds)
+    assert found["points"][-1]["steps"] > found["points"][0]["steps"] > 0
+    assert found["points"][-1]["fd"] > found["floor"] > 0
+    assert picture.stat().st_size > 10_000
+    before = out.read_bytes()
+    curves.main()
+    assert out.read_bytes() == before
 
 
 def test_every_recipe_is_measured() -> None:

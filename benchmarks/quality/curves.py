@@ -1,11 +1,11 @@
 """Time to quality: `house` beside what one would train instead, for the same seconds of one core.
 
-    python -m benchmarks.quality.curves --seconds 300 --seeds 0
+    python -m benchmarks.quality.curves --seconds 240 --seeds 0
     python -m benchmarks.quality.curves --draw
 
 Each recipe is trained as published, on MNIST, on one thread, in fp32. At some marks its generator is exported and
-measured as `gansmith evaluate` does, 5,000 images against the test images; that takes none of its seconds. What is
-measured is kept in benchmarks/results/time-to-quality.json after each training, and not trained again.
+measured as `gansmith evaluate` does, 5,000 images against the test images; that takes none of its seconds. What was
+measured is kept in benchmarks/results/time-to-quality.json, and not trained again.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def curve(name: str, seconds: float, seed: int) -> dict[str, Any]:
     """One training: what was measured at each mark."""
     dataset = data.load("mnist")
     recipe = recipes.get(name)
-    left, points = [share * seconds for share in MARKS], []
+    left, points, floor = [share * seconds for share in MARKS], [], None
     for state, spent, _ in training(recipe, dataset, seed=seed, seconds=seconds):
         if spent < left[0]:
             continue
@@ -48,10 +48,11 @@ def curve(name: str, seconds: float, seed: int) -> dict[str, Any]:
             report = gs.evaluate(made.save_pretrained(Path(folder) / name), data="mnist", samples=SAMPLES, seeds=1)
         found = {key: float(f"{report[key].value:.4g}") for key in FIGURES}
         points.append({"seconds": round(spent, 1), "steps": state.step, **found})
+        floor = report["fd"].floor
         print(f"{name}, seed {seed}: {points[-1]}", flush=True)
         if not left:
             break
-    return {"recipe": name, "seed": seed, "seconds": seconds, "points": points}
+    return {"recipe": name, "seed": seed, "seconds": seconds, "floor": floor, "points": points}
 
 
 def draw(curves: list[dict[str, Any]], path: Path) -> None:
@@ -62,16 +63,21 @@ def draw(curves: list[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 5), dpi=120, layout="constrained")
-    for index, name in enumerate(dict.fromkeys(each["recipe"] for each in curves)):
-        for each in (one for one in curves if one["recipe"] == name):
-            x = [point["seconds"] for point in each["points"]]
-            y = [point["fd"] for point in each["points"]]
-            axes.plot(x, y, "o-", color=f"C{index}", linewidth=2.5 if name == "house" else 1.3, markersize=4)
-            axes.annotate(name, (x[-1], y[-1]), (6, 0), textcoords="offset points", va="center", color=f"C{index}")
-    axes.axhline(0.104, color="grey", linestyle=":")
-    at = (0.02, 0.104)
+    names = list(dict.fromkeys(each["recipe"] for each in curves))
+    for each in curves:
+        name, color = each["recipe"], f"C{names.index(each['recipe'])}"
+        x, y = ([point[key] for point in each["points"]] for key in ("seconds", "fd"))
+        axes.plot(x, y, "o-", color=color, linewidth=2.5 if name == "house" else 1.3, markersize=4)
+        axes.annotate(name, (x[-1], y[-1]), (6, 0), textcoords="offset points", va="center", color=color)
+    floor = curves[0]["floor"]
+    axes.axhline(floor, color="grey", linestyle=":")
     axes.annotate(
-        "real training images", at, (0, 4), axes.get_yaxis_transform(), textcoords="offset points", color="grey"
+        "as many real training images",
+        (0.02, floor),
+        (0, 4),
+        axes.get_yaxis_transform(),
+        textcoords="offset points",
+        color="grey",
     )
     axes.set(xscale="log", yscale="log", xlabel="seconds of one core", ylabel="Frechet distance to real test digits")
     axes.set_xticks([30, 60, 120, 240], ["30", "60", "120", "240"])
@@ -85,21 +91,21 @@ def main() -> None:
     """Reads the command line, trains what is not there yet, and draws."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--recipes", nargs="+", default=RECIPES)
-    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seconds", type=float, default=240)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--picture", type=Path, default=PICTURE)
     parser.add_argument("--draw", action="store_true", help="only draw what was measured")
     given = parser.parse_args()
     wanted = [] if given.draw else [(name, seed) for seed in given.seeds for name in given.recipes]
     for name, seed in wanted:
-        if (name, seed, given.seconds) not in {
-            (e["recipe"], e["seed"], e["seconds"]) for e in read(given.out)["curves"]
-        }:
+        done = [(each["recipe"], each["seed"], each["seconds"]) for each in read(given.out)["curves"]]
+        if (name, seed, given.seconds) not in done:
             found = curve(name, given.seconds, seed)
             kept = read(given.out)  # another process may have added to it
             kept["curves"] += [found]
             given.out.write_text(json.dumps(kept, indent=1) + "\n")
-    draw(read(given.out)["curves"], PICTURE)
+    draw(read(given.out)["curves"], given.picture)
 
 
 def read(path: Path) -> dict[str, Any]:
