@@ -11,6 +11,9 @@ RIVALS := .venv-bench/.installed
 SITE := .venv-docs/.installed
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
+# What is imported is compiled once and kept, whatever the machine's default: it is half of every start.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help demo env browser test test-all lint check format bench docs constraints clean
 
 help:  ## these lines
@@ -71,11 +74,13 @@ $(BIN)/python:
 $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'Installing gansmith into .venv (about a minute) ...'
 	@$(PIP) -e .
+	@$(BIN)/gansmith info >/dev/null
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'Installing gansmith and its development tools into .venv (about a minute) ...'
 	@$(PIP) -e '.[dev]'
+	@$(BIN)/gansmith info >/dev/null
 	@touch $(RUNTIME) $@
 
 $(RIVALS): pyproject.toml constraints.txt | $(BIN)/python
