@@ -153,7 +153,7 @@ def test_unreadable_generators_are_named_in_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [{"n": 0}, {"n": -5}, {"n": 10**12}, {"seed": -1}, {"start": -1}])
 def test_absurd_requests(arguments: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"images|negative"):
+    with pytest.raises(ValueError, match=r"give (0|1) (to|or more)"):
         generator("mlp").sample(**arguments)
 
 

@@ -1,14 +1,14 @@
 """Errors as types: what the caller can mend, and training that diverged; any other exception is a bug.
 
-Also what several rooms ask: whether memory ran out; for a whole number, whoever made it; for a place in a sequence.
+Also what several rooms ask: whether memory ran out; for a whole number, whoever made it, and in which range. The ranges
+stand here, so that the command line refuses a number before PyTorch is imported, in the library's words.
 """
 
 import errno
+import math
 import operator
 import re
-from typing import SupportsIndex, cast
-
-MAX_START = 2**62
+from typing import NamedTuple, SupportsIndex, cast
 
 
 class UserError(ValueError):
@@ -52,11 +52,40 @@ def whole_number(name: str, value: object) -> int:
     raise UserError(f"`{name}` {' '.join(repr(value).split())[:60]}: give a whole number")
 
 
-def check_place(seed: int, start: int) -> tuple[int, int]:
-    """A seed and an image's index as ints. Raises UserError for what is no whole number, or outside 0 .. 2^62."""
-    seed, start = whole_number("seed", seed), whole_number("start", start)
-    if seed < 0 or start < 0:
-        raise UserError(f"seed {seed}, start {start}: neither may be negative")
-    if start > MAX_START:
-        raise UserError(f"`start` {start}: give a number up to 2**62")
-    return seed, start
+class Range(NamedTuple):
+    """The whole numbers that a parameter may be: from ``low`` to ``high``, of images, say."""
+
+    low: int
+    high: float = math.inf
+    of: str = ""
+
+    def check(self, name: str, value: object) -> int:
+        """The value as an int. Raises UserError, which names the parameter, for any other."""
+        number = whole_number(name, value)
+        if not self.low <= number <= self.high:
+            raise UserError(f"`{name}` {number:,}: give {self}")
+        return number
+
+    def __str__(self) -> str:
+        reach = f"{self.low:,} or more" if self.high == math.inf else f"{self.low:,} to {self.high:,}"
+        return f"{reach} {self.of}".rstrip()
+
+
+FROM_0 = Range(0)
+FROM_1 = Range(1)
+START = Range(0, 2**62)
+IMAGES = Range(1, 10_000_000, "images")
+MINTED = Range(1, 100_000_000, "images")
+SHARD = Range(1, 1_000_000, "images a file")
+WORKERS = Range(1, 256, "processes")
+MEASURED = Range(16, math.inf, "images")
+CARDED = Range(64, 100_000, "images")
+ROUNDS = Range(1, 1000, "images")
+ROW = Range(1, 40, "images")
+FRAMES = Range(2, 2000, "frames")
+BETWEEN = Range(0, 2000, "frames")
+HITS = Range(1, 1000, "hits")
+DESCENT = Range(1, 100_000)
+ANSWERS = Range(1, 1000, "answers")
+DIRECTIONS = Range(1, 100, "directions")
+NEIGHBOURS = Range(1, 50, "neighbours")

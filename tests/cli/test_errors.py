@@ -253,3 +253,24 @@ def test_class_names_are_spelled_out_on_one_line(hostile: Path, capsys: pytest.C
 def test_a_fraction_is_no_whole_number(line: list[str], flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line) == 2
     assert capsys.readouterr().err == f'gansmith: Invalid value for {flag}: "{line[-1]}" is no whole number.\n'
+
+
+def test_wrong_numbers_and_names_are_refused_before_pytorch_is_imported(tmp_path: Path) -> None:
+    refused = [
+        "sample mnist -n 0", "sample mnist --seed -1", "sample mnist --scale 0", "sample nosuch",
+        "train --steps 0", "train nosuch", "evaluate mnist --samples 1", "evaluate mnist --seeds 0",
+        "evaluate mnist --max-fd -1", "quiz mnist --rounds 0",
+        "truncate mnist --psi x", "truncate mnist --samples 1", "truncate mnist -n 0", "neighbours mnist --count 0",
+        "invert mnist nosuch.png", "complete mnist nosuch.png --keep left", "morph mnist --frames 0",
+        "morph mnist --between -1", "directions mnist --count 0", "directions mnist --steps 1",
+        "find mnist --label 3 -n 0", "mint mnist -n 0 -o set", "mint mnist -n 9 -o set --workers 0",
+        "card mnist --samples 1", "sweep --vary steps=1 --seeds 0",
+    ]  # fmt: skip
+    code = (
+        "import sys; from gansmith.cli import main\n"
+        f"for line in {refused}:\n"
+        "    assert main(line.split()) == 2 and 'torch' not in sys.modules, line\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("gansmith: ") == len(refused)

@@ -136,6 +136,6 @@ def test_the_call_makes_the_plan_of_the_command_and_refuses_what_makes_none(
     assert plans[1] == plans.pop(0)
     with pytest.raises(UserError, match="`vary` batch_size: give two values or more, all different"):
         gs.sweep("mnist", recipe="mlp", vary={"batch_size": [8, 8]})
-    with pytest.raises(UserError, match="`seeds` and `samples`"):
+    with pytest.raises(UserError, match="`seeds` 0: give 1 or more"):
         gs.sweep("mnist", recipe="mlp", vary={"batch_size": [8, 16]}, seeds=0)
     assert len(plans) == 1

@@ -107,7 +107,7 @@ def test_what_cannot_be_completed_is_one_line(generator: Generator) -> None:
         latent.complete(generator, picture, np.ones((28, 28), bool))
     with pytest.raises(UserError, match="divides 28"):
         latent.enlarge(generator, picture[..., :5, :5])
-    with pytest.raises(UserError, match="`number` 0: give 1 to 1,000 answers"):
+    with pytest.raises(UserError, match="`n` 0: give 1 to 1,000 answers"):
         latent.complete(generator, picture, LEFT, n=0)
     with pytest.raises(UserError, match="no class is called '11'"):
         latent.complete(generator, picture, LEFT, labels=["11"])

@@ -135,8 +135,8 @@ def test_impossible_targets_are_named_in_a_line(monkeypatch: pytest.MonkeyPatch)
         (decoder(), {"target": "3", "look": ["fat"]}, "choose from thick, thin"),
         (decoder(), {"target": "3", "look": ["thick", "thin"]}, "both ends of thickness"),
         (decoder(), {}, "nothing to find"),
-        (decoder(), {"target": "3", "n": 0}, "ask for 1 to"),
-        (decoder(), {"target": "3", "seed": -1}, "negative"),
+        (decoder(), {"target": "3", "n": 0}, "give 1 to"),
+        (decoder(), {"target": "3", "seed": -1}, "give 0 or more"),
         (unknown, {"target": "3"}, "gansmith encoder train"),
         (blank, {"target": "3"}, "does not know this class"),
     ):

@@ -16,7 +16,7 @@ from gansmith.cards.contents import NOT_FOR, NOT_PRIVATELY_FOR, Card, ClassShare
 from gansmith.cards.duplicates import duplicates
 from gansmith.cards.release import Release
 from gansmith.data import Dataset, Images, names
-from gansmith.errors import UserError, check_place, whole_number
+from gansmith.errors import CARDED, FROM_0, UserError
 from gansmith.evaluation import inputs, pipeline
 from gansmith.evaluation.features import Encoders
 from gansmith.evaluation.real import RealImages
@@ -26,7 +26,6 @@ from gansmith.runs import Run
 from gansmith.text import printable
 
 SAMPLES = 10_000
-LEAST, MOST = 64, 100_000
 LICENCES = {
     "mnist": "cc-by-sa-3.0",
     "colour-mnist": "cc-by-sa-3.0",
@@ -74,9 +73,7 @@ def card(
     Raises:
         UserError: one line: no such thing, an unfinished set, unknown or changed data, a README.md of other hands.
     """
-    samples, (seed, _) = whole_number("samples", samples), check_place(seed, 0)
-    if not LEAST <= samples <= MOST:
-        raise UserError(f"`samples` {samples:,}: give {LEAST} to {MOST:,} images")
+    samples, seed = CARDED.check("samples", samples), FROM_0.check("seed", seed)
     folder = _folder(where, out)
     documents.check(folder)
     what = (
@@ -84,8 +81,8 @@ def card(
         if release.minted_set(where)
         else release.of_generator(where, samples, seed, progress)
     )
-    if len(what.images) < LEAST:
-        raise UserError(f"{where}: has {len(what.images)} images; give {LEAST} or more")
+    if len(what.images) < CARDED.low:
+        raise UserError(f"{where}: has {len(what.images)} images; give {CARDED.low} or more")
     documents.check_smaller(folder, what.origin.digest, len(what.images))
     real = release.real_images(what, where, source, progress)
     effort = Effort(usefulness.STEPS_FULL, 3) if full else Effort(usefulness.STEPS, 1)

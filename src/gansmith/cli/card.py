@@ -5,8 +5,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gansmith.cli.options import Json, RealImages, Recipes, Released
+from gansmith.cli.options import AnySeed, Json, RealImages, Recipes, Released, within
 from gansmith.cli.output import progress, say
+from gansmith.errors import CARDED
 
 
 def card(
@@ -14,8 +15,8 @@ def card(
     /,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    samples: int = 10_000,
-    seed: int = 0,
+    samples: Annotated[int, within("samples", CARDED)] = 10_000,
+    seed: AnySeed = 0,
     data: RealImages = None,
     licence: str | None = None,
     full: Annotated[bool, Parameter(negative=())] = False,

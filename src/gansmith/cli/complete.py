@@ -1,12 +1,25 @@
 """`gansmith complete`: pictures completed, and small ones enlarged."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from gansmith.cli.explore import check_targets
-from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, Recipes, Save, Scale, Switch
+from gansmith.cli.options import (
+    Best,
+    Device,
+    Generator,
+    Json,
+    Number,
+    Out,
+    Recipes,
+    Save,
+    Scale,
+    Switch,
+    check_there,
+    within,
+)
 from gansmith.cli.output import finite, progress, show
-from gansmith.errors import UserError
+from gansmith.errors import ANSWERS, FROM_0, UserError
 from gansmith.text import amount
 
 
@@ -19,9 +32,9 @@ def complete(
     keep: Literal["left", "right", "top", "bottom"] | None = None,
     draw: Switch = False,
     enlarge: int | None = None,
-    number: Number = 6,
+    number: Annotated[Number, within("number", ANSWERS)] = 6,
     label: str | None = None,
-    seed: int | None = None,
+    seed: Annotated[int | None, within("seed", FROM_0)] = None,
     out: Out = Path("completed.png"),
     save: Save = None,
     scale: Scale = None,
@@ -45,9 +58,7 @@ def complete(
     """
     if sum([mask is not None, keep is not None, draw, enlarge is not None]) != 1:
         raise UserError("say what is known, by one of --mask, --keep, --draw and --enlarge")
-    for path in filter(None, (picture, mask)):
-        if not Path(path).is_file():
-            raise UserError(f"{path}: is no file; name a picture")
+    check_there(picture, mask)
     import numpy as np
 
     from gansmith import latent

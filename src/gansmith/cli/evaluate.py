@@ -6,10 +6,23 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gansmith.cli.options import Best, Device, Encoder, Evaluated, Json, OptionalSource, Recipes, check_folder
+from gansmith.cli.options import (
+    AnySeed,
+    Best,
+    Device,
+    Encoder,
+    Evaluated,
+    Json,
+    OptionalSource,
+    Recipes,
+    check_folder,
+    within,
+)
 from gansmith.cli.output import progress, say, show, table
-from gansmith.errors import UserError
+from gansmith.errors import FROM_1, MEASURED, UserError
 
+Samples = Annotated[int | None, within("samples", MEASURED)]
+Seeds = Annotated[int, within("seeds", FROM_1)]
 TOO_FAR = 3  # the exit code when --max-fd is exceeded
 
 
@@ -18,9 +31,9 @@ def evaluate(
     /,
     *,
     data: OptionalSource = None,
-    samples: int | None = None,
-    seed: int = 0,
-    seeds: int = 3,
+    samples: Samples = None,
+    seed: AnySeed = 0,
+    seeds: Seeds = 3,
     encoder: Encoder = None,
     best: Best = False,
     max_fd: float | None = None,
@@ -43,12 +56,12 @@ def evaluate(
         max_fd: end with exit code 3 if the Frechet distance is greater than this.
         out: also write the results (.json) or the gallery of nearest training images (.png) here.
     """
+    _check(out, max_fd)
     from gansmith import evaluation
     from gansmith.evaluation import inputs, wording
     from gansmith.files import EXIF
     from gansmith.training import parallel
 
-    _check(out, max_fd)
     with parallel.together("evaluate", str(data), samples, seed, seeds) as group:
         device = parallel.device_of(group, device)
         what = inputs.resolve(source, which="best" if best else "newest", device=device)
@@ -111,9 +124,9 @@ def compare(
     /,
     *more: Evaluated,
     data: OptionalSource = None,
-    samples: int | None = None,
-    seed: int = 0,
-    seeds: int = 3,
+    samples: Samples = None,
+    seed: AnySeed = 0,
+    seeds: Seeds = 3,
     encoder: Encoder = None,
     best: Best = False,
     device: Device = "auto",

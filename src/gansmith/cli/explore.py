@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from gansmith.cli.options import (
     Best,
@@ -17,12 +17,13 @@ from gansmith.cli.options import (
     Scale,
     Seed,
     Switch,
+    within,
 )
 from gansmith.cli.output import finite, progress, show, table
-from gansmith.errors import UserError
+from gansmith.errors import BETWEEN, DIRECTIONS, FRAMES, ROW, UserError
 from gansmith.text import amount
 
-MOST_IN_A_ROW = 40  # images
+InARow = Annotated[Number, within("number", ROW)]
 
 
 def morph(
@@ -33,8 +34,8 @@ def morph(
     labels: str | None = None,
     direction: str | None = None,
     reach: float = 3.0,
-    frames: int | None = None,
-    between: int | None = None,
+    frames: Annotated[int | None, within("frames", FRAMES)] = None,
+    between: Annotated[int | None, within("between", BETWEEN)] = None,
     loop: Switch = False,
     path: Literal["auto", "straight", "spherical"] = "auto",
     pace: Literal["even", "latent"] | None = None,
@@ -165,7 +166,7 @@ def directions(
     /,
     *,
     method: Literal["pca", "sefa", "attributes", "classes"] = "pca",
-    count: int = 8,
+    count: Annotated[int, within("count", DIRECTIONS)] = 8,
     seeds: str = "0",
     reach: float = 3.0,
     steps: int = 7,
@@ -189,12 +190,12 @@ def directions(
         out: a grid of walks (.png, .jpg), the strongest direction first.
         save: also write the directions (.npz or .safetensors), for `morph --direction FILE#0`.
     """
+    if not 2 <= steps <= 25 or not 0 < reach <= 100:
+        raise UserError(f"--steps {steps}, --reach {reach:g}: give 2 to 25 steps and a reach above 0, up to 100")
     from gansmith import latent
     from gansmith.latent import classes, figures, vectors
 
     check_targets(out, save, figures.SHEETS)
-    if not 2 <= steps <= 25 or not 0 < reach <= 100:
-        raise UserError(f"--steps {steps}, --reach {reach:g}: give 2 to 25 steps and a reach above 0, up to 100")
     generator = load_steady(run, best=best, device=device)
     bases = vectors.points(generator, seeds, seed=seed)
     if len(bases) > 8:
@@ -243,7 +244,7 @@ def truncate(
     *,
     psi: str = "1,0.8,0.6,0.4,0.2,0",
     seeds: str | None = None,
-    number: Number = 8,
+    number: InARow = 8,
     samples: int = 1000,
     data: RealImages = None,
     seed: Seed = 0,
@@ -263,15 +264,15 @@ def truncate(
         samples: images that precision and recall are measured on, generated and real; 0 measures nothing.
         out: the rows and the curve (.png, .jpg).
     """
+    psis = _numbers(psi, "--psi")
+    if not (samples == 0 or 50 <= samples <= 50_000):
+        raise UserError(f"--samples {samples}: give 50 to 50,000, or 0 to measure nothing")
     from gansmith import latent
     from gansmith.evaluation import real as real_images
     from gansmith.latent import classes, figures, truncation
 
     check_targets(out, None, figures.SHEETS)
-    psis = _numbers(psi, "--psi")
     truncation.check(psis)
-    if not (samples == 0 or 50 <= samples <= 50_000):
-        raise UserError(f"--samples {samples}: give 50 to 50,000, or 0 to measure nothing")
     generator = load_steady(run, best=best, device=device)
     found = latent.truncate(generator, some_points(generator, seeds, number, seed), psis)
     trade = None
@@ -314,13 +315,11 @@ def some_points(generator: Any, seeds: str | None, number: int, seed: int) -> An
     """The points that --seeds names, or the first --number."""
     from gansmith.latent import vectors
 
-    if not 1 <= number <= MOST_IN_A_ROW:
-        raise UserError(f"--number {number}: give 1 to {MOST_IN_A_ROW}")
     found = (
         vectors.points(generator, seeds, seed=seed) if seeds else vectors.seeded(generator, range(number), seed=seed)
     )
-    if len(found) > MOST_IN_A_ROW:
-        raise UserError(f"--seeds: {len(found)} points; name at most {MOST_IN_A_ROW}")
+    if len(found) > ROW.high:
+        raise UserError(f"--seeds: {len(found)} points; name at most {ROW.high}")
     return found
 
 

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gansmith.cli.options import Best, Generator, Json, Number, Out, RealImages, Recipes
+from gansmith.cli.options import AnySeed, Best, Generator, Json, Number, Out, RealImages, Recipes, within
 from gansmith.cli.output import pairs, progress, show, speaks
+from gansmith.errors import MINTED, SHARD, WORKERS
 from gansmith.text import amount
 
 
@@ -13,14 +14,14 @@ def mint(
     run: Generator,
     /,
     *,
-    number: Number,
+    number: Annotated[Number, within("number", MINTED)],
     out: Out,
     format: Literal["folder", "npz", "parquet", "tar"] = "npz",
-    seed: int = 0,
+    seed: AnySeed = 0,
     balance: Annotated[bool, Parameter(negative=())] = False,
     filter: str = "",
-    shard: int = 10_000,
-    workers: int | None = None,
+    shard: Annotated[int, within("shard", SHARD)] = 10_000,
+    workers: Annotated[int | None, within("workers", WORKERS)] = None,
     data: RealImages = None,
     best: Best = False,
     own: Recipes = None,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gansmith.errors import UserError
+from gansmith.errors import FROM_0, Range, UserError
 
 
 def _check_run(_: Any, where: str) -> None:
@@ -58,6 +58,13 @@ def check_folder(path: Path, flag: str) -> None:
         raise UserError(f"{flag} {path}: there is no folder {path.parent}; make it first")
 
 
+def check_there(*files: str | None) -> None:
+    """Raises UserError where a picture to read is no file."""
+    for file in files:
+        if file is not None and not Path(file).is_file():
+            raise UserError(f"{file}: is no file; name a picture")
+
+
 def check_picture(path: Path, flag: str) -> None:
     """Raises UserError where a picture cannot be written under this name."""
     from PIL import Image
@@ -67,9 +74,14 @@ def check_picture(path: Path, flag: str) -> None:
     check_folder(path, flag)
 
 
-def _check_scale(_: Any, scale: int | None) -> None:
-    if scale is not None and not 1 <= scale <= 64:
-        raise UserError(f"--scale {scale}: give 1 to 64")
+def within(name: str, allowed: Range) -> Parameter:
+    """What makes a flag refuse numbers that the library would refuse, before anything heavy is imported."""
+
+    def check(_: Any, value: int | None) -> None:
+        if value is not None:
+            allowed.check(name, value)
+
+    return Parameter(validator=check)
 
 
 def check_sheet_scale(sheet: Path | None, scale: int | None) -> None:
@@ -111,11 +123,12 @@ RealImages = Annotated[
 Number = Annotated[int, Parameter(name=("--number", "-n"))]
 Out = Annotated[Path, Parameter(name=("--out", "-o"))]
 Save = Annotated[Path | None, Parameter(help="also write the vectors (.npz or .safetensors).")]
-Seed = Annotated[int, Parameter(help="random seed that image numbers belong to.")]
+AnySeed = Annotated[int, within("seed", FROM_0)]
+Seed = Annotated[AnySeed, Parameter(help="random seed that image numbers belong to.")]
 Scale = Annotated[
     int | None,
+    within("scale", Range(1, 64)),
     Parameter(
-        validator=_check_scale,
         help="times that images are enlarged, each pixel a square; as far as fits a slide, if not given.",
     ),
 ]

@@ -4,11 +4,21 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from gansmith.cli.options import Device, Generator, Json, OptionalSource, Recipes, Scale, check_sheet_scale
+from gansmith.cli.options import (
+    AnySeed,
+    Device,
+    Generator,
+    Json,
+    OptionalSource,
+    Recipes,
+    Scale,
+    check_sheet_scale,
+    within,
+)
 from gansmith.cli.output import Drawn, colours, pairs, progress, say, show
-from gansmith.errors import UserError
+from gansmith.errors import ROUNDS, UserError
 from gansmith.text import amount
 
 REAL, FORGED, END = {"r", "real"}, {"f", "forged", "fake"}, {"q", "quit"}
@@ -18,8 +28,8 @@ def quiz(
     run: Generator,
     /,
     *,
-    rounds: int = 20,
-    seed: int = 0,
+    rounds: Annotated[int, within("rounds", ROUNDS)] = 20,
+    seed: AnySeed = 0,
     player: str = "",
     data: OptionalSource = None,
     sheet: Path | None = None,

@@ -1,10 +1,11 @@
 """`gansmith sample`: images of a trained generator, as a sheet, as arrays, or as a folder of files."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from gansmith.cli.options import Best, Device, Generator, Json, Number, Out, Recipes, Scale
+from gansmith.cli.options import AnySeed, Best, Device, Generator, Json, Number, Out, Recipes, Scale, within
 from gansmith.cli.output import progress, show
+from gansmith.errors import IMAGES
 from gansmith.text import amount
 
 
@@ -12,8 +13,8 @@ def sample(
     run: Generator,
     /,
     *,
-    number: Number = 64,
-    seed: int = 0,
+    number: Annotated[Number, within("number", IMAGES)] = 64,
+    seed: AnySeed = 0,
     label: str | None = None,
     scale: Scale = None,
     best: Best = False,

@@ -3,10 +3,11 @@
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from gansmith.cli.explore import check_targets, load_steady, some_points
+from gansmith.cli.explore import InARow, check_targets, load_steady, some_points
 from gansmith.cli.options import (
+    AnySeed,
     Best,
     Device,
     Encoder,
@@ -20,9 +21,11 @@ from gansmith.cli.options import (
     Scale,
     Seed,
     Switch,
+    check_there,
+    within,
 )
 from gansmith.cli.output import finite, pairs, progress, say, show, table
-from gansmith.errors import UserError
+from gansmith.errors import FROM_0, HITS, NEIGHBOURS, Range, UserError
 from gansmith.files import read_json, write_json
 from gansmith.text import amount
 
@@ -33,8 +36,8 @@ def find(
     *,
     label: str | None = None,
     look: str | None = None,
-    number: Number = 10,
-    seed: int = 0,
+    number: Annotated[Number, within("number", HITS)] = 10,
+    seed: AnySeed = 0,
     refine: bool | None = None,
     encoder: Encoder = None,
     out: Out = Path("found.png"),
@@ -119,8 +122,8 @@ def invert(
     *more: str,
     label: str | None = None,
     as_is: Switch = False,
-    seed: int | None = None,
-    floor: int = 8,
+    seed: Annotated[int | None, within("seed", FROM_0)] = None,
+    floor: Annotated[int, within("floor", Range(0, 100, "images"))] = 8,
     out: Out = Path("inverted.npz"),
     sheet: Path | None = None,
     scale: Scale = None,
@@ -141,13 +144,14 @@ def invert(
         out: the vectors (.npz or .safetensors).
         sheet: where to draw the pictures beside what was found; of --out me.npz, me-found.png if not given.
     """
+    files = [picture, *more]
+    check_there(*files)
     from gansmith import latent
     from gansmith.latent import inversion, photo, vectors
     from gansmith.runs import load
 
-    files = [picture, *more]
     drawn = sheet or out.with_name(f"{out.stem}-found.png")
-    _check_inversion(files, out, drawn, floor)
+    _check_inversion(files, out, drawn)
     given = [photo.read(file) for file in files]
     generator = load.load(run, device=device)
     columns = _targets(generator, files, given, as_is=as_is)
@@ -170,16 +174,14 @@ def invert(
     show({"path": out, "sheet": drawn, **facts, **about}, *lines, pairs(rows), json=json)
 
 
-def _check_inversion(files: list[str], out: Path, drawn: Path, floor: int) -> None:
-    """Raises UserError before anything is loaded, where a file cannot be written or a number makes no sense."""
+def _check_inversion(files: list[str], out: Path, drawn: Path) -> None:
+    """Raises UserError before anything is loaded, where a file cannot be written."""
     from gansmith.latent import figures, vectors
 
     vectors.check_target(out)
     if drawn.resolve() in {Path(file).resolve() for file in files}:
         raise UserError(f"{drawn}: is one of the pictures, and would be overwritten; name another with --sheet")
     figures.check_target(drawn, figures.SHEETS)
-    if not 0 <= floor <= 100:
-        raise UserError(f"--floor {floor}: give 0 to 100 images")
 
 
 def _targets(generator: Any, files: list[str], given: list[Any], *, as_is: bool) -> dict[str, Any]:
@@ -263,8 +265,8 @@ def neighbours(
     /,
     *,
     seeds: str | None = None,
-    number: Number = 6,
-    count: int = 4,
+    number: InARow = 6,
+    count: Annotated[int, within("count", NEIGHBOURS)] = 4,
     data: RealImages = None,
     seed: Seed = 0,
     out: Out = Path("neighbours.png"),
@@ -285,10 +287,9 @@ def neighbours(
     from gansmith import latent
     from gansmith.evaluation import real as real_images
     from gansmith.evaluation import reference
-    from gansmith.latent import classes, figures, nearest_training
+    from gansmith.latent import classes, figures
 
     check_targets(out, None, figures.SHEETS)
-    nearest_training.check(count)
     generator = load_steady(run, best=best, device=device)
     points = some_points(generator, seeds, number, seed)
     real = real_images.find(run, generator, data, progress=progress).train

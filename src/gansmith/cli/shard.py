@@ -1,9 +1,10 @@
 """`gansmith data shard`: a data set as shards."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from gansmith.cli.options import Fit, Json, Out, Size, Source
+from gansmith.cli.options import AnySeed, Fit, Json, Out, Size, Source, within
 from gansmith.cli.output import pairs, progress, show
+from gansmith.errors import SHARD
 from gansmith.text import amount
 
 
@@ -15,8 +16,8 @@ def shard(
     format: Literal["tar", "parquet"] = "tar",
     size: Size = None,
     fit: Fit = "crop",
-    seed: int = 0,
-    shard: int | None = None,
+    seed: AnySeed = 0,
+    shard: Annotated[int | None, within("shard", SHARD)] = None,
     json: Json = False,
 ) -> None:
     """Write a data set as shards, its test images too. The same command again, after a kill, goes on where it was.

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gansmith.cli.options import Json, OptionalSource, Recipes
+from gansmith.cli.options import Json, OptionalSource, Recipes, within
 from gansmith.cli.output import program, say, show, table
 from gansmith.cli.train import flags_of_fields, given_only
+from gansmith.errors import FROM_1, MEASURED, WORKERS
 from gansmith.text import amount
 
 SHOWN = 12
@@ -22,9 +23,9 @@ def sweep(
     *,
     vary: Annotated[list[str], Parameter(negative=())],
     recipe: str = "house",
-    seeds: int = 2,
-    samples: int = 2000,
-    processes: int | None = None,
+    seeds: Annotated[int, within("seeds", FROM_1)] = 2,
+    samples: Annotated[int, within("samples", MEASURED)] = 2000,
+    processes: Annotated[int | None, within("processes", WORKERS)] = None,
     size: int | None = None,
     fit: Literal["crop", "pad"] | None = None,
     conditional: Annotated[bool | Literal["projection", "auxiliary"] | None, Parameter(negative=())] = None,

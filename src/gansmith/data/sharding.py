@@ -16,7 +16,7 @@ from gansmith.data.dataset import Dataset
 from gansmith.data.loading import load, test_count
 from gansmith.data.sharded import INDEX, MAX_SHARD_BYTES, Index, Part, Shard
 from gansmith.data.types import MINIMUM_IMAGES, Fit, Images, Split
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import SHARD, UserError
 from gansmith.files import write_bytes, write_text, writing
 from gansmith.progress import Progress, Ticker
 from gansmith.text import printable
@@ -61,8 +61,7 @@ def shard(
         raise UserError(f"`format` {layout!r}: choose tar or parquet")
     if layout == "parquet":
         layouts.pyarrow()
-    if rows is not None and not 1 <= (rows := whole_number("shard", rows)) <= 1_000_000:
-        raise UserError(f"`shard` {rows:,}: give 1 to 1,000,000 images a file")
+    rows = None if rows is None else SHARD.check("shard", rows)
     splits: list[Split] = ["train", *(["test"] if (test_count(source) or 0) >= MINIMUM_IMAGES else [])]  # type: ignore[list-item]
     every = {each: load(source, split=each, size=size, fit=fit, seed=seed, progress=progress) for each in splits}
     train = every["train"]

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.errors import UserError
+from gansmith.errors import FROM_0, ROUNDS, UserError
 from gansmith.generator import Generator
 from gansmith.text import finite
 
 if TYPE_CHECKING:
     from gansmith.data import Dataset
 
-MOST_ROUNDS = 1000
 SURE = 0.05
 """Probability under guessing below which a score counts as more than that."""
 
@@ -84,8 +83,7 @@ def make(generator: Generator, dataset: "Dataset", *, rounds: int = 20, seed: in
     Raises:
         UserError: one line: absurd numbers, or images of another shape.
     """
-    if not 1 <= rounds <= MOST_ROUNDS:
-        raise UserError(f"`rounds` {rounds}: ask for 1 to {MOST_ROUNDS}")
+    rounds, seed = ROUNDS.check("rounds", rounds), FROM_0.check("seed", seed)
     if seed < 0:
         raise UserError(f"`seed` {seed}: must not be negative")
     shape = (generator.recipe.channels, generator.recipe.size, generator.recipe.size)

@@ -11,7 +11,7 @@ from gansmith._version import __version__
 from gansmith.data import Images
 from gansmith.data.build import Source
 from gansmith.encoders.encoder import Encoder
-from gansmith.errors import UserError
+from gansmith.errors import FROM_0, FROM_1, MEASURED, UserError
 from gansmith.evaluation import figures, floors, gallery, inputs, wording
 from gansmith.evaluation.features import Encoders, Features, digit_reader, digits_of
 from gansmith.evaluation.inputs import LEAST, Generated, Made, Which
@@ -94,10 +94,8 @@ def measure(
 
     Writes only to the cache.
     """
-    if samples is not None and samples < LEAST:
-        raise UserError(f"`samples` {samples}: give {LEAST} or more; the default is {SAMPLES:,}")
-    if seeds < 1 or seed < 0:
-        raise UserError(f"`seed` {seed}, {seeds} seeds: the seed may not be negative, and there is at least one")
+    samples = None if samples is None else MEASURED.check("samples", samples)
+    seed, seeds = FROM_0.check("seed", seed), FROM_1.check("seeds", seeds)
 
     # Inputs: what is evaluated, and the real images that it imitates.
     real = inputs.real_images(what, data, progress=progress)

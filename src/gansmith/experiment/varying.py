@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gansmith import hardware
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import FROM_1, MEASURED, WORKERS, UserError, whole_number
 from gansmith.evaluation import wording
 from gansmith.evaluation.comparison import Group
 from gansmith.experiment import sweeping
@@ -81,9 +81,7 @@ def planned(
 
     Raises UserError, in one line, for what makes no training.
     """
-    seeds, samples = whole_number("seeds", seeds), whole_number("samples", samples)
-    if seeds < 1 or samples < 16:
-        raise UserError("`seeds` and `samples`: give 1 or more, and 16 images or more")
+    seeds, samples = FROM_1.check("seeds", seeds), MEASURED.check("samples", samples)
     fields = dict(fields)
     first, threads = whole_number("seed", fields.pop("seed", 0)), whole_number("threads", fields.pop("threads", 1))
     changes = {key.replace("__", "."): None if value == "none" else value for key, value in fields.items()}
@@ -104,8 +102,7 @@ def folder_of(plan: Plan) -> Path:
 
 def many(plan: Plan, processes: int | None, device: str | None) -> int:
     """How many trainings go on at once: what was asked for, else what the machine has room for."""
-    if processes is not None and whole_number("processes", processes) < 1:
-        raise UserError(f"`processes` {processes}: give 1 or more")
+    processes = None if processes is None else WORKERS.check("processes", processes)
     on_gpu = hardware.choose(device or "auto", "fp32", None, gflop=float("inf")).device != "cpu"
     room = 1 if on_gpu else max(1, hardware.available_cores() // plan.threads)
     return min(len(plan.combinations) * len(plan.seeds), processes or room)

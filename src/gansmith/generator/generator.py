@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from gansmith import recipes
 from gansmith.data.types import class_of
-from gansmith.errors import UserError, check_place, whole_number
+from gansmith.errors import FROM_0, IMAGES, START, UserError, whole_number
 from gansmith.files import read_json, read_shapes, read_tensors, write_tensors, write_text
 from gansmith.generator.samples import Samples, columns
 from gansmith.generator.sequence import conditions, labels, latents
@@ -31,7 +31,6 @@ from gansmith.recipe import Noise, Recipe, RecipeFile, changed_since, explain, p
 
 CHUNK = 64  # images computed at once, always: equal shapes make equal bits, so an image never depends on the request
 DENSE_CHUNK = 512  # without convolutions: there every chunk reads all weights for little arithmetic
-MAX_IMAGES = 10_000_000
 FORMAT = 1
 
 
@@ -124,9 +123,7 @@ class Generator:
 
         Raises UserError for what is no whole number, and for a negative one.
         """
-        n, seed, start = whole_number("n", n), *check_place(seed, start)
-        if not 0 <= n <= MAX_IMAGES:
-            raise UserError(f"{n} latents: ask for 0 to {MAX_IMAGES:,}")
+        n, (seed, start) = IMAGES._replace(low=0).check("n", n), _place(seed, start)
         return latents(self.recipe.noise, seed=seed, start=start, count=n)
 
     def label(self, name: str | int) -> int:
@@ -200,9 +197,7 @@ class Generator:
 
         Raises UserError for numbers outside these ranges, and an unknown label.
         """
-        n, seed, start = whole_number("n", n), *check_place(seed, start)
-        if not 1 <= n <= MAX_IMAGES:
-            raise UserError(f"{n} images: ask for 1 to {MAX_IMAGES:,}")
+        n, (seed, start) = IMAGES.check("n", n), _place(seed, start)
         turns = self._turns(label)
         first, end = start, start + n
         if self.recipe.statistics == "batch":  # whole chunks: neighbours matter
@@ -401,3 +396,8 @@ def _card(generator: Generator) -> str:
         f"```python\nimport gansmith as gs\n\n"
         f'gs.load("path/to/this/folder").sample(64, seed=0).save("sheet.png")\n```\n'
     )
+
+
+def _place(seed: int, start: int) -> tuple[int, int]:
+    """A seed, and the index of an image of it, as ints. Raises UserError for others."""
+    return FROM_0.check("seed", seed), START.check("start", start)

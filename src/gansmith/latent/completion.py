@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gansmith import render
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import ANSWERS, DESCENT, FROM_0, UserError
 from gansmith.generator import Generator, conditions
 from gansmith.latent.inversion import CANDIDATES, CANDIDATES_IF_SLOW, RATE, SEED
 from gansmith.latent.optimise import Differentiable, as_tensor, farthest_points, search_precision, slow, within
@@ -183,12 +183,8 @@ class _Search:
         steps: int | None, progress: Progress | None,
     ) -> None:  # fmt: skip
         usual = STEPS_IF_SLOW if slow(generator) else STEPS
-        self.n, self.steps = whole_number("n", n), whole_number("steps", usual if steps is None else steps)
-        seed = whole_number("seed", seed)
-        if not 1 <= self.n <= MOST:
-            raise UserError(f"`number` {self.n}: give 1 to {MOST:,} answers")
-        if not 1 <= self.steps <= 100_000 or seed < 0:
-            raise UserError(f"`steps` {self.steps}, `seed` {seed}: give 1 to 100,000, and 0 or more")
+        self.n, seed = ANSWERS.check("n", n), FROM_0.check("seed", seed)
+        self.steps = DESCENT.check("steps", usual if steps is None else steps)
         if labels is not None and len(labels) != len(images):
             raise UserError(f"{len(labels)} labels for {len(images)} pictures: give one each")
         self.classes = [None if each is None else generator.label(each) for each in labels or [None] * len(images)]

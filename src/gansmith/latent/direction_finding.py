@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gansmith import markup
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import DIRECTIONS, UserError
 from gansmith.generator import Generator, conditions
 from gansmith.generator import latents as latents_of
 from gansmith.latent import vectors
@@ -101,11 +101,9 @@ def directions(
 
     Raises UserError in one line for a count outside that range, an unknown method, and classes without ``measures``.
     """
-    count, noise = whole_number("count", count), generator.recipe.noise
+    count, noise = DIRECTIONS.check("count", count), generator.recipe.noise
     if method not in get_args(Method):
         raise UserError(f"`method` {method!r}: choose {', '.join(get_args(Method))}")
-    if not 1 <= count <= 100:
-        raise UserError(f"`count` {count}: give 1 to 100 directions")
     still = steady(generator)
     fits: list[float | None]
     if method in ("pca", "sefa"):

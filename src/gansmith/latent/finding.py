@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gansmith import render
 from gansmith.data.types import class_of
 from gansmith.encoders.encoder import Encoder
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import FROM_0, HITS, UserError
 from gansmith.generator import Generator, conditions
 from gansmith.latent.attributes import MEASURES
 from gansmith.latent.classes import encoder_of
@@ -30,7 +30,6 @@ LEAST, MOST = 512, 8192
 """The fewest and the most samples of a search."""
 ENOUGH = 5
 """Confident hits per one that is wanted, after which a search stops: enough to choose diverse ones from."""
-MOST_WANTED = 1000
 REFINED, STEPS, RATE = 64, 60, 0.05
 """Refinement: how many of the best samples, steps of Adam on each, and its learning rate for noise of scale 1."""
 
@@ -127,11 +126,7 @@ def find(
     Raises:
         UserError: one line: an unknown class or attribute, an encoder without classes, or nothing found.
     """
-    n, seed = whole_number("n", n), whole_number("seed", seed)
-    if not 1 <= n <= MOST_WANTED:
-        raise UserError(f"{n} hits: ask for 1 to {MOST_WANTED}")
-    if seed < 0:
-        raise UserError(f"seed {seed}: may not be negative")
+    n, seed = HITS.check("n", n), FROM_0.check("seed", seed)
     looks = _looks(look)
     if target is None and not looks:
         raise UserError(f"nothing to find: name a class, or how it is to look: {', '.join(LOOKS)}")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gansmith import render
 from gansmith.encoders.encoder import Encoder
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import DESCENT, FROM_0, Range, UserError
 from gansmith.generator import CHUNK, Generator, conditions
 from gansmith.latent.classes import encoder_of
 from gansmith.latent.optimise import Differentiable, as_tensor, search_precision, searches_in_bf16, slow, within
@@ -108,11 +108,8 @@ def invert(
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape or not 1 <= len(images) <= MOST:
         raise UserError(f"pictures are {images.dtype} {images.shape}; give 1 to {MOST} of uint8 (N, {shape})")
     usual = IF_SLOW if slow(generator) else (STARTS, STEPS)
-    starts = whole_number("starts", usual[0] if starts is None else starts)
-    steps = whole_number("steps", usual[1] if steps is None else steps)
-    seed = whole_number("seed", seed)
-    if not 1 <= starts <= CHUNK or not 1 <= steps <= 100_000 or seed < 0:
-        raise UserError(f"{starts} starts, {steps} steps, seed {seed}: give 1 to {CHUNK}, 1 to 100,000, 0 or more")
+    starts = Range(1, CHUNK).check("starts", usual[0] if starts is None else starts)
+    steps, seed = DESCENT.check("steps", usual[1] if steps is None else steps), FROM_0.check("seed", seed)
     search = _Search(_classes(generator, labels, len(images)), seed, starts, steps)
     return search.run(generator, encoder or encoder_of(generator), images, names, together=1, progress=progress)
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from gansmith import markup, render
-from gansmith.errors import UserError, whole_number
+from gansmith.errors import BETWEEN, FRAMES, UserError
 from gansmith.generator import CHUNK, Generator
 from gansmith.latent import vectors
 from gansmith.latent.shown import Shown
@@ -28,7 +28,6 @@ Measure = Callable[[Images], NDArray[np.floating]]
 
 STEPS = 10
 """Steps of the published morph along the constant vectors: -1 to +1 by 0.2."""
-MAX_FRAMES = 2000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,8 +110,8 @@ def morph(
     Raises:
         UserError: one line: too few points or frames, or points as :func:`gansmith.latent.points` refuses.
     """
-    frames = None if frames is None else whole_number("frames", frames)
-    between = None if between is None else whole_number("between", between)
+    frames = None if frames is None else FRAMES.check("frames", frames)
+    between = None if between is None else BETWEEN.check("between", between)
     noise = generator.recipe.noise
     constant = points is None
     keys = constants(generator, (-1.0, 1.0)) if points is None else vectors.points(generator, points, seed=seed)
@@ -121,7 +120,7 @@ def morph(
     if path == "auto":
         path = "straight" if constant or noise.distribution == "uniform" else "spherical"
     track = Track(generator, keys, loop=loop, spherical=path == "spherical")
-    intervals = _intervals(track.segments, frames or (STEPS + 1 if constant else 60), between, loop)
+    intervals = _intervals(track.segments, (STEPS + 1 if constant else 60) if frames is None else frames, between, loop)
     if pace == "latent" or (pace is None and constant):
         counts = _shared(np.ones(track.segments), intervals)
         where = [np.linspace(0, 1, count, endpoint=False) for count in counts]
@@ -242,11 +241,9 @@ def _intervals(segments: int, frames: int, between: int | None, loop: bool) -> i
     """
     intervals = (between + 1) * segments if between is not None else frames if loop else frames - 1
     shown = intervals if loop else intervals + 1
-    if between is not None and not 0 <= between <= MAX_FRAMES:
-        raise UserError(f"`between` {between}: give a number of frames from 0 to {MAX_FRAMES}")
-    if intervals < segments or shown > MAX_FRAMES:
+    if intervals < segments or shown > FRAMES.high:
         least = segments if loop else segments + 1
-        raise UserError(f"`frames` {shown}: give {least} (as many as points) to {MAX_FRAMES}")
+        raise UserError(f"`frames` {shown}: give {least} (as many as points) to {FRAMES.high}")
     return intervals
 
 

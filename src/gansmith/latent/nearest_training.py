@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith import markup
-from gansmith.errors import UserError
+from gansmith.errors import NEIGHBOURS, UserError
 from gansmith.evaluation import pixels
 from gansmith.evaluation.pixels import Stored
 from gansmith.generator import Generator
@@ -16,8 +16,6 @@ from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Points, Vectors
 from gansmith.metrics import prdc
 from gansmith.progress import Progress
-
-MAX_COUNT = 50
 
 Matrix = NDArray[np.float64]
 
@@ -86,7 +84,7 @@ def neighbours(
     own = (generator.recipe.channels, generator.recipe.size, generator.recipe.size)
     if real.shape != own:
         raise UserError(f"the data's images are {real.shape}, the generator's {own}: they cannot be compared")
-    check(count, len(real))
+    NEIGHBOURS._replace(high=min(NEIGHBOURS.high, len(real) - 1)).check("count", count)
     given = vectors.points(generator, points, seed=seed)
     made = vectors.images(generator, given)
     by_pixels = _by_pixels(made, real, count, progress)
@@ -94,12 +92,6 @@ def neighbours(
     if encode is not None and features is not None:
         by_features = _by_features(np.asarray(encode(made), np.float64), features, count)
     return Neighbours(made, given, by_pixels, by_features)
-
-
-def check(count: int, images: int = MAX_COUNT + 1) -> None:
-    """Raises UserError for a number of neighbours that makes no sense among so many ``images``."""
-    if not 1 <= count <= min(MAX_COUNT, images - 1):
-        raise UserError(f"`count` {count}: give 1 to {min(MAX_COUNT, images - 1)} neighbours")
 
 
 def _by_pixels(made: Images, real: Stored, count: int, progress: Progress | None) -> Close:

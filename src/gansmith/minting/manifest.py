@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gansmith import markup
-from gansmith.errors import UserError
+from gansmith.errors import MINTED, UserError
 from gansmith.files import read_json
 from gansmith.hardware import Precision
 from gansmith.recipe import Value, explain
@@ -18,7 +18,6 @@ FILE = "mint.json"
 Layout = Literal["folder", "npz", "parquet", "tar"]
 Filter = Literal["recognised", "novel", "distinct"]
 Labels = Literal["asked", "pseudo", "none"]
-MOST = 100_000_000
 """Images of a set."""
 REASONS = ("unrecognised", "copies", "repeats", "surplus")
 """Why images were left out, in the order in which it is asked: read differently by the two classifiers, a near copy of
@@ -74,7 +73,7 @@ class Plan(Value):
     """All that decides which images a set holds, and in which files: equal plans make equal files."""
 
     generator: Origin
-    n: int = Field(ge=1, le=MOST)
+    n: int = Field(ge=MINTED.low, le=MINTED.high)
     seed: int
     layout: Layout
     shard_rows: int = Field(ge=1)

@@ -6,8 +6,8 @@ from typing import Literal
 
 from gansmith import hardware
 from gansmith.data import Images
-from gansmith.errors import UserError, check_place, whole_number
-from gansmith.minting.manifest import MOST, Filter, Layout, Minted
+from gansmith.errors import FROM_0, MINTED, SHARD, WORKERS
+from gansmith.minting.manifest import Filter, Layout, Minted
 from gansmith.progress import Progress
 from gansmith.runs import Run
 
@@ -55,14 +55,8 @@ def mint(
             training images, or that nothing fits; a library that a layout needs.
         OSError: the disk is full. What is whole stays, and is gone on with.
     """
-    n, (seed, _), shard = whole_number("n", n), check_place(seed, 0), whole_number("shard", shard)
-    if not 1 <= n <= MOST:
-        raise UserError(f"`number` {n:,}: give 1 to {MOST:,} images")
-    if not 1 <= shard <= 1_000_000:
-        raise UserError(f"`shard` {shard:,}: give 1 to 1,000,000 images a file")
-    number = hardware.available_cores() if workers is None else whole_number("workers", workers)
-    if not 1 <= number <= 256:
-        raise UserError(f"`workers` {number}: give 1 to 256 processes")
+    n, seed, shard = MINTED.check("n", n), FROM_0.check("seed", seed), SHARD.check("shard", shard)
+    number = WORKERS.check("workers", hardware.available_cores() if workers is None else workers)
     from gansmith.minting import minting
 
     return minting.made(
