@@ -371,9 +371,15 @@ class Recipe(Value):
             UserError: one line naming the field, what is wrong, and for an unknown name the nearest known ones.
         """
         values = self.model_dump()
-        for name, value in _flatten({**named(changes, "changes"), **more}):
+        given = dict(_flatten({**named(changes, "changes"), **more}))
+        for name, value in given.items():
             _assign(values, name, value)
-        return parse(values)
+        found = parse(values)
+        if found.shared_kinds and "shared_kinds" in given and (found.information or not found.kinds):
+            raise UserError(
+                "shared_kinds: is of kinds that are found in the data; give kinds, 2 or more, or leave it out"
+            )
+        return found
 
     def complete(self) -> dict[str, Any]:
         """Every field as a plain value, but for a name of one's own where there is none."""

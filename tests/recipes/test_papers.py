@@ -268,6 +268,7 @@ def test_kinds_that_the_game_makes_up_take_turns_as_classes_do() -> None:
         ({"codes": 65}, "codes = 65: the noise has 64 coordinates"),
         ({"information": 0}, "codes = 2: are read back where information is above 0"),
         ({"one_pass": True}, "one_pass"),
+        ({"shared_kinds": True}, "shared_kinds: is of kinds that are found in the data"),
     ],
 )
 def test_what_information_cannot_go_with_is_one_line(changes: dict[str, object], line: str) -> None:

@@ -158,6 +158,14 @@ def test_few_images_have_no_kinds(tmp_path: Path) -> None:
         gs.train(tmp_path / "few.npz", steps=2, out=tmp_path, overrides=SMALL, kinds=20)
 
 
+def test_kinds_that_are_not_there_are_not_shared_silently() -> None:
+    house = recipes.get("house")
+    assert house.override(kinds=0).kinds == 0
+    for recipe in (house, recipes.get("mlp")):
+        with pytest.raises(UserError, match="shared_kinds: is of kinds"):
+            recipe.override({"kinds": 0, "shared-kinds": True})
+
+
 @pytest.mark.parametrize("changes", [{"loss": "hinge"}, {"conditional": "auxiliary"}, {"generator_updates": 2}])
 def test_what_one_pass_cannot_serve_is_trained_with_two(digits: Path, tmp_path: Path, changes: dict) -> None:
     run = gs.train(digits, steps=2, out=tmp_path, overrides=SMALL, threads=1, evaluate_every=0, **changes)
