@@ -220,7 +220,7 @@ def test_what_is_not_read_says_how_to_get_there(tmp_path: Path, name: str, conte
     assert words in refusal(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["digits.csv", "x.npy", "set.zip", "a.mat", "b.tar", "mnist.csv.gz"])
+@pytest.mark.parametrize("name", ["digits.csv", "x.npy", "set.zip", "a.mat", "b.tar.gz", "mnist.csv.gz"])
 def test_a_folder_that_holds_the_data_in_one_file_names_it(make_folder: Make, name: str) -> None:
     message = refusal(make_folder("d", {name: "x"}))
     assert f"holds no images, but {name}; " in message
@@ -359,7 +359,8 @@ def test_parquet_without_labels(parquet: Callable[..., Path]) -> None:
 
 
 def test_parquet_without_pyarrow_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
     (tmp_path / "train-0.parquet").write_bytes(b"PAR1")
     for source in (tmp_path, tmp_path / "train-0.parquet"):
         assert "Parquet files need pyarrow; pip install 'gansmith[parquet]'" in refusal(source)

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from decoder import conditional
+from gansmith import data
 from gansmith.cards import release
 from gansmith.errors import UserError
 from gansmith.minting import Minted, mint, shards
@@ -69,6 +70,19 @@ def test_a_file_that_was_changed_is_noticed_and_so_is_one_that_is_no_shard(
         )
         with pytest.raises(UserError, match=re.escape(f"{path}: ") + ".*(mint|make) it again"):
             release.of_minted(folder, 100)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_set_is_data_to_train_on(layout: str, minted: Callable[[Any], Path]) -> None:
+    folder = minted(layout)
+    plan, parts = Minted.read(folder).plan, Minted.read(folder).shards
+    images, labels = map(np.concatenate, zip(*(shards.read(folder, plan, each) for each in parts), strict=True))
+    found = data.load(folder)
+    assert found.labels is not None
+    assert found.classes == plan.classes
+    there = sorted(zip(found.labels.tolist(), found.take(np.arange(20)).tolist(), strict=True))
+    assert there == sorted(zip(labels.tolist(), images.tolist(), strict=True))
+    assert "gansmith made these images" in data.inspect(folder).notes
 
 
 def test_pictures_of_another_size_are_not_decoded(minted: Callable[[Any], Path]) -> None:

@@ -13,6 +13,7 @@ from gansmith.data import beside
 from gansmith.data.build import Source
 from gansmith.data.labels import index_labels
 from gansmith.data.npy import Array, images_of, open_file, read_header, read_whole, reading
+from gansmith.data.own import MADE_HERE
 from gansmith.data.types import Labels, Split
 from gansmith.data.zips import open_zip
 from gansmith.errors import UserError
@@ -61,8 +62,8 @@ def npz_source(path: Path, split: Split) -> Source:
         for key in arrays
         if key.lower() in ("val_images", "x_val", "x_valid") and arrays[key].header.shape
     ][:1]
-    if {"latents", "generator"} <= set(arrays):
-        notes.append("gansmith made these images")
+    if "generator" in arrays and {"latents", "index"} & set(arrays):
+        notes.append(MADE_HERE)
     parts = [path]
     if pairs[split].labels is None and len(pairs) == 1:
         pairs[split], extra = _with_labels_beside(path, pairs[split])

@@ -1,6 +1,6 @@
 """What gansmith itself wrote into a folder of images, which is never data: runs, exported generators, samples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from gansmith.data.images import SUFFIXES, is_made
@@ -13,6 +13,7 @@ LOOKED_AT = 8
 """Pictures of a folder that are looked at, if the first bears the mark."""
 HEAD_BYTES = 64 << 10
 """What of a file is read for that."""
+MADE_HERE = "gansmith made these images"
 GENERATOR = frozenset(("config.json", "model.safetensors"))
 
 
@@ -44,7 +45,7 @@ def without_own(names: list[str], head: Callable[[str], bytes]) -> tuple[list[st
         kept = [name for name in kept if name not in gone]
     only_samples = bool(pictures) and not data
     if only_samples:
-        notes.append("gansmith made these images")
+        notes.append(MADE_HERE)
     return kept, notes, only_samples
 
 
@@ -63,8 +64,13 @@ def _below(name: str, folders: set[str]) -> bool:
 def _are_samples(folder: str, files: set[str], head: Callable[[str], bytes]) -> bool:
     """Whether the pictures of a folder bear gansmith's mark: the first in order, and then some others too."""
     pictures = sorted((name for name in files if PurePosixPath(name).suffix.lower() in SUFFIXES), key=natural)
+    return all_made(pictures, lambda name: head(f"{folder}/{name}".lstrip("/")))
+
+
+def all_made(pictures: Sequence[str], read: Callable[[str], bytes]) -> bool:
+    """Whether pictures bear gansmith's mark: the first, and then some others too."""
     some = dict.fromkeys((*pictures[:1], *pictures[-1:], *pictures[:: max(1, len(pictures) // LOOKED_AT)]))
     try:
-        return bool(some) and all(is_made(head(f"{folder}/{name}".lstrip("/"))) for name in some)
+        return bool(some) and all(is_made(read(name)) for name in some)
     except Exception:  # whatever is wrong with a file is said when it is decoded
         return False

@@ -1,7 +1,6 @@
 """Hugging Face's data sets as Parquet files: encoded images in a column, labels and their names beside it."""
 
 import json
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,23 +13,22 @@ import numpy as np
 from gansmith.data.annotations import LABEL_COLUMNS
 from gansmith.data.build import Source
 from gansmith.data.folders import Files, Member
-from gansmith.data.images import is_made
 from gansmith.data.labels import distinct, index_labels
-from gansmith.data.own import LOOKED_AT
-from gansmith.data.types import Labels, Split, natural
+from gansmith.data.numbered import by_split
+from gansmith.data.own import MADE_HERE, all_made
+from gansmith.data.types import Labels, Split
 from gansmith.errors import UserError
 from gansmith.text import amount, one_line, printable, slug
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture", "photo")
 MORE_LABELS = ("fine_label", "coarse_label", "digit", "y")
-_SPLITS: tuple[tuple[Split, str], ...] = (("train", "train"), ("test", "test"), ("test", "valid"))
 _GROUPS_KEPT = 2
 
 
 def parquet_source(origin: Path, paths: Sequence[Path], split: Split) -> Source:
     """One split of Parquet files, split by their names (train-00000-of-00002.parquet). Raises UserError."""
     where = printable(str(origin))
-    splits = _by_split(paths)
+    splits = by_split(paths)
     if split not in splits:
         raise UserError(f"{where}: has no {split} images; put a file test-00000-of-00001.parquet beside the others")
     shards = {role: _Shards(files) for role, files in splits.items()}
@@ -55,8 +53,8 @@ def parquet_source(origin: Path, paths: Sequence[Path], split: Split) -> Source:
         notes.append(f"{source_of_labels} {printable(chosen.label)}")
     labels = np.full(chosen.count, -1) if numbers is None else numbers
     members = tuple(Member(f"{row:07d}", label) for row, label in enumerate(labels.tolist()))
-    made = _made(chosen)
-    notes += ["gansmith made these images"] if made else []
+    made = all_made([member.name for member in members], chosen.read)
+    notes += [MADE_HERE] if made else []
     return Source(
         name=slug(origin.name.split(".")[0]),
         origin=where,
@@ -69,25 +67,6 @@ def parquet_source(origin: Path, paths: Sequence[Path], split: Split) -> Source:
         notes=tuple(notes),
         reading=special,
     )
-
-
-def _made(shards: "_Shards") -> bool:
-    """Whether the pictures bear gansmith's mark: the first, and then some others too."""
-    some = dict.fromkeys((0, shards.count - 1, *range(0, shards.count, max(1, shards.count // LOOKED_AT))))
-    try:
-        return shards.count > 0 and all(is_made(shards.read(str(row))) for row in some)
-    except Exception:  # whatever is wrong with a picture is said when it is decoded
-        return False
-
-
-def _by_split(paths: Sequence[Path]) -> dict[Split, list[Path]]:
-    """Files by the split that their names begin with; all are for training if none says so."""
-    found: dict[Split, list[Path]] = {}
-    for split, word in _SPLITS:
-        named = [path for path in paths if re.search(rf"(?<![a-z]){word}", path.name.lower())]
-        if named and split not in found:
-            found[split] = sorted(named, key=lambda path: natural(path.name))
-    return found or {"train": sorted(paths, key=lambda path: natural(path.name))}
 
 
 class _Shards:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gansmith.data import annotations, builtin, folders, given, idx, npz, own, parquet, sharded, tables, zips
+from gansmith.data import annotations, builtin, folders, given, idx, npz, numbered, own, parquet, sharded, tables, zips
 from gansmith.data.build import Source
 from gansmith.data.folders import Files, Member
 from gansmith.data.images import SUFFIXES, UNREADABLE, instead
@@ -16,9 +16,12 @@ from gansmith.errors import UserError
 from gansmith.progress import Progress
 from gansmith.text import amount, one_line, printable, slug
 
-KINDS_READ = "a folder of images, a .zip of one, an .npz or .npy file, a .csv of pixels, .parquet or an IDX images file"
+KINDS_READ = (
+    "a folder of images, a .zip of one, an .npz or .npy file, a .csv of pixels, .parquet, a WebDataset .tar or an IDX "
+    "images file"
+)
 WAYS = (
-    (r"\.(tar|tgz|tar\.\w+|7z|rar|xz|bz2|zst)$", "unpack it and give the folder"),
+    (r"\.(tgz|tar\.\w+|7z|rar|xz|bz2|zst)$", "unpack it and give the folder"),
     (r"\.mat$", "in Python: numpy.savez('data.npz', images=..., labels=...) of what scipy.io.loadmat reads"),
     (r"\.(h5|hdf5|hdf)$", "in Python: numpy.savez('data.npz', images=..., labels=...) of what h5py reads"),
     (r"\.(pkl|pickle|pt|pth|joblib)$", "pickles run programs and are never read: save the arrays with numpy.savez"),
@@ -63,6 +66,8 @@ def find(source: Any, split: Split, progress: Progress | None, *, everything: bo
         return npz.npy_source(path, split)
     if suffix == ".parquet" or start[:4] == b"PAR1":
         return parquet.parquet_source(path, [path], split)
+    if suffix == ".tar":
+        return numbered.tars_source(path, [path], split)
     if suffix in SUFFIXES:
         raise UserError(f"{where}: is a single image; give the folder it is in: {printable(str(path.parent))}")
     if idx.is_idx(path):
@@ -91,6 +96,8 @@ def _folder(path: Path, split: Split, everything: bool) -> Source:
         shards = [path / name for name in listed if name.lower().endswith(".parquet")]
         if shards:
             return parquet.parquet_source(path, shards, split)
+        if (source := numbered.in_folder(path, listed, split)) is not None:
+            return source
     if everything:
         return _every_image(path, "image folder", listed, folders.read_from(path), tuple(troubles))
     return _images(path, split, "image folder", listed, folders.read_from(path), tuple(troubles))
