@@ -136,7 +136,10 @@ def test_the_command_draws_the_answers(
     Image.new("L", (28, 28)).save("dark.png")
     assert main(["complete", "mnist", "picture.png", "--mask", "dark.png"]) == 2
     assert main(["complete", "mnist", "dark.png", "--draw"]) == 2
+    Image.new("L", (40, 30)).save("wide.png")
+    assert main(["complete", "mnist", "picture.png", "--mask", "wide.png"]) == 2
     said = capsys.readouterr().err
+    assert "--mask wide.png: is 40x30 pixels and the picture 28x28; give it that shape" in said
     assert "--mask dark.png: make a part of it white" in said
     assert "--draw dark.png: draw light strokes on a dark ground" in said
     assert main(["complete", "mnist", "picture.png"]) == 2

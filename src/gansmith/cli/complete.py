@@ -67,6 +67,7 @@ def complete(
 
     check_targets(out, save, figures.SHEETS, read=(picture, mask))
     read, drawn = photo.read(picture), None if mask is None else photo.read(mask)
+    _check_alike(read, drawn, mask)
     generator = load.load(run, device=device, which="best" if best else "newest")
     search: dict[str, Any] = {
         **{"n": number, "labels": None if label is None else [label], "progress": progress},
@@ -87,10 +88,18 @@ def complete(
         **{"path": out, "answers": len(row) - len(shown), "errors": [finite(each) for each in found.errors[0]]},
         **{"saved": save, "generator": generator.digest},
     }
-    said = (
-        f"{amount(len(row) - len(shown), 'answer')}, {found.errors[0].min():.1f} to {found.errors[0].max():.1f} grey "
-    )
-    show(facts, f"{said}levels off in what is known before that was put in: {out}", json=json)
+    off = " to ".join(dict.fromkeys(f"{error:.1f}" for error in (found.errors[0].min(), found.errors[0].max())))
+    said = f"{amount(len(row) - len(shown), 'answer')}, {off} grey levels off"
+    show(facts, f"{said} in what is known before that was put in: {out}", json=json)
+
+
+def _check_alike(picture: Any, mask: Any, name: str | None) -> None:
+    """Refuses a mask of other proportions than the picture (C, H, W): it would not lie where it was drawn."""
+    if mask is None:
+        return
+    (height, width), (high, wide) = picture.shape[1:], mask.shape[1:]
+    if abs(width * high - height * wide) > max(width, height, wide, high):
+        raise UserError(f"--mask {name}: is {wide}x{high} pixels and the picture {width}x{height}; give it that shape")
 
 
 def _enlarged(generator: Any, read: Any, times: int, search: dict[str, Any]) -> tuple[Any, list[Any]]:
