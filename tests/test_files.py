@@ -41,6 +41,16 @@ def test_a_killed_writer_does_not_stand_in_the_way(tmp_path: Path) -> None:
     assert (tmp_path / "out").is_dir()
 
 
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    for number, full in enumerate((OSError(28, "full"), OSError(28, "full", str(tmp_path / "other")))):
+        with pytest.raises(OSError, match="full") as caught, files.writing(tmp_path / "a.png"):
+            raise full
+        assert caught.value.filename == str(tmp_path / ("a.png", "other")[number])
+    with pytest.raises(OSError, match="No such file") as caught, files.writing(tmp_path / "a.png") as fresh:
+        fresh.read_bytes()
+    assert caught.value.filename == str(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o000])
 def test_the_umask_decides_who_may_read(umask: int, tmp_path: Path) -> None:
     before = os.umask(umask)

@@ -64,6 +64,7 @@ def writing(path: Path) -> Iterator[Path]:
     A reader, a crash, a full disk or Ctrl-C sees what was there or what is new, never half of it. An existing folder
     gives way only if it is empty. The name ends like ``path``, for libraries that choose a format by it, and is
     another each time, so that two writers do not meet. What a killed writer of ``path`` left is removed after a day.
+    An OSError that names no file, as of a full disk, or the new one, names ``path`` when it leaves the block.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
@@ -74,7 +75,9 @@ def writing(path: Path) -> Iterator[Path]:
         if path.is_dir() and fresh.is_dir():
             path.rmdir()
         fresh.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(fresh), fresh):
+            error.filename, error.filename2 = str(path), None
         with suppress(OSError):
             remove(fresh)
         raise

@@ -79,6 +79,20 @@ def test_a_program_is_loaded_by_pytorch_alone(tmp_path: Path) -> None:
     assert json.loads(extra["gansmith.json"])["generator"] == generator.digest
 
 
+@pytest.mark.parametrize("name", ["g.pt2", "g.html", "g"])
+def test_a_disk_that_is_full_is_an_error_that_names_the_file(name: str, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    generator = untrained("mlp")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            gs.export(generator, tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value.filename).startswith(str(tmp_path / name))
+
+
 def test_a_folder_is_what_load_reads(tmp_path: Path) -> None:
     generator = untrained("mlp")
     made = gs.export(generator, tmp_path / "g")

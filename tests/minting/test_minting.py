@@ -18,6 +18,7 @@ from decoder import conditional, decoder
 from gansmith import data
 from gansmith.cli import main
 from gansmith.encoders.encoder import builtin, judge
+from gansmith.errors import UserError
 from gansmith.minting import Minted, mint, minting, shards
 from gansmith.minting.sieve import Closeness, Kept, Sieve, small
 
@@ -71,7 +72,7 @@ def test_image_i_is_image_i_and_a_cut_set_is_gone_on_with(
         return write(*given)
 
     monkeypatch.setattr(shards, "write", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=r"cut: cannot be written \(No space left .*\); the same command goes on"):
         mint(makers / "told", 130, tmp_path / "cut", workers=1, **ask)
     assert Minted.read(tmp_path / "cut").rows == 80
     assert not (tmp_path / "cut" / "index.json").exists()

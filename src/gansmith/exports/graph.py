@@ -1,6 +1,7 @@
 """A generator as a graph of standard operators: ONNX, and PyTorch's own exported program."""
 
 import copy
+import io
 import json
 import logging
 import warnings
@@ -99,7 +100,9 @@ def write_program(generator: Generator, path: Path) -> float:
     with _quiet():
         program = torch.export.export(network, example, dynamic_shapes=_shapes(example))
         with writing(path) as fresh:
-            torch.export.save(program, fresh, extra_files={"gansmith.json": json.dumps(facts(generator))})
+            made = io.BytesIO()  # to a file on a full disk, PyTorch's writer ends the process
+            torch.export.save(program, made, extra_files={"gansmith.json": json.dumps(facts(generator))})
+            fresh.write_bytes(made.getbuffer())
             again = torch.export.load(fresh).module()
             return _compared(generator, network, lambda given: again(*given).numpy())
 

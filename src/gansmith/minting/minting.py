@@ -1,5 +1,7 @@
 """A data set of generated images: made in blocks by worker processes, sieved in order, written shard by shard."""
 
+import errno
+import os
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -66,12 +68,27 @@ def _written(folder: Path, maker: "Maker", number: int, group: parallel.Group, p
         minted = _begun(folder, maker.plan)
         number = 1 if minted.complete else number
         made = _blocks(maker, number, minted.next)
-        with peers.asked(group, maker.block, minted.next, maker.size) if group.shared else made as blocks:
+        with (
+            _room(folder),
+            peers.asked(group, maker.block, minted.next, maker.size) if group.shared else made as blocks,
+        ):
             if not minted.complete:
                 minted = _Mint(folder, minted, maker.sieve).run(blocks, progress)
-        files.write_json(folder / "index.json", minted.index())
+            files.write_json(folder / "index.json", minted.index())
     group.exchange(minted.model_dump_json().encode())
     return minted
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """A full disk, or the like, becomes a UserError that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES):
+            raise
+        why = os.strerror(error.errno)
+        raise UserError(f"`out` {folder}: cannot be written ({why}); the same command goes on when it can") from None
 
 
 def _sieve(
