@@ -20,7 +20,7 @@ from gansmith.cli import main
 from gansmith.encoders.encoder import builtin, judge
 from gansmith.errors import UserError
 from gansmith.minting import Minted, mint, minting, shards
-from gansmith.minting.sieve import Closeness, Kept, Sieve, small
+from gansmith.minting.sieve import Closeness, Kept, Looked, Sieve, small
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +210,14 @@ def test_nothing_that_fits_is_said(makers: Path, tmp_path: Path, monkeypatch: py
     )
     with pytest.raises(ValueError, match=r"0 were kept \(.* copies\): hardly any fits"):
         mint(makers / "plain", 10, tmp_path / "set", filters=["novel"], workers=1)
+
+
+def test_a_class_that_is_hardly_made_is_said(makers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minting, "PATIENCE", 100)
+    threes = Looked(np.full(64, 3), np.zeros(64, np.uint8), None, None)
+    monkeypatch.setattr(Sieve, "look", lambda *_: threes)
+    with pytest.raises(UserError, match=r"`balance`: of [\d,]+ images 1 were kept \([\d,]+ surplus\): some class is"):
+        mint(makers / "plain", 10, tmp_path / "set", balance=True, workers=1)
 
 
 def test_repetitions_are_known_over_a_cut(

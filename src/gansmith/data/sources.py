@@ -198,4 +198,4 @@ def _no_images(kind: str, listed: list[str]) -> str:
         if any(re.search(pattern, name.lower()) for pattern, _ in WAYS):
             return f"holds no images, but {printable(name)}; {_way(name)}"
     seen = ", ".join(folders.suffixes_seen(listed))
-    return f"this {kind} holds {len(listed):,} files ({seen}) and no images; give {KINDS_READ}"
+    return f"this {kind} holds {amount(len(listed), 'file')} ({seen}) and no images; give {KINDS_READ}"

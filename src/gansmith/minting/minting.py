@@ -295,12 +295,18 @@ class _Mint:
             have = self.minted.rows + len(self.indices)
             tick(have)
             if self.tried >= PATIENCE and 1000 * (have - before) < self.tried - PATIENCE:
-                left = ", ".join(f"{count:,} {name}" for name, count in self.left_out.items() if count)
-                raise UserError(
-                    f"`filter`: of {self.tried:,} images {have:,} were kept ({left}): hardly any fits; leave a filter "
-                    "out, or train longer"
-                )
+                raise self._hopeless(have)
         return self.minted
+
+    def _hopeless(self, have: int) -> UserError:
+        """What to say where hardly any image is kept."""
+        counts = {name: count for name, count in self.left_out.items() if count}
+        left = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        if max(counts, key=counts.__getitem__, default="") == "surplus":
+            flag, way = "balance", "some class is hardly ever made; leave it out"
+        else:
+            flag, way = "filter", "hardly any fits; leave a filter out"
+        return UserError(f"`{flag}`: of {self.tried:,} images {have:,} were kept ({left}): {way}, or train longer")
 
     def _sift(self, block: Block) -> None:
         looked = block.looked
