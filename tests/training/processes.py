@@ -45,16 +45,15 @@ def train(name: str, changes: dict[str, Any], folder: Path, *, steps: int) -> No
     group = parallel.join()
     recipe = recipe_of(changes)
     state = loop.new_state(recipe, seed=1, device=torch.device("cpu"), fast=changes.get("fast", True), group=group)
-    if group.rank:  # what it has does not count
-        for parameter in [*state.generator.parameters(), *state.discriminator.parameters()]:
-            parameter.data.zero_()
-    group.share_state(state)
+    _joined(state, group)
     own = group.own(recipe.batch_size, pack=recipe.pack)
     pixels = images(recipe.size)
     batches = data.Batches(pixels, recipe.batch_images, 1, own, pack=recipe.pack, alike=recipe.labelled)
     advance = loop.stepper(state, recipe, precision="fp32")
     logged = []
     while state.step < steps:
+        if state.step == steps // 2:
+            _joined(state, group)
         held = loop.seed_step(1, state.step, recipe, torch.device("cpu"), group)
         real, labels = loop.batch_at(batches, state.step, recipe, torch.device("cpu"))
         with rows.holding(held):
@@ -63,6 +62,16 @@ def train(name: str, changes: dict[str, Any], folder: Path, *, steps: int) -> No
     if group.rank == 0:
         torch.save([*state.generator.state_dict().values(), *state.discriminator.state_dict().values()], folder / name)
         (folder / f"{name}.json").write_text(json.dumps(logged))
+
+
+def _joined(state: parallel.Trained, group: parallel.Group) -> None:
+    """As at the beginning and at a resume: what the other processes have does not count."""
+    if group.rank:
+        for parameter in [*state.generator.parameters(), *state.discriminator.parameters()]:
+            parameter.data.zero_()
+        for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
+            optimizer.state.clear()
+    group.share_state(state)
 
 
 def main(checks: str, folder: Path) -> None:

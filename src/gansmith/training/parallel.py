@@ -176,8 +176,9 @@ class Group:
         told = {}
         for index, parameter in enumerate(group["params"]):
             for kind in kinds:
-                like = torch.zeros((), device=device) if kind == "step" else torch.zeros_like(parameter)
-                told[f"{index}.{kind}"] = have.get(f"{index}.{kind}", like).detach()
+                counts = kind == "step"  # of one type in all processes, whatever torch's default is
+                like = torch.zeros((), dtype=torch.float32, device=device) if counts else torch.zeros_like(parameter)
+                told[f"{index}.{kind}"] = have.get(f"{index}.{kind}", like).detach().to(like.dtype)
                 self._broadcast(told[f"{index}.{kind}"])
         optim.restore(optimizer, told)
 
