@@ -179,7 +179,9 @@ class Hub(Ranges):
         self.wfile.write(body)
 
 
-def test_shards_are_read_from_the_hub(source: Path, shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hub(shards: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of the shards on a server that stands in for the hub."""
     pytest.importorskip("huggingface_hub")
     import fsspec
     from huggingface_hub import HfFileSystem
@@ -187,17 +189,21 @@ def test_shards_are_read_from_the_hub(source: Path, shards: Path, monkeypatch: p
     with serving(partial(Hub, directory=shards)) as address:
         monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": address})
         HfFileSystem.clear_instance_cache()
-        monkeypatch.setenv(kept_shards.BUDGET, "0")
-        monkeypatch.setattr("gansmith.data.shard_store.WHOLE", 1)
-        monkeypatch.setattr(Ranges, "asked", asked := [])
-        one, other = data.load(source), data.load("hf://datasets/somebody/dots")
-        assert one.fingerprint == other.fingerprint
-        some = np.array([5, 90, 41, 41])
-        assert np.array_equal(one.take(some), other.take(some))
-        assert any(asked)  # one image at a time
-        with pytest.raises(UserError, match=r"^hf://datasets/somebody/none"):
-            data.load("hf://datasets/somebody/none")
+        yield "hf://datasets/somebody/dots"
     HfFileSystem.clear_instance_cache()
+
+
+def test_shards_are_read_from_the_hub(source: Path, hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kept_shards.BUDGET, "0")
+    monkeypatch.setattr("gansmith.data.shard_store.WHOLE", 1)
+    monkeypatch.setattr(Ranges, "asked", asked := [])
+    one, other = data.load(source), data.load(hub)
+    assert one.fingerprint == other.fingerprint
+    some = np.array([5, 90, 41, 41])
+    assert np.array_equal(one.take(some), other.take(some))
+    assert any(asked)  # one image at a time
+    with pytest.raises(UserError, match=r"^hf://datasets/somebody/none"):
+        data.load("hf://datasets/somebody/none")
 
 
 def test_webdataset_can_read_them(shards: Path) -> None:
@@ -331,7 +337,7 @@ def test_writing_that_was_cut_goes_on(
 
 
 def test_training_from_shards_ends_in_the_bytes_of_training_from_the_source(
-    source: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, shards: Path, hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = {"recipe": "mlp", "batch_size": 16, "size": 8, "threads": 1, "evaluate_every": 0, "signals_every": 0}
     ends = []
@@ -339,7 +345,7 @@ def test_training_from_shards_ends_in_the_bytes_of_training_from_the_source(
     # cut in the middle of a pass, gone on with from elsewhere, with no room for what is read
     cut = gs.train(shards, steps=4, out=tmp_path / "cut", progress=False, **more)
     monkeypatch.setenv(kept_shards.BUDGET, "0")
-    cut = gs.resume(cut.path, source=in_memory(shards), steps=8, progress=False)
+    cut = gs.resume(cut.path, source=hub, steps=8, progress=False)
     for run in (plain, cut):
         ends.append(read_tensors(run.checkpoints / "step-000008" / "generator.safetensors"))
     for name, tensor in ends[0].items():
