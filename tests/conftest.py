@@ -66,6 +66,7 @@ THOROUGH = (
     "test_studio_api.py::test_the_api_fuzzed_never_fails",
     "test_studio_pages.py::test_axe_finds_nothing_and_nothing_overflows[look1]",
     "test_studio_pages.py::test_axe_finds_nothing_and_nothing_overflows[look2]",
+    "test_trackers.py::test_mlflow_reads_back",
     "test_sweeping.py::test_a_training_that_fails_is_named_and_the_others_go_on",
     "test_together.py::test_what_is_not_finite_in_one_process_stops_all[3-gradient-(0 * real).square().sum().sqrt()]",
     "test_together.py::test_a_killed_process_is_started_again_and_the_run_ends_as_one_alone",
