@@ -1,6 +1,7 @@
 """Recipes of the user's own: registered, loaded, built, checked, trained and found again."""
 
 import importlib
+import json
 import subprocess
 import sys
 import warnings
@@ -204,6 +205,30 @@ def test_any_modules_are_trained_saved_and_read_back(tmp_path: Path, capsys: pyt
             gs.train(few(), recipe=odd, steps=2, out=tmp_path, **asked)
 
 
+FIXED = """from torch import nn
+from gansmith import own
+@own.recipe("fixed", base="house", size=16, channels=3, noise={"size": 12}, batch_size=8)
+def fixed(recipe):
+    generator = nn.Sequential(nn.Linear(12, 768), nn.Sigmoid(), nn.Unflatten(1, (3, 16, 16)))
+    return generator, nn.Sequential(nn.Flatten(), nn.Linear(768, 1))
+"""
+
+
+def test_networks_of_one_size_are_listed_and_trained(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(FIXED)
+    assert main(["recipes", "fixed", "--recipes", "mine.py"]) == 2
+    assert "ends in a sigmoid" in capsys.readouterr().err
+    file.write_text(FIXED.replace("Sigmoid", "Tanh"))
+    assert main(["recipes", "fixed", "--recipes", "mine.py"]) == 0
+    assert "kinds = 0" in capsys.readouterr().out, "a generator of a fixed number of coordinates cannot be told kinds"
+    np.savez("colours.npz", images=np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), np.uint8))
+    assert main(["train", "colours.npz", "--recipes", "mine.py", "--recipe", "fixed", *QUICK, "--steps", "1"]) == 0
+    file.write_text(FIXED.replace("size=16, channels=3, ", ""))  # now they do not fit the recipe
+    capsys.readouterr()
+    assert main(["recipes", "--recipes", "mine.py", "--json"]) == 0
+    assert {row["recipe"]: row["generator"] for row in json.loads(capsys.readouterr().out)}["fixed"] is None
+
+
 def test_the_networks_of_the_base_and_other_sizes() -> None:
     @own.recipe("plain", base="mlp")
     def plain(recipe: gs.Recipe) -> None:
@@ -270,13 +295,25 @@ def broken(image: Any = None, logit: Any = None, result: Any = None) -> Callable
         ),
         (broken(logit=torch.zeros(2)), r"discriminator answers \(2,\) of images \(2, 1, 28, 28\); it must be \(2, 1\)"),
         (broken(logit=[1]), "discriminator answers list"),
+        (broken(image=torch.zeros(2, 1, 64, 64)), r"it must be \(2, 1, 28, 28\), or `size` 64"),
+        (
+            lambda recipe: (None, nn.Sequential(nn.Flatten(), nn.Linear(784, 1), nn.Sigmoid())),
+            "its discriminator ends in a sigmoid; leave it out",
+        ),
+        (
+            lambda recipe: (nn.Sequential(nn.Linear(100, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))), None),
+            r"its generator ends in a sigmoid, .* `pixels` are \(-1.0, 1.0\); end in nn.Tanh\(\)",
+        ),
         (broken(result=nn.ReLU()), r"returns ReLU; return \(generator, discriminator\)"),
         (broken(result=(nn.ReLU(), 3)), "two nn.Modules"),
         (lambda recipe: (Blind("cut"), None), "its generator's images: no gradient flows from them to its weights"),
         (lambda recipe: (Blind("whole"), Blind("steps")), "logits: no gradient flows from them to the images"),
         (lambda recipe: (Blind("whole"), Blind("flat")), r"discriminator answers in training \(2,\) of images"),
         (lambda recipe: 1 / 0, "ZeroDivisionError: division by zero"),
-        (lambda recipe: (nn.Linear(3, 4), nn.Linear(1, 1)), "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
+        (
+            lambda recipe: (nn.Linear(3, 4), nn.Linear(1, 1)),
+            r"multiplied .* \(in the generator of latents \(2, 100\)\)",
+        ),
     ],
 )
 def test_networks_that_do_not_fit(networks: Any, said: str, tmp_path: Path) -> None:

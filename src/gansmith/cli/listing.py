@@ -41,15 +41,18 @@ def recipes(name: str | None = None, /, *, own: Recipes = None, json: Json = Fal
 
 def _show_recipe(name: str, *, json: bool) -> None:
     from gansmith import recipes
+    from gansmith.recipes.own import check, fitting
 
     entry = recipes.entry(name)
-    summary = recipes.summary(entry.recipe)
+    recipe = fitting(entry.recipe, {})
+    check(recipe)
+    summary = recipes.summary(recipe)
     origin = f"after {entry.author}, “{entry.title}” ({entry.year})" if entry.year else f"of {entry.author}"
     show(
-        {"recipe": entry.recipe.model_dump(mode="json"), **asdict(summary)},
+        {"recipe": recipe.model_dump(mode="json"), **asdict(summary)},
         f"# {name}: {entry.note}\n# {origin}\n#",
         *(_layer_table(player, getattr(summary, player)) for player in ("generator", "discriminator")),
-        entry.recipe.to_toml().rstrip(),
+        recipe.to_toml().rstrip(),
         json=json,
     )
 
@@ -58,16 +61,17 @@ def _recipe_row(name: str) -> dict[str, Any]:
     from gansmith import recipes
 
     entry = recipes.entry(name)
-    generator, discriminator = entry.parameters or recipes.parameters(entry.recipe)
+    recipe, parameters, gflop = recipes.counted(name)
+    generator, discriminator = parameters or (None, None)
     return {
         "recipe": name,
         "after": f"{entry.author} {entry.year}".strip(),
         "title": entry.title,
         "generator": generator,
         "discriminator": discriminator,
-        "batch": entry.recipe.batch_size,
-        "steps": entry.recipe.steps,
-        "GFLOP/step": finite(recipes.step_gflop(entry.recipe)),
+        "batch": recipe.batch_size,
+        "steps": recipe.steps,
+        "GFLOP/step": None if gflop is None else finite(gflop),
         "note": entry.note,
     }
 

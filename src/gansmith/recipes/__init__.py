@@ -333,6 +333,22 @@ def parameters(recipe: Recipe) -> tuple[int, int]:
     return sum(row.parameters for row in both.generator), sum(row.parameters for row in both.discriminator)
 
 
+def counted(name: str) -> tuple[Recipe, tuple[int, int] | None, float | None]:
+    """A recipe as it trains where nothing else is asked for, the parameters of both networks, GFLOP of a step.
+
+    None for the numbers where networks of the user's own do not work at the recipe's size and channels, which a
+    training may change.
+    """
+    found = entry(name)
+    if name in _ENTRIES:
+        return found.recipe, found.parameters, step_gflop(found.recipe)
+    try:
+        recipe = own.fitting(found.recipe, {})
+        return recipe, parameters(recipe), step_gflop(recipe)
+    except Exception:  # any, of the user's own code: a list is no place for it, and a training says it
+        return found.recipe, None, None
+
+
 def step_gflop(recipe: Recipe) -> float:
     """Arithmetic of one training step in 1e9 operations: a multiplication and an addition for each product.
 
@@ -382,7 +398,7 @@ def _networks(recipe: Recipe) -> tuple[object, ...]:
 
 def _html(recipe: Recipe) -> str:
     """The layers of both networks."""
-    found, parts = summary(recipe), [markup.line(repr(recipe), strong=True)]
+    found, parts = summary(own.fitting(recipe, {})), [markup.line(repr(recipe), strong=True)]
     for player, rows in (("generator", found.generator), ("discriminator", found.discriminator)):
         shapes = [(row.layer, " x ".join(map(str, row.output)), f"{row.parameters:,}", "") for row in rows]
         parts += [markup.line(player), markup.table(("layer", "output", "parameters", ""), shapes)]

@@ -228,24 +228,61 @@ def check(recipe: Recipe) -> None:
         generator, discriminator = recipes.generator(recipe), recipes.discriminator(recipe)
         told = (torch.zeros(2, dtype=torch.long),) if recipes.conditioned(recipe) else ()
         for when, training in (("", False), (" in training", True)):
-            images = generator.train(training)(torch.zeros(2, recipe.noise.size), *told)
-            _fits(
-                f"recipe {recipe.name}: its generator makes{when}", images, shape, f"latents (2, {recipe.noise.size})"
-            )
+            given = f"latents (2, {recipe.noise.size})"
+            with _given(f"generator of {given}"):
+                images = generator.train(training)(torch.zeros(2, recipe.noise.size), *told)
+            _fits(f"recipe {recipe.name}: its generator makes{when}", images, shape, given)
             seen = torch.zeros(shape, requires_grad=True)
-            logits = discriminator.train(training)(seen, *told)
+            with _given(f"discriminator of images {shape}"):
+                logits = discriminator.train(training)(seen, *told)
             logits = logits[0] if isinstance(logits, tuple) else logits
             _fits(f"recipe {recipe.name}: its discriminator answers{when}", logits, (2, 1), f"images {shape}")
         who = f"recipe {recipe.name}: its discriminator's logits"
+        _check_ends(recipe, images, logits)
         _flows(f"recipe {recipe.name}: its generator's images", images, generator.parameters(), "its weights")
         _flows(who, logits, discriminator.parameters(), "its weights")
         _flows(who, logits, [seen], "the images")
 
 
+@contextmanager
+def _given(what: str) -> Iterator[None]:
+    """A RuntimeError raised inside, of shapes for the most part, says too whose it is and what went in."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            error.args = (f"{one_line(error)} (in the {what})",)
+        raise
+
+
+def _check_ends(recipe: Recipe, images: "Tensor", logits: "Tensor") -> None:
+    """Raises UserError where a sigmoid stands at the end that must not, as it does in many a tutorial."""
+    if _ends_in_sigmoid(logits):
+        raise UserError(
+            f"recipe {recipe.name}: its discriminator ends in a sigmoid; leave it out: logits are wanted, numbers of "
+            "any size that are positive for real, and the loss has the sigmoid"
+        )
+    if recipe.pixels[0] < 0 and _ends_in_sigmoid(images):
+        raise UserError(
+            f"recipe {recipe.name}: its generator ends in a sigmoid, which gives 0 to 1, and `pixels` are "
+            f"{recipe.pixels}; end in nn.Tanh(), or say pixels=(0, 1)"
+        )
+
+
+def _ends_in_sigmoid(output: "Tensor") -> bool:
+    """Whether what computed it last, but for its shape, was a sigmoid."""
+    node: Any = output.grad_fn
+    while node is not None and re.match("(Unsafe)?View|Reshape|Permute|Transpose|Clone|Unsqueeze|Squeeze", node.name()):
+        node = node.next_functions[0][0]
+    return node is not None and node.name().startswith("Sigmoid")
+
+
 def _fits(who: str, found: Any, wanted: tuple[int, ...], given: str) -> None:
     shape = tuple(getattr(found, "shape", ())) or type(found).__name__
     if shape != wanted:
-        raise UserError(f"{who} {shape} of {given}; it must be {wanted}")
+        square = len(shape) == len(wanted) == 4 and shape[:2] == wanted[:2] and shape[2] == shape[3] >= 8
+        other = f", or `size` {shape[2]}" if square else ""
+        raise UserError(f"{who} {shape} of {given}; it must be {wanted}{other}")
 
 
 def _flows(who: str, output: "Tensor", wanted: "Iterable[Tensor]", what: str) -> None:
@@ -261,8 +298,8 @@ def _flows(who: str, output: "Tensor", wanted: "Iterable[Tensor]", what: str) ->
 def fitting(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """A recipe of one's own without what it has from its base alone and its networks cannot do.
 
-    Kinds are told to discriminators that are chains, and packs judged by them; one pass for both players needs one that
-    judges each image alone, without batch norm.
+    Kinds are told to generators of any number of latent coordinates and to discriminators that are chains, and packs
+    judged by them; one pass for both players needs one that judges each image alone, without batch norm.
     """
     if recipe.name not in ENTRIES or not (recipe.kinds or recipe.one_pass or recipe.pack > 1):
         return recipe
@@ -272,12 +309,29 @@ def fitting(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     with torch.random.fork_rng(devices=[]), blaming(OWN["name", recipe.name]):
         discriminator = ENTRIES[recipe.name].discriminator(recipe)
     left: dict[str, Any] = {}
-    if chain(discriminator) is None:
+    if chain(discriminator) is None or (recipe.kinds and not _widens(recipe)):
         left |= {name: nothing for name, nothing in (("kinds", 0), ("pack", 1)) if name not in said}
     norms = torch.nn.modules.batchnorm._BatchNorm
     if "one_pass" not in said and any(isinstance(layer, norms) for layer in discriminator.modules()):
         left["one_pass"] = False
     return recipe.override(left) if left else recipe
+
+
+def _widens(recipe: Recipe) -> bool:
+    """Whether its generator takes as many latent coordinates as the recipe says, rather than a number of its own."""
+    import torch
+
+    from gansmith import recipes
+
+    wider = recipe.noise.size + recipes.condition_size(recipe)
+    noise = recipe.noise.model_copy(update={"size": wider})
+    generator = ENTRIES[recipe.name].generator(recipe.model_copy(update={"noise": noise}))
+    try:
+        with torch.no_grad():
+            generator(torch.zeros(2, wider))
+    except RuntimeError:
+        return False
+    return True
 
 
 def chain(discriminator: "nn.Module") -> "nn.Sequential | None":

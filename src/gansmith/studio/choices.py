@@ -207,7 +207,7 @@ def listed() -> list[dict[str, Any]]:
     rows = []
     for name in recipes.names():
         entry = recipes.entry(name)
-        generator, discriminator = entry.parameters or recipes.parameters(entry.recipe)
+        generator, discriminator = recipes.counted(name)[1] or (None, None)
         rows.append(
             {
                 "name": name,

@@ -170,7 +170,7 @@ function dataPreview(signal) {
 function recipeList(recipes, value, chosen) {
   return h("div", { class: "choices recipes", role: "radiogroup", "aria-label": "Recipe" }, recipes.map((each) =>
     h("label", { class: "choice" }, h("input", { type: "radio", name: "recipe", value: each.name, checked: each.name === value, onchange: () => chosen(each.name) }),
-      h("span", {}, h("b", {}, each.name), h("small", {}, sentence(each.note)), h("small", { class: "fine" }, `${each.author}${each.year ? ` ${each.year}` : ""} · ${short(each.generator)} + ${short(each.discriminator)} parameters`)))));
+      h("span", {}, h("b", {}, each.name), h("small", {}, sentence(each.note)), h("small", { class: "fine" }, `${each.author}${each.year ? ` ${each.year}` : ""}${each.generator === null ? "" : ` · ${short(each.generator)} + ${short(each.discriminator)} parameters`}`)))));
 }
 
 const short = (count) => (count >= 1e6 ? `${(count / 1e6).toFixed(1)} M` : `${Math.round(count / 1e3)} k`);
