@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from running import Studio, start
 
 import gansmith as gs
+from gansmith import own
 from gansmith.studio.app import build
 from gansmith.studio.desk import Desk
 
@@ -35,11 +36,14 @@ def schema() -> Any:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """A studio that only shows one small run."""
+    """A studio that only shows one small run, of a recipe of one's own."""
     folder = tmp_path_factory.mktemp("shown") / "runs"
+    file = folder.with_name("mine.py")
+    file.write_text("from gansmith import own\nown.recipe('mine', base='mlp')(lambda recipe: None)\n")
+    own.load(file)
     shades = np.random.default_rng(0).integers(0, 255, (64, 1, 28, 28), np.uint8)
-    gs.train(shades, recipe="mlp", out=folder, steps=4, batch_size=8, threads=1)
-    running = start(folder, "--read-only")
+    gs.train(shades, recipe="mine", out=folder, steps=4, batch_size=8, threads=1)
+    running = start(folder, "--read-only", "--recipes", str(file))
     yield running
     running.end()
 
@@ -59,6 +63,14 @@ def test_a_studio_that_only_shows_starts_nothing(shown: Studio) -> None:
         assert client.get(f"/api/runs/{run}/report").status_code == 200
     assert asked >= 6
     assert sorted(shown.folder.rglob("*")) == before
+
+
+def test_recipes_of_ones_own_are_listed_and_their_runs_shown(shown: Studio) -> None:
+    with shown.client() as client:
+        assert "mine" in {each["name"] for each in client.get("/api/recipes").json()}
+        run = client.get("/api/runs").json()[0]["run"]
+        assert client.get(f"/api/compare?run={run}").json()["runs"][0]["recipe"] == "mine"
+        assert client.get(f"/api/runs/{run}/samples").json()["count"] == 24  # which a process of its own makes
 
 
 @pytest.mark.parametrize("name", ["%2e%2e", ".studio", "last", "a%2fb", "x" * 300, "%00"])

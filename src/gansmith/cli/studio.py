@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gansmith.cli.options import Switch
+from gansmith.cli.options import Recipes, Switch
 from gansmith.cli.output import say
 
 
@@ -17,6 +17,7 @@ def studio(
     host: str = "127.0.0.1",
     port: int | None = None,
     read_only: Switch = False,
+    own: Recipes = None,
 ) -> None:
     """Open the workshop as a page in the browser: train, watch the two players, and judge runs.
 
@@ -31,7 +32,7 @@ def studio(
     """
     from gansmith.studio import serve
 
-    serve(folder, data=data, host=host, port=port, read_only=read_only, opened=_opened)
+    serve(folder, data=data, host=host, port=port, read_only=read_only, recipes=own, opened=_opened)
 
 
 def _opened(url: str) -> None:

@@ -40,7 +40,7 @@ _installed = False
 class RecipeFileError(UserError):
     """A recipe file, or a function in it, raised an exception; ``details`` is its traceback, of the file alone."""
 
-    def __init__(self, message: str, details: str) -> None:
+    def __init__(self, message: str, details: str = "") -> None:  # pickle knows the message alone
         super().__init__(message)
         self.details = details
 

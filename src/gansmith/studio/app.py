@@ -64,7 +64,7 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(UserError)
     async def mendable(request: Request, error: UserError) -> JSONResponse:
-        return _said(422, str(error))
+        return _said(422, str(error).replace("`recipes`", "gansmith studio --recipes"))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:

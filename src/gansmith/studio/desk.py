@@ -27,6 +27,8 @@ class Desk:
     host: str = "127.0.0.1"
     port: int = 8765
     read_only: bool = False
+    recipes: Path | None = None
+    """A file of recipes of one's own, which its processes run."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     """In the URL that is printed."""
     session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -61,17 +63,17 @@ class Desk:
     @cached_property
     def clerk(self) -> Worker:
         """The process that answers soon: looks into data, examines runs, makes samples."""
-        return Worker("clerk")
+        return Worker("clerk", recipes=self.recipes)
 
     @cached_property
     def planner(self) -> Worker:
         """The process that plans trainings, which takes seconds where data are new."""
-        return Worker("planner")
+        return Worker("planner", recipes=self.recipes)
 
     @cached_property
     def game(self) -> Worker:
         """The process that plays the game step by step."""
-        return Worker("game")
+        return Worker("game", recipes=self.recipes)
 
     @cached_property
     def rooms(self) -> Rooms:
@@ -81,12 +83,12 @@ class Desk:
     @cached_property
     def explorer(self) -> Worker:
         """The process that makes the pictures of Explore, each in a few milliseconds: many may wait."""
-        return Worker("explorer", most=128)
+        return Worker("explorer", most=128, recipes=self.recipes)
 
     @cached_property
     def finder(self) -> Worker:
         """The process that searches latent space for seconds: directions, and the noise of a drawing."""
-        return Worker("finder")
+        return Worker("finder", recipes=self.recipes)
 
     @cached_property
     def found(self) -> "OrderedDict[object, Task[dict[str, Any]]]":

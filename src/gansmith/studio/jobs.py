@@ -143,6 +143,8 @@ def start(desk: Desk, request: dict[str, Any]) -> Job:
     resumed = request.get("run")
     if any(job.read().get("run") == resumed for job in running if resumed):
         raise UserError(f"{resumed} is being trained already")
+    if desk.recipes is not None:
+        request = {**request, "recipes": str(desk.recipes)}
     folder = desk.own / "jobs" / f"{time.time_ns() // 1_000_000}-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gansmith.errors import UserError
+from gansmith.recipes import own
 
 PORT = 8765
 TRIES = 20
@@ -21,6 +22,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     read_only: bool = False,
+    recipes: str | Path | None = None,
     opened: Callable[[str], None] = print,
 ) -> None:
     """Serves the studio until it is interrupted.
@@ -31,6 +33,7 @@ def serve(
         host: the address to listen on; any other than 127.0.0.1 lets others in who have the token.
         port: the first free one from 8765, if not given; 0 for any.
         read_only: show alone: nothing can be started, stopped or uploaded.
+        recipes: a file of recipes of your own, which is run here, in the processes that compute, and in trainings.
         opened: called with the URL, which holds the token, once it can be opened.
 
     Raises UserError, in one line, where the extra is missing, or the address cannot be listened on.
@@ -53,9 +56,12 @@ def serve(
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"`data` {folder}: is no folder")
+    if recipes is not None:
+        own.load(recipes)
     listening = _listen(host, port)
     with listening:
-        desk = Desk(Path(out).resolve(), folders, host, listening.getsockname()[1], read_only)
+        file = None if recipes is None else Path(recipes).expanduser().resolve()
+        desk = Desk(Path(out).resolve(), folders, host, listening.getsockname()[1], read_only, file)
         opened(desk.url)
         config = uvicorn.Config(
             build(desk),

@@ -65,8 +65,11 @@ def main(folder: Path) -> int:
 def _train(notes: Notes) -> None:
     from gansmith.experiment.execute import execute
     from gansmith.experiment.prepare import prepare, prepare_resume
+    from gansmith.recipes import own
 
     asked = notes.values["request"]
+    if asked.get("recipes"):
+        own.load(asked["recipes"])
     if "evaluate" in asked:
         _evaluate(notes, Path(asked["evaluate"]))
         return

@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from gansmith.errors import UserError
 from gansmith.processes import Fresh
+from gansmith.recipes import own
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,8 +39,8 @@ class DiedError(Exception):
 class Worker:
     """One process, started when it is first needed."""
 
-    def __init__(self, name: str, *, most: int = WAITING) -> None:
-        self.name, self.most = name, most
+    def __init__(self, name: str, *, most: int = WAITING, recipes: Path | None = None) -> None:
+        self.name, self.most, self._recipes = name, most, recipes
         self._pool: ProcessPoolExecutor | None = None
         self._waiting = 0
 
@@ -69,7 +73,7 @@ class Worker:
                 return self._pool, self._pool.submit(work)
             except BrokenProcessPool:
                 self._forget(self._pool)
-        self._pool = ProcessPoolExecutor(1, Fresh(), initializer=_begin, initargs=(os.getpid(),))
+        self._pool = ProcessPoolExecutor(1, Fresh(), initializer=_begin, initargs=(os.getpid(), self._recipes))
         return self._pool, self._pool.submit(work)
 
     def _forget(self, pool: ProcessPoolExecutor) -> None:
@@ -95,8 +99,8 @@ def warm() -> int:
     return os.getpid()
 
 
-def _begin(parent: int) -> None:
-    """Leaves Ctrl-C to the server, and ends when that is gone, however it went."""
+def _begin(parent: int, recipes: Path | None) -> None:
+    """Leaves Ctrl-C to the server, ends when that is gone, however it went, and knows recipes of the user's own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
@@ -105,3 +109,6 @@ def _begin(parent: int) -> None:
         os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()
+    if recipes is not None:
+        with suppress(UserError):  # of a file that was changed since; what needs it says so
+            own.load(recipes)
