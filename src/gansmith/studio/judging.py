@@ -95,7 +95,7 @@ def _measured(runs: Sequence[Run]) -> dict[str, Any]:
     there = [each for each in known if each is not None]
     if len(there) < len(runs):
         missing = [run.name for run, each in zip(runs, known, strict=True) if each is None]
-        return {**found, "notes": [f"{', '.join(missing)}: not measured yet"]}
+        return {**found, "notes": [f"not measured yet: {', '.join(missing)}"]}
     first = there[0]
     if any(
         (each.metric, each.samples, each.variance) != (first.metric, first.samples, first.variance) for each in there

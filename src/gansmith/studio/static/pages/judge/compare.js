@@ -124,7 +124,7 @@ function measured({ runs, metrics, evaluations }, many) {
   return h("section", { class: "card" }, h("h2", {}, metrics.of === "evaluation" || own ? "Figures of the evaluation" : "Figures, as measured while training"),
     many && alone ? h("p", { class: "hint" }, metrics.groups.map((each) => `${each.letter}: ${each.name}`).join(" · ")) : "",
     h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Figures" }, h("table", {}, h("caption", { class: "visually-hidden" }, "Figures"), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Metric"), heads.map((each) => h("th", { scope: "col", class: "n" }, each)), h("th", { scope: "col", class: "n" }, "Real images"), h("th", { scope: "col" }, "Better"), apart && h("th", { scope: "col" }, "Which"))),
-      h("tbody", {}, lines.map((line) => h("tr", {}, h("th", { scope: "row" }, line.name), line.values.map((value, index) => h("td", { class: `n ${best(line, index) ? "best" : ""}` }, number(value), line.noise[index] ? h("small", { class: "quiet" }, ` ± ${number(line.noise[index], 2)}`) : "")), h("td", { class: "n" }, number(line.floor)), h("td", {}, line.better), apart && h("td", {}, sentence(line.verdict))))))));
+      h("tbody", {}, lines.map((line) => h("tr", {}, h("th", { scope: "row" }, line.name), line.values.map((value, index) => h("td", { class: `n ${best(line, index) ? "best" : ""}` }, number(value), line.noise[index] ? h("small", { class: "quiet" }, ` ± ${number(line.noise[index], 2)}`) : "")), h("td", { class: "n" }, number(line.floor)), h("td", {}, line.better), apart && h("td", {}, line.verdict.startsWith("no ") ? sentence(line.verdict) : line.verdict)))))));
 }
 
 /** What each run was measured at, where the measurements cannot be compared. */

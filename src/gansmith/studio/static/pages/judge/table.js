@@ -11,11 +11,11 @@ const VERDICTS = { "problems found": "bad", "near real": "good", healthy: "good"
 const beyond = (run) => run.quality?.beyond ?? (run.quality ? 1e6 + run.quality.distance : Infinity);
 const COLUMNS = [
   ["Run", (run) => run.run, (run) => run.run, false],
-  ["Data", (run) => run.data ?? "", (run) => run.data ?? "–", false],
-  ["Recipe", (run) => run.recipe ?? "", (run) => run.recipe ?? "–", false],
-  ["Began", (run) => run.started ?? "", (run) => (run.started ?? "–").slice(0, 16).replace("T", " "), true],
-  ["Steps", (run) => run.step ?? -1, (run) => (run.step ? whole(run.step) : "–"), true, "n"],
-  ["Time", (run) => run.seconds ?? -1, (run) => duration(run.seconds), true, "n"],
+  ["Data", (run) => run.data ?? "", (run) => run.data ?? "–", false, "roomy"],
+  ["Recipe", (run) => run.recipe ?? "", (run) => run.recipe ?? "–", false, "two roomy"],
+  ["Began", (run) => run.started ?? "", (run) => [(run.started ?? "–").slice(0, 10), h("small", {}, run.started?.slice(11, 16))], true, "two roomy"],
+  ["Steps", (run) => run.step ?? -1, (run) => (run.step ? whole(run.step) : "–"), true, "n roomy"],
+  ["Time", (run) => run.seconds ?? -1, (run) => duration(run.seconds), true, "n roomy"],
   ["Quality", beyond, null, false],
   ["Doctor", (run) => run.verdict ?? "~", null, false],
   ["State", (run) => run.state, null, false],
