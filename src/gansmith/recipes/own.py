@@ -278,11 +278,11 @@ def _ends_in_sigmoid(output: "Tensor") -> bool:
 
 
 def _fits(who: str, found: Any, wanted: tuple[int, ...], given: str) -> None:
-    shape = tuple(getattr(found, "shape", ())) or type(found).__name__
+    shape = tuple(getattr(found, "shape", ()))
     if shape != wanted:
         square = len(shape) == len(wanted) == 4 and shape[:2] == wanted[:2] and shape[2] == shape[3] >= 8
         other = f", or `size` {shape[2]}" if square else ""
-        raise UserError(f"{who} {shape} of {given}; it must be {wanted}{other}")
+        raise UserError(f"{who} {shape or type(found).__name__} of {given}; it must be {wanted}{other}")
 
 
 def _flows(who: str, output: "Tensor", wanted: "Iterable[Tensor]", what: str) -> None:
