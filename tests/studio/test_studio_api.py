@@ -13,6 +13,7 @@ from running import Studio, start
 
 import gansmith as gs
 from gansmith import own
+from gansmith.studio import wording
 from gansmith.studio.app import build
 from gansmith.studio.desk import Desk
 
@@ -101,6 +102,11 @@ def test_every_answer_says_what_went_wrong(shown: Studio) -> None:
             answer = client.get(path)
             assert 400 <= answer.status_code < 500
             assert len(answer.json()["error"]) > 10
+
+
+def test_an_error_names_what_the_page_offers() -> None:
+    said = wording.on_pages("size 32: train anew without `from_`,\nor leave `steps` out")
+    assert said == "size 32: train anew without “Begin with”, or leave steps out"
 
 
 def test_the_api_fuzzed_never_fails(shown: Studio) -> None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from gansmith._version import __version__
 from gansmith.errors import UserError
-from gansmith.studio import api
+from gansmith.studio import api, wording
 from gansmith.studio.desk import Desk
 from gansmith.studio.security import Guard
 from gansmith.studio.worker import BusyError, DiedError
@@ -64,7 +64,7 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(UserError)
     async def mendable(request: Request, error: UserError) -> JSONResponse:
-        return _said(422, str(error).replace("`recipes`", "gansmith studio --recipes"))
+        return _said(422, str(error))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -91,4 +91,4 @@ def _errors(app: FastAPI) -> None:
 
 
 def _said(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": " ".join(sentence.replace("`", "").split())}, status)
+    return JSONResponse({"error": wording.on_pages(sentence)}, status)

@@ -20,6 +20,7 @@ from typing import Any
 
 from gansmith.errors import UserError
 from gansmith.files import read_json, remove, write_json
+from gansmith.studio import wording
 from gansmith.studio.desk import Desk
 
 if sys.platform != "win32":
@@ -93,7 +94,7 @@ class Job:
             "made": datetime.fromtimestamp(float(about.get("made", 0))).astimezone().isoformat(timespec="seconds"),
             "run": about.get("run"),
             "doing": about.get("doing"),
-            "error": error,
+            "error": wording.on_pages(error),
             "data": about.get("request", {}).get("name", ""),
             "recipe": about.get("request", {}).get("recipe") or "",
             "kind": "evaluation" if _measures(about) else "training",
