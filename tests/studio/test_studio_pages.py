@@ -109,6 +109,12 @@ def test_runs_are_compared_and_told_apart_by_what_was_set(page: Any, studio: Stu
     for run in runs:
         page.get_by_label(f"Choose {run}").check()
         assert page.locator("tr.chosen").last.bounding_box()["height"] < 90
+    all_runs = page.get_by_role("region", name="Runs")
+    assert all_runs.evaluate("box => box.scrollWidth - box.clientWidth") <= 0, "the last column lies outside"
+    page.set_viewport_size({"width": 390, "height": 844})
+    quality = all_runs.get_by_role("columnheader", name="Quality").bounding_box()
+    assert quality["x"] + quality["width"] < 390, "on a phone a run's quality is seen beside its name"
+    page.set_viewport_size({"width": 1280, "height": 860})
     page.get_by_role("button", name="Put 2 runs side by side").click()
     page.get_by_role("heading", name="Side by side").wait_for()
     table = page.get_by_role("region", name="Differences of configuration").inner_text()

@@ -91,6 +91,7 @@ export async function compare(root, context, names) {
     const floor = log === "quality" ? runs.find((run) => run.protocol)?.protocol.floor ?? null : null;
     const made = chart(title, { ...more, hint: log === "quality" ? "Measured while they trained; lower is better." : "Share of forgeries that the discriminator takes for real.", height: 210,
       series: runs.map((run, index) => ({ label: many ? letter(index) : run.run, color: many ? COLORS[index] : "--g", points: more.points })), lines: log === "quality" ? [{ label: "real images", color: "--real", value: floor }] : [] });
+    if (log === "quality") made.empty("Not measured while training.");
     made.set(steps, columns);
     charts.push(made);
     return made.element;

@@ -26,7 +26,7 @@ export async function table(root, context) {
   let runs = await ask("/api/runs", { signal });
   root.append(heading("Judge", "All your runs. Choose two or more to put them side by side; a difference smaller than the noise is called none."));
   if (!runs.length) {
-    root.append(empty("No runs yet", "A run appears here as soon as a training begins, also one that `gansmith train` started in this folder.", link("/train", "Train the first one", { class: "button primary" })));
+    root.append(empty("No runs yet", "A run appears here as soon as a training begins, also one that a terminal started in this folder.", link("/train", "Train the first one", { class: "button primary" })));
     return;
   }
   const chosen = new Set();
