@@ -56,8 +56,9 @@ def _known(field: str, name: str, *given: str) -> str:
         return name
     every = [repr(each) for each in (*given, *own)]
     if not every:
-        raise ValueError("Load the file that defines it")
-    raise ValueError(f"Input should be {', '.join(every[:-1])} or {every[-1]}" if every[1:] else f"Only {every[0]} is")
+        raise ValueError("Load the file that defines it: `recipes` FILE")
+    known = f"Input should be {', '.join(every[:-1])} or {every[-1]}" if every[1:] else f"Only {every[0]} is"
+    raise ValueError(known if OWN else f"{known}; one of your own needs its file: `recipes` FILE")
 
 
 def where_missing(files: Sequence[RecipeFile]) -> str:

@@ -368,6 +368,12 @@ def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             own.load(given)  # type: ignore[arg-type]
 
 
+def test_a_name_of_ones_own_without_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--recipe", "mine"], ["--recipe", "zzz"], ["--loss", "zzz"], ["--augment.own", "zzz"]):
+        assert main(["train", "mnist", *words, "--plan"]) == 2
+        assert "--recipes FILE" in capsys.readouterr().err
+
+
 def test_two_files_may_not_define_one_name(file: Path) -> None:
     own.load(file)
     file.with_name("other.py").write_text(FILE)

@@ -221,8 +221,10 @@ def entry(name: str) -> Entry:
         own.load_installed()
     if name not in own.ENTRIES:
         near = difflib.get_close_matches(name, names(), n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}"
-        raise UserError(f"no recipe is called {name!r}; {hint}")
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}."
+        likely = own.ENTRIES or difflib.get_close_matches(name, near, cutoff=0.6)
+        needed = "" if likely else " One of your own needs its file: `recipes` FILE"
+        raise UserError(f"no recipe is called {name!r}; {hint.removesuffix('.') if likely else hint}{needed}")
     return own.ENTRIES[name]
 
 
