@@ -348,19 +348,25 @@ def join() -> Group:
 
 
 def _start(rank: int, processes: int, patience: timedelta) -> Any:
-    """Makes the process group, and returns the store that its processes share.
-
-    torchrun keeps one store for a launch and all its restarts. Without a name of its own for each attempt, a restart
-    would read the addresses of processes that are dead.
-    """
+    """Makes the process group, and returns the store that its processes share."""
     if distributed.is_initialized():  # by a program around this one
         return distributed.distributed_c10d.PrefixStore("said", distributed.distributed_c10d._get_default_store())
     store, _, _ = next(rendezvous("env://", timeout=patience))
-    attempt = f"gansmith {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')} of {processes}"
-    own = distributed.distributed_c10d.PrefixStore(attempt, store)
+    own = distributed.distributed_c10d.PrefixStore(_attempt(processes), store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=own, rank=rank, world_size=processes, timeout=patience)
     return distributed.distributed_c10d.PrefixStore("said", own)
+
+
+def _attempt(processes: int) -> str:
+    """The name of this attempt in the launch's store.
+
+    torchrun keeps one store for a launch and all its restarts, unless it is told not to. Without a name of its own for
+    each attempt, a restart would read the addresses of processes that are dead. Where each attempt has a store of its
+    own the count is left out: a torchrun that took another's place counts anew.
+    """
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return f"gansmith {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') if kept else 'alone'} of {processes}"
 
 
 @contextmanager
