@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import gansmith as gs
 from gansmith.cli import main
+from gansmith.evaluation import inputs
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +49,9 @@ def test_images_in_any_sub_folder_are_scored(layout: str, place: Path, tmp_path:
     forms = LAYOUTS[layout]
     folder = pictures(tmp_path / "g", [forms[number % len(forms)].format(number) for number in range(60)])
     archive = shutil.make_archive(str(tmp_path / "g"), "zip", folder)
-    for given in (folder, Path(archive)):
-        report = gs.evaluate(given, data=place / "digits.npz", samples=60, seeds=1)
-        assert report.protocol.generated == 60, given
+    for source in (folder, Path(archive)):
+        report = gs.evaluate(source, data=place / "digits.npz", samples=60, seeds=1)
+        assert report.protocol.generated == 60, source
         assert not any("no more" in note for note in report.notes)
 
 
@@ -99,3 +102,15 @@ def test_a_table_of_figures_is_not_called_nothing(
     told = capsys.readouterr().out
     assert "nothing could be measured" not in told
     assert told.splitlines()[0].endswith("too few images to tell")
+
+
+@given(st.lists(st.integers(1, 1000), min_size=2, max_size=12), st.integers(16, 500))
+def test_classes_that_take_turns_are_taken_as_often_as_in_the_data(counts: list[int], count: int) -> None:
+    shares = [each / sum(counts) for each in counts]
+    indices = inputs.in_shares(shares, count)
+    assert len(indices) == len(set(indices.tolist())) == count
+    assert (np.diff(indices) > 0).all()
+    found = np.bincount(indices % len(shares), minlength=len(shares))
+    assert np.abs(found - np.array(shares) * count).max() < 1
+    for turn, most in enumerate(found):  # the first of each class, so that none is passed over
+        assert sorted(index // len(shares) for index in indices if index % len(shares) == turn) == list(range(most))

@@ -65,7 +65,7 @@ def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, s
     """(exit code, what was said, folder of runs) of a launch of two, of which one was killed."""
     out = tmp_path_factory.mktemp("killed")
     line = faults.command(data, out, processes=2, restarts=2)
-    code, said, _, done = faults.launch(line, out, faults.kill(1, 0.0))
+    code, said, _, done = faults.launch(line, out, faults.stop(signal.SIGKILL, 1))
     assert done.startswith("SIGKILL")
     return code, said, out
 

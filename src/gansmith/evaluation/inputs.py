@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from gansmith.evaluation.reference import BLOCK
 from gansmith.evaluation.report import Subject
 from gansmith.generator import Generator
 from gansmith.progress import Progress, Ticker
+from gansmith.recipe import Recipe
 from gansmith.runs import Run, checkpoint, load
 from gansmith.text import one_line
 
@@ -39,21 +40,35 @@ class Made:
     run: Run | None = None
     """The run that it is of, if it is of one."""
     notes: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
+    """Of each class among the real images, where those differ and the generator is told classes."""
     available: int = sys.maxsize
     """How many images there are: any number."""
 
     def sets(self, count: int, seeds: Sequence[int]) -> list[Iterator[np.ndarray]]:
-        """The first ``count`` images of each latent seed, in blocks uint8 (n, C, S, S)."""
+        """``count`` images of each latent seed, as :meth:`first` takes them."""
         return [self.first(count, seed) for seed in seeds]
 
     def first(self, count: int, seed: int) -> Iterator[np.ndarray]:
-        """The first ``count`` images of a latent seed, in blocks uint8 (n, C, S, S)."""
-        for start in range(0, count, BLOCK):
-            yield self.generator.sample(min(BLOCK, count - start), seed=seed, start=start).images
+        """The first ``count`` images of a latent seed, in blocks uint8 (n, C, S, S).
+
+        Of a generator that is told classes, which take turns, the first of each class, as often as the data have it.
+        """
+        indices = self._indices(count)
+        for start in range(0, int(indices.max(initial=-1)) + 1, BLOCK):
+            low, high = np.searchsorted(indices, [start, start + BLOCK])
+            wanted = indices[low:high] - start
+            if len(wanted):
+                yield self.generator.sample(int(wanted[-1]) + 1, seed=seed, start=start).images[wanted]
 
     def pick(self, indices: np.ndarray, count: int, seed: int) -> np.ndarray:
         """Some images of a set: uint8 (n, C, S, S)."""
-        return np.concatenate([self.generator.sample(1, seed=seed, start=int(index)).images for index in indices])
+        chosen = self._indices(count)[indices]
+        return np.concatenate([self.generator.sample(1, seed=seed, start=int(index)).images for index in chosen])
+
+    def _indices(self, count: int) -> np.ndarray:
+        """Which images of the generator's sequence, in order, ``count`` of them are evaluated."""
+        return in_shares(self.shares, count) if self.shares else np.arange(count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,13 +215,30 @@ def real_images(
         return real.of_data(images, size=size, progress=progress)
 
 
+def in_shares(shares: Sequence[float], count: int) -> np.ndarray:
+    """Indices (count,), in order, in a sequence whose K classes take turns: each class's first, by its share of all."""
+    exact = np.array(shares) * count
+    each = np.floor(exact).astype(np.int64)
+    each[np.argsort(each - exact, kind="stable")[: count - each.sum()]] += 1
+    return np.sort(np.concatenate([turn + len(each) * np.arange(most) for turn, most in enumerate(each)]))
+
+
+def shares_of(recipe: Recipe, like: Dataset) -> tuple[float, ...]:
+    """The classes' shares of the real images, where a recipe is told those classes and they are not all alike."""
+    classes = recipe.classes
+    if like.labels is None or not classes or classes != len(like.classes):
+        return ()
+    counts = np.bincount(like.labels, minlength=classes)
+    return () if counts.min() == counts.max() else tuple((counts / counts.sum()).tolist())
+
+
 def generated(what: Made | Path | Source, like: Dataset, progress: Progress | None = None) -> Generated:
     """What is evaluated, ready to be encoded: images are brought to the shape of the real ones.
 
     Raises UserError in one line for images that cannot be read, or have values that are no pixels.
     """
     if isinstance(what, Made):
-        return what
+        return replace(what, shares=shares_of(what.generator.recipe, like))
     return read(what, like, progress)
 
 

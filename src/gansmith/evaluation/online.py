@@ -13,6 +13,7 @@ from gansmith.encoders.encoder import Encoder
 from gansmith.errors import UserError
 from gansmith.evaluation import cache, reference
 from gansmith.evaluation.features import encoder_of
+from gansmith.evaluation.inputs import in_shares, shares_of
 from gansmith.evaluation.real import RealImages
 from gansmith.metrics.frechet import Gaussian, frechet
 from gansmith.progress import Progress
@@ -45,6 +46,8 @@ class FrechetReference:
     encoder: Encoder
     real: Gaussian
     protocol: Protocol
+    train: Dataset
+    """The training images, whose classes come as often as they are asked for."""
 
     def distance(self, images: np.ndarray) -> float:
         """The Frechet distance of images uint8 (N, C, H, W) from the real ones."""
@@ -109,15 +112,18 @@ def frechet_reference(train: Dataset, *, fit: Fit = "crop", progress: Progress |
         spread=float(np.std(floors, ddof=1)) if len(floors) > 1 else 0.0,
         variance=float(np.trace(real.covariance)) or None,
     )
-    return FrechetReference(encoder, real, protocol)
+    return FrechetReference(encoder, real, protocol, split.others[0].dataset)
 
 
 def probe(reference: FrechetReference, recipe: Recipe, every: int) -> Probe:
     """Measures the generator every so many steps, on the same latents each time; training is not affected."""
+    indices = np.arange(reference.protocol.samples)
+    if shares := shares_of(recipe, reference.train):
+        indices = in_shares(shares, len(indices))
 
     def measure(state: TrainState, output: StepOutput) -> dict[str, float]:
         generator = sampling.snapshot(state.shown, recipe, settle_on=SETTLE_ON)
-        return {"fd": reference.distance(generator.sample(reference.protocol.samples, seed=SEED).images)}
+        return {"fd": reference.distance(generator.sample(int(indices[-1]) + 1, seed=SEED).images[indices])}
 
     return Probe("quality", every, measure)
 

@@ -180,5 +180,6 @@ def _protocol(given: Generated, encoders: Encoders, split: Split, seeds: Sequenc
         generated=split.count,
         seeds=tuple(seeds) if isinstance(given, Made) else (),
         sets=len(split.others),
+        shares=isinstance(given, Made) and bool(given.shares),
         gansmith=__version__,
     )

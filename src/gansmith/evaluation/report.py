@@ -71,6 +71,7 @@ class Protocol(Value):
     seeds: tuple[int, ...] = Field(description="latent seeds; none for images that were given")
     sets: int = Field(ge=1, description="sets of real training images for the floor, each of as many as are generated")
     quantised: Literal["uint8"] = "uint8"
+    shares: bool = Field(False, description="the classes are asked for as often as the data have them, not in turn")
     gansmith: str
 
     @property
@@ -81,6 +82,7 @@ class Protocol(Value):
             if self.seeds
             else f"{self.generated:,} given images"
         )
+        made += ", classes as often as in the data" if self.shares else ""
         return (
             f"FD-{self.encoder}; {self.against} ({self.fingerprint[:12]}), {self.real:,} real against {made}; "
             f"floor from {self.sets} x {self.generated:,} real training images; all as uint8; gansmith {self.gansmith}"
