@@ -104,3 +104,16 @@ def test_tars_that_cannot_be_used_are_refused_in_a_line(tmp_path: Path) -> None:
     assert "3.tar/5.png has no label beside it" in refusal(tar(tmp_path / "3.tar", some))
     loose = {f"cat/{at}.png": png_bytes(noise(at, 9, 9)) for at in range(9)}
     assert "4.tar/cat/0.png lies in a folder; unpack it" in refusal(tar(tmp_path / "4.tar", loose))
+
+
+@pytest.mark.parametrize("index", [{"shards": [{"file": "train-00001.npz"}]}, {"shards": 3}, {"shards": [3, {}]}, []])
+def test_a_file_that_the_index_lists_is_missed(index: Any, tmp_path: Path) -> None:
+    folder = archives(tmp_path / "set")
+    (folder / "index.json").write_text(json.dumps(index))
+    assert len(data.load(folder)) == 12
+    (folder / "train-00001.npz").unlink()
+    if isinstance(index, dict) and index["shards"] == [{"file": "train-00001.npz"}]:
+        with pytest.raises(UserError, match=r"train-00001\.npz: is missing, and index\.json lists it; restore it"):
+            data.load(folder)
+    else:  # an index of other hands
+        assert len(data.load(folder)) == 8

@@ -220,10 +220,25 @@ def _labels(
     return index_labels(raw, others[0] if others else None, count, printable(str(origin)))
 
 
+def check_whole(origin: Path, listed: Sequence[str]) -> None:
+    """Raises UserError where a file of a minted set, which its index lists, is not among those of its folder."""
+    there, shards = set(listed), _index(origin).get("shards")
+    for shard in shards if isinstance(shards, list) else []:
+        name = shard.get("file") if isinstance(shard, dict) else None
+        if isinstance(name, str) and name not in there:
+            raise UserError(f"{printable(str(origin / name))}: is missing, and {INDEX} lists it; restore it")
+
+
 def _names(origin: Path) -> list[str]:
     """What the classes 0, 1, ... are called, by the index that `gansmith mint` writes; empty where nobody says."""
+    classes = _index(origin).get("classes")
+    return list(map(str, classes)) if isinstance(classes, dict) else []
+
+
+def _index(origin: Path) -> dict[str, Any]:
+    """The index that `gansmith mint` writes; empty where there is none."""
     try:
         with (origin / INDEX).open("rb") as file:
-            return list(map(str, dict(json.loads(file.read(MAX_INDEX_BYTES))["classes"])))
-    except (OSError, KeyError, TypeError, ValueError, RecursionError):
-        return []
+            return dict(json.loads(file.read(MAX_INDEX_BYTES)))
+    except (OSError, TypeError, ValueError, RecursionError):
+        return {}

@@ -89,6 +89,7 @@ def _folder(path: Path, split: Split, everything: bool) -> Source:
     if pairs:
         return idx.idx_source(path, pairs, split)
     listed, troubles = folders.list_folder(path)
+    numbered.check_whole(path, listed)
     if not any(Path(name).suffix.lower() in SUFFIXES for name in listed):
         pairs = idx.find_anywhere(path, listed)
         if pairs:
