@@ -5,15 +5,12 @@ from typing import Annotated, Any, Literal
 
 from gansmith.cli.explore import check_targets
 from gansmith.cli.options import (
-    Best,
-    Device,
+    DRAWING,
+    Drawing,
     Generator,
-    Json,
     Number,
     Out,
-    Recipes,
     Save,
-    Scale,
     Switch,
     check_there,
     within,
@@ -22,6 +19,8 @@ from gansmith.cli.output import finite, progress, show
 from gansmith.errors import ANSWERS, FROM_0, UserError
 from gansmith.text import amount
 
+Half = Literal["left", "right", "top", "bottom"]
+
 
 def complete(
     run: Generator,
@@ -29,7 +28,7 @@ def complete(
     /,
     *,
     mask: str | None = None,
-    keep: Literal["left", "right", "top", "bottom"] | None = None,
+    keep: Half | None = None,
     draw: Switch = False,
     enlarge: int | None = None,
     number: Annotated[Number, within("number", ANSWERS)] = 6,
@@ -37,11 +36,7 @@ def complete(
     seed: Annotated[int | None, within("seed", FROM_0)] = None,
     out: Out = Path("completed.png"),
     save: Save = None,
-    scale: Scale = None,
-    best: Best = False,
-    device: Device = "auto",
-    own: Recipes = None,
-    json: Json = False,
+    drawing: Drawing = DRAWING,
 ) -> None:
     """Fill in the unknown part of a picture, or enlarge a small one, in several ways. What is known stays as it is.
 
@@ -61,27 +56,22 @@ def complete(
     check_there(picture, mask)
     import numpy as np
 
-    from gansmith import latent
     from gansmith.latent import figures, inversion, photo, vectors
-    from gansmith.runs import load
 
     check_targets(out, save, figures.SHEETS, read=(picture, mask))
     read, drawn = photo.read(picture), None if mask is None else photo.read(mask)
     _check_alike(read, drawn, mask)
-    generator = load.load(run, device=device, which="best" if best else "newest")
-    search: dict[str, Any] = {
-        **{"n": number, "labels": None if label is None else [label], "progress": progress},
-        "seed": inversion.SEED if seed is None else seed,
-    }
+    generator = drawing.load(run)
+    labels, seed = None if label is None else [label], inversion.SEED if seed is None else seed
+    search: dict[str, Any] = {"n": number, "labels": labels, "seed": seed, "progress": progress}
     if enlarge is not None:
         found, shown = _enlarged(generator, read, enlarge, search)
     else:
-        given = photo.fitted(read, channels=generator.recipe.channels, size=generator.recipe.size)
-        known = _known(given, keep, drawn, f"--mask {mask}" if mask else f"--draw {picture}")
-        found, shown = latent.complete(generator, given[None], known, **search), _shown(given, known)
+        flag = f"--mask {mask}" if mask else f"--draw {picture}"
+        found, shown = _completed(generator, read, keep, drawn, flag, search)
     captions = ["given", "known"][: len(shown)] + [f"{error:.0f} off" for error in found.errors[0]]
     row = np.concatenate([np.stack(shown), found.images[0]])
-    figures.save(out, figures.rows([Path(picture).name[:24]], [row], captions=captions, scale=scale))
+    figures.save(out, figures.rows([Path(picture).name[:24]], [row], captions=captions, scale=drawing.scale))
     if save is not None:
         vectors.save(save, found.vectors, generator)
     facts = {
@@ -90,7 +80,7 @@ def complete(
     }
     off = " to ".join(dict.fromkeys(f"{error:.1f}" for error in (found.errors[0].min(), found.errors[0].max())))
     said = f"{amount(len(row) - len(shown), 'answer')}, {off} grey levels off"
-    show(facts, f"{said} in what is known before that was put in: {out}", json=json)
+    show(facts, f"{said} in what is known before that was put in: {out}", json=drawing.json)
 
 
 def _check_alike(picture: Any, mask: Any, name: str | None) -> None:
@@ -115,14 +105,22 @@ def _enlarged(generator: Any, read: Any, times: int, search: dict[str, Any]) -> 
     return latent.enlarge(generator, given[None], **search), shown
 
 
-def _shown(given: Any, known: Any) -> list[Any]:
-    """A picture, and what is known of it, the rest grey."""
+def _completed(
+    generator: Any, read: Any, keep: Half | None, drawn: Any, flag: str, search: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    """What a picture becomes, and it and what is known of it, the rest grey, as they are shown."""
     import numpy as np
 
-    return [given, np.where(known, given, 96).astype(np.uint8)]
+    from gansmith import latent
+    from gansmith.latent import photo
+
+    given = photo.fitted(read, channels=generator.recipe.channels, size=generator.recipe.size)
+    known = _known(given, keep, drawn, flag)
+    found = latent.complete(generator, given[None], known, **search)
+    return found, [given, np.where(known, given, 96).astype(np.uint8)]
 
 
-def _known(given: Any, keep: Literal["left", "right", "top", "bottom"] | None, drawn: Any, flag: str) -> Any:
+def _known(given: Any, keep: Half | None, drawn: Any, flag: str) -> Any:
     """Which pixels (S, S) of a picture (C, S, S) are known: a half, what a mask leaves dark, or light strokes."""
     from gansmith.latent import photo
 

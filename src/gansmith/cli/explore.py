@@ -5,16 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from gansmith.cli.options import (
-    Best,
-    Device,
+    DRAWING,
+    Drawing,
     Generator,
-    Json,
     Number,
     Out,
     RealImages,
-    Recipes,
     Save,
-    Scale,
     Seed,
     Switch,
     within,
@@ -43,11 +40,7 @@ def morph(
     seed: Seed = 0,
     out: Out = Path("morph.png"),
     save: Save = None,
-    scale: Scale = None,
-    best: Best = False,
-    device: Device = "auto",
-    own: Recipes = None,
-    json: Json = False,
+    drawing: Drawing = DRAWING,
 ) -> None:
     """Turn one image into another: a strip of frames, or an animation.
 
@@ -73,21 +66,22 @@ def morph(
     if not 1 <= fps <= 100:
         raise UserError(f"--fps {fps:g}: give 1 to 100 frames a second")
     moving, named = out.suffix.lower() in figures.FILMS, direction is None and bool(seeds or labels)
-    generator = load_steady(run, best=best, device=device)
+    generator = drawing.load_steady(run)
     points = _path_points(generator, seeds, labels, direction, reach, seed)
     if frames is None and between is None:
         frames, between = (60, None) if moving else (None, 10) if named else (11, None)
     kind = "straight" if direction and path == "auto" else path
     found = latent.morph(generator, points, frames=frames, between=between, loop=loop, path=kind, pace=pace)
     if moving:
-        figures.film(found.images, out, seconds=1 / fps, hold=0.0 if loop else 0.8, scale=scale)
+        figures.film(found.images, out, seconds=1 / fps, hold=0.0 if loop else 0.8, scale=drawing.scale)
     else:
-        figures.save(out, figures.strip(found.images, captions=found.captions, keys=found.keys, loop=loop, scale=scale))
+        look: dict[str, Any] = {"captions": found.captions, "keys": found.keys, "loop": loop, "scale": drawing.scale}
+        figures.save(out, figures.strip(found.images, **look))
     if save is not None:
         vectors.save(save, found.vectors, generator)
     keys = {"keys": [found.vectors.names[key] for key in found.keys], "at": found.keys}
     facts = {"path": out, "frames": len(found), **keys, "loop": loop, "seed": seed, "saved": save}
-    show(facts, f"{amount(len(found), 'frame')}: {out}{_saved(save)}", json=json)
+    show(facts, f"{amount(len(found), 'frame')}: {out}{_saved(save)}", json=drawing.json)
 
 
 def _path_points(
@@ -132,11 +126,7 @@ def mix(
     seed: Seed = 0,
     out: Out = Path("mix.png"),
     save: Save = None,
-    scale: Scale = None,
-    best: Best = False,
-    device: Device = "auto",
-    own: Recipes = None,
-    json: Json = False,
+    drawing: Drawing = DRAWING,
 ) -> None:
     """Do arithmetic on noise: `"12 - 40 + 7"`, `"0.5 * me.npz + mean(1,2,3)"`, `"mean(label=3) - 5"`.
 
@@ -152,13 +142,13 @@ def mix(
 
     check_targets(out, save, figures.SHEETS)
     reader.parse(expression)  # before anything is loaded
-    generator = load_steady(run, best=best, device=device)
+    generator = drawing.load_steady(run)
     found = latent.mix(generator, expression, seed=seed, label=label, rescale=rescale)
-    figures.save(out, figures.terms(found.images, found.vectors.names, scale=scale))
+    figures.save(out, figures.terms(found.images, found.vectors.names, scale=drawing.scale))
     if save is not None:
         vectors.save(save, found.result, generator)
     facts = {"path": out, "expression": expression, "terms": found.vectors.names, "seed": seed, "saved": save}
-    show(facts, f"{expression}: {out}{_saved(save)}", json=json)
+    show(facts, f"{expression}: {out}{_saved(save)}", json=drawing.json)
 
 
 def directions(
@@ -173,11 +163,7 @@ def directions(
     seed: Seed = 0,
     out: Out = Path("directions.png"),
     save: Path | None = None,
-    scale: Scale = None,
-    best: Best = False,
-    device: Device = "auto",
-    own: Recipes = None,
-    json: Json = False,
+    drawing: Drawing = DRAWING,
 ) -> None:
     """Find the directions in latent space that change images most, and show a walk along each.
 
@@ -196,13 +182,13 @@ def directions(
     from gansmith.latent import classes, figures, vectors
 
     check_targets(out, save, figures.SHEETS)
-    generator = load_steady(run, best=best, device=device)
+    generator = drawing.load_steady(run)
     bases = vectors.points(generator, seeds, seed=seed)
     if len(bases) > 8:
         raise UserError(f"--seeds: {len(bases)} points; a grid shows walks through at most 8")
     measures = classes.scores(generator) if method == "classes" else None
     found = latent.directions(generator, method=method, count=count, measures=measures, seed=seed, progress=progress)
-    figures.save(out, _walks(generator, found, bases, reach, steps, scale))
+    figures.save(out, _walks(generator, found, bases, reach, steps, drawing.scale))
     if save is not None:
         found.save(save, generator)
     listed = [
@@ -216,7 +202,7 @@ def directions(
         table(["", *headers], [[f"#{i}", *(row[header] for header in headers)] for i, row in enumerate(listed)]),
         f"\nEffect: change of a pixel in grey levels for a standard deviation of the noise.{fit}",
         f"walks: {out}{_saved(save)}",
-        json=json,
+        json=drawing.json,
     )
 
 
@@ -249,11 +235,7 @@ def truncate(
     data: RealImages = None,
     seed: Seed = 0,
     out: Out = Path("truncate.png"),
-    scale: Scale = None,
-    best: Best = False,
-    device: Device = "auto",
-    own: Recipes = None,
-    json: Json = False,
+    drawing: Drawing = DRAWING,
 ) -> None:
     """Trade variety for quality: noise drawn nearer to its centre, and what that does to precision and recall.
 
@@ -273,14 +255,14 @@ def truncate(
 
     check_targets(out, None, figures.SHEETS)
     truncation.check(psis)
-    generator = load_steady(run, best=best, device=device)
+    generator = drawing.load_steady(run)
     found = latent.truncate(generator, some_points(generator, seeds, number, seed), psis)
     trade = None
     if samples:
         images = real_images.find(run, generator, data, progress=progress)
         encoder = classes.encoder_of(generator)
         trade = truncation.measured(generator, images, encoder, psis, samples=samples, seed=seed, progress=progress)
-    figures.save(out, figures.trade(found, trade, scale=scale))
+    figures.save(out, figures.trade(found, trade, scale=drawing.scale))
     rows = [_psi_row(value, trade and trade.supports[i]) for i, value in enumerate(psis)]
     facts: dict[str, Any] = {"path": out, "psi": rows, "floor": None, "protocol": None, "seed": seed}
     text = [f"{amount(len(psis), 'row')} of {amount(found.images.shape[1], 'image')}: {out}"]
@@ -289,15 +271,7 @@ def truncate(
         facts |= {"floor": {name: floor[name] for name in ("precision", "recall")}, "protocol": trade.protocol}
         everything = [*rows, floor]
         text = [table(list(rows[0]), [list(row.values()) for row in everything]), f"\n{trade.protocol}.", *text]
-    show(facts, *text, json=json)
-
-
-def load_steady(run: str, *, best: bool, device: str) -> Any:
-    """The generator, without batch norm's dependence of an image on those beside it."""
-    from gansmith.latent import vectors
-    from gansmith.runs import load
-
-    return vectors.steady(load.load(run, device=device, which="best" if best else "newest"))
+    show(facts, *text, json=drawing.json)
 
 
 def check_targets(out: Path, save: Path | None, suffixes: Any, *, read: Sequence[str | None] = ()) -> None:

@@ -4,6 +4,7 @@ Where a type has no help, what the flag means differs from verb to verb, and the
 are looked up while the command line is read, so that a mistyped name is refused before PyTorch is imported.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -146,3 +147,30 @@ Fit = Annotated[
     Literal["crop", "pad"],
     Parameter(help="what becomes of images that are not square: cropped to the centre, or padded."),
 ]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Drawing:
+    """The last flags of every verb that draws what one generator makes."""
+
+    scale: Scale = None
+    best: Best = False
+    device: Device = "auto"
+    own: Recipes = None
+    json: Json = False
+
+    def load(self, run: str) -> Any:
+        """The generator, as its checkpoint has it."""
+        from gansmith.runs import load
+
+        return load.load(run, device=self.device, which="best" if self.best else "newest")
+
+    def load_steady(self, run: str) -> Any:
+        """The generator, without batch norm's dependence of an image on those beside it."""
+        from gansmith.latent import vectors
+
+        return vectors.steady(self.load(run))
+
+
+DRAWING = Drawing()

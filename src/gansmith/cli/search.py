@@ -5,11 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from gansmith.cli.explore import InARow, check_targets, load_steady, some_points
+from gansmith.cli.explore import InARow, check_targets, some_points
 from gansmith.cli.options import (
+    DRAWING,
     AnySeed,
-    Best,
     Device,
+    Drawing,
     Encoder,
     Generator,
     Json,
@@ -270,11 +271,7 @@ def neighbours(
     data: RealImages = None,
     seed: Seed = 0,
     out: Out = Path("neighbours.png"),
-    scale: Scale = None,
-    best: Best = False,
-    device: Device = "auto",
-    own: Recipes = None,
-    json: Json = False,
+    drawing: Drawing = DRAWING,
 ) -> None:
     """Show samples beside the training images nearest to them, by pixels and by features: are they copies?
 
@@ -290,7 +287,7 @@ def neighbours(
     from gansmith.latent import classes, figures
 
     check_targets(out, None, figures.SHEETS)
-    generator = load_steady(run, best=best, device=device)
+    generator = drawing.load_steady(run)
     points = some_points(generator, seeds, number, seed)
     real = real_images.find(run, generator, data, progress=progress).train
     encoder = classes.encoder_of(generator)
@@ -303,7 +300,7 @@ def neighbours(
         features=reference.features_of_all(real, encoder, progress=progress),
         progress=progress,
     )
-    figures.save(out, figures.nearest(found, real, scale=scale))
+    figures.save(out, figures.nearest(found, real, scale=drawing.scale))
     rows = [_near_row(found, real, index) for index in range(len(points))]
     headers = ["sample", "nearest by pixels", "distance", "usual", "nearest by features", "distance", "usual"]
     show(
@@ -312,7 +309,7 @@ def neighbours(
         "\nNearest: number and class of a training image. Distance: of pixels in grey levels (root mean square); of "
         f"features of {encoder.full_name}.\nUsual: from that training image to the nearest other one; a copy is far "
         f"nearer.\n{amount(len(rows), 'sample')} beside {real.name}: {out}",
-        json=json,
+        json=drawing.json,
     )
 
 
