@@ -72,13 +72,8 @@ def evaluate(
         return 0
     report = measured.report
     run = what.run if isinstance(what, inputs.Made) else None
-    text = [_told(report)]
-    kept = None
-    if run is not None and data is None:
-        kept = _keep(run, measured)
-        gallery = f"gallery: {kept.gallery}; " if kept.gallery else ""
-        text.append(f"\n{gallery}results: {kept.path}" if kept.is_new else "")
-        text += [f"kept: {_told_kept(kept)}"] if kept.why else []
+    kept = _keep(run, measured) if run is not None and data is None else None
+    text = [_told(report), *_places(kept)]
     if out is not None:
         report.save(out) if out.suffix == ".json" else measured.gallery.save(out, exif=EXIF)
         text.append(f"written: {out}")
@@ -89,6 +84,15 @@ def evaluate(
         found = f"is {report['fd'].value:.3f}, above" if "fd" in report else "could not be measured, so it fails"
         say(f"gansmith: the Frechet distance {found} --max-fd {max_fd:g}", aside=True)
     return 0 if passed else TOO_FAR
+
+
+def _places(kept: Any) -> list[str]:
+    """Where the results and the gallery are, if a run's folder keeps them, and why it keeps others if it does."""
+    if kept is None:
+        return []
+    gallery = f"gallery: {kept.gallery}; " if kept.gallery else ""
+    lines = [f"\n{gallery}results: {kept.path}" if kept.is_new else ""]
+    return [*lines, f"kept: {_told_kept(kept)}"] if kept.why else lines
 
 
 def _told_kept(kept: Any) -> str:

@@ -59,17 +59,5 @@ def mint(
     number = WORKERS.check("workers", hardware.available_cores() if workers is None else workers)
     from gansmith.minting import minting
 
-    return minting.made(
-        where,
-        Path(out),
-        number,
-        filters,
-        source,
-        progress,
-        which,
-        n=n,
-        seed=seed,
-        layout=layout,
-        shard_rows=shard,
-        balance=balance,
-    )
+    asked = {"n": n, "seed": seed, "layout": layout, "shard_rows": shard, "balance": balance}
+    return minting.made(where, Path(out), number, filters, source, progress, which, **asked)

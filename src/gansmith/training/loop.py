@@ -73,15 +73,12 @@ def train(
     group = state.group
     advance = _advance(state, recipe, images, settings)
     snapshot = _snapshots(state, recipe, settings.seed)
-    last_step = math.inf if settings.steps is None else settings.steps
-    deadline = math.inf if seconds is None else time.monotonic() + seconds
-    plan = _planner(state, settings.steps, seconds)
-
+    over = _ending(state, settings.steps, seconds)
     notify = partial(_notify, observers)
     if state.step == 0 and group.rank == 0:
         notify(snapshot())  # the untrained generator
     saved = state.step or None  # step 0 has no checkpoint yet
-    ended, stopped = _decide(state, state.step >= last_step or time.monotonic() >= deadline, stop)
+    ended, stopped = _decide(state, over(), stop)
     while not ended and not stopped():
         # ---- single training step ------------------------------------------------------------
         held = seed_step(settings.seed, state.step, recipe, device, group)
@@ -89,9 +86,8 @@ def train(
         with rows.holding(held):
             output = advance(real, labels)  # one update of the discriminator, one of the generator
         # --------------------------------------------------------------------------------------
-        plan()
         now, seen = state.step, state.step * recipe.batch_images
-        ended, stopped = _decide(state, now >= last_step or time.monotonic() >= deadline, stop)
+        ended, stopped = _decide(state, over(), stop)
 
         # losses and accuracies
         check_finite(output, now, group)
@@ -129,18 +125,24 @@ def _notify(observers: Sequence[Observer], event: Event) -> None:
         observer(event)
 
 
-def _planner(state: TrainState, steps: int | None, seconds: float | None) -> Callable[[], None]:
-    """A function that notes how long the run will be: a number of steps, or what the rate so far makes of the time."""
+def _ending(state: TrainState, steps: int | None, seconds: float | None) -> Callable[[], bool]:
+    """Tells whether training is over, by steps or by the clock.
+
+    It notes how long the run will be, too: so many steps, or what the rate so far makes of the time.
+    """
     begun, first = time.monotonic(), state.step
-
-    def plan() -> None:
-        if steps is None and seconds is not None:
-            spent = time.monotonic() - begun
-            state.length = state.step + round(max(0.0, seconds / spent - 1) * (state.step - first))
-
     if steps is not None:
         state.length = steps
-    return plan
+
+    def over() -> bool:
+        if seconds is None:
+            return steps is not None and state.step >= steps
+        spent = time.monotonic() - begun
+        if steps is None and state.step > first:
+            state.length = state.step + round(max(0.0, seconds / spent - 1) * (state.step - first))
+        return spent >= seconds or (steps is not None and state.step >= steps)
+
+    return over
 
 
 def _advance(
