@@ -9,9 +9,12 @@ from gansmith import hardware, recipes
 from gansmith.experiment import beginning
 
 
-@pytest.mark.parametrize(("first", "later", "expected", "calls"), [(3.0, 0.02, 0.02, 17), (0.01, 0.1, 0.1, 4)])
-def test_a_first_step_that_compiles_is_not_the_rate(
-    monkeypatch: pytest.MonkeyPatch, first: float, later: float, expected: float, calls: int
+@pytest.mark.parametrize(
+    ("first", "later", "expected", "steps", "calls"),
+    [(3.0, 0.02, 0.02, None, 17), (0.01, 0.1, 0.1, 1000, 4), (0.01, 0.02, 0.02, 30, 4)],
+)
+def test_a_first_step_that_compiles_is_not_the_rate_and_a_short_training_is_timed_briefly(
+    monkeypatch: pytest.MonkeyPatch, first: float, later: float, expected: float, steps: int | None, calls: int
 ) -> None:
     now, made = [0.0], []
 
@@ -23,5 +26,5 @@ def test_a_first_step_that_compiles_is_not_the_rate(
     monkeypatch.setattr(beginning.loop, "stepper", lambda *_, **__: advance)
     monkeypatch.setattr(beginning.time, "perf_counter", lambda: now[0])
     recipe = recipes.get("mlp").override(batch_size=2)
-    assert beginning.time_step(recipe, hardware.choose("cpu", "fp32", 1, gflop=0.1)) == pytest.approx(expected)
+    assert beginning.time_step(recipe, hardware.choose("cpu", "fp32", 1, gflop=0.1), steps) == pytest.approx(expected)
     assert abs(len(made) - calls) <= 1

@@ -54,7 +54,7 @@ def new(
     own.check(value)
     privacy = _privacy(options, value, dataset, begin)
     choice = choose(options, value)
-    seconds_per_step = time_step(value, choice)
+    seconds_per_step = time_step(value, choice, value.steps if options.minutes is None else None)
     sense.check_budget(options.minutes, seconds_per_step)
     expected = value.steps if options.minutes is None else max(1, int(options.minutes * 60 / seconds_per_step))
     every = _intervals(options, value, choice, expected)
@@ -220,8 +220,10 @@ def _unfinished(out: Path, recipe: Recipe, dataset: data.Dataset, settings: Sett
             continue
 
 
-def time_step(recipe: Recipe, choice: hardware.Choice) -> float:
+def time_step(recipe: Recipe, choice: hardware.Choice, steps: int | None = None) -> float:
     """Seconds of a training step, made on throw-away networks: one for slow recipes, several for fast ones.
+
+    Measuring takes 0.3 seconds, or a tenth of a training of so many ``steps`` if that is less, beyond the first step.
 
     Raises UserError where parts of one's own raise an exception in it.
     """
@@ -235,8 +237,10 @@ def time_step(recipe: Recipe, choice: hardware.Choice) -> float:
         advance = loop.stepper(state, recipe, precision=choice.precision, fast=choice.fast)
         slow = hardware.nominal_seconds(recipes.step_gflop(recipe), device=choice.device) > 1  # a DCGAN's, say
         times: list[float] = []
-        while not times or (sum(times[1:]) < 0.3 and (not slow or times[0] < 2)):  # the first is cold, by seconds too
+        enough = 0.3
+        while not times or (sum(times[1:]) < enough and (not slow or times[0] < 2)):  # the first is cold
             start = time.perf_counter()
             float(advance(real, labels).generator_loss)
             times.append(time.perf_counter() - start)
+            enough = 0.3 if steps is None else min(0.3, 0.1 * steps * times[-1])
     return statistics.median(times[1:] or times)

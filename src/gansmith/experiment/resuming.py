@@ -61,7 +61,7 @@ def resumable(
         run.path.parent,
         about.fit,
         left,
-        beginning.time_step(recipe, choice),
+        beginning.time_step(recipe, choice, None if settings.steps is None else max(1, settings.steps - at["step"])),
         resumed=run,
         start_step=at["step"],
         start_from=newest,
