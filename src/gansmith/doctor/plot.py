@@ -66,7 +66,7 @@ def _drawn(examination: Examination, watched: dict[str, float | None]) -> bytes:
         axes = figure.add_subplot(grid[:, 2])
         with Image.open(path) as sheet:
             axes.imshow(np.asarray(sheet.convert("RGB")))
-        axes.set_title(f"samples at step {step:,}", fontsize=8, loc="left")
+        axes.set_title(f"samples at step {step:,}", fontsize=8, loc="left", y=1.0)
         axes.set_axis_off()
         axes.set_anchor("N")
     now = [finding for finding in examination.findings if finding.until is None]
@@ -94,4 +94,4 @@ def _plot(axes: "Axes", examination: Examination, name: str, threshold: float | 
         axes.locator_params(axis="y", nbins=5)
     render.style(axes)
     title = textwrap.fill(TITLES.get(name) or signals.MEANINGS.get(name, name), 48)
-    axes.set_title(title, fontsize=8, loc="left", pad=4, parse_math=False)
+    axes.set_title(title, fontsize=8, loc="left", y=1.0, pad=4, parse_math=False)

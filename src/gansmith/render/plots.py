@@ -51,7 +51,7 @@ def plot(
         _frame_values(axes, points, list(levels.values()))
     else:
         axes.text(0.5, 0.5, "nothing measured yet", transform=axes.transAxes, ha="center", va="center", color="#666666")
-    axes.set_title(title, loc="left", fontsize=9, fontweight="bold", color="#222222", parse_math=False)
+    axes.set_title(title, loc="left", y=1.0, fontsize=9, fontweight="bold", color="#222222", parse_math=False)
     axes.set_xlabel(x_label, color="#333333", fontsize=8, labelpad=1, parse_math=False)
     axes.set_ylabel(y_label, color="#333333", fontsize=8, labelpad=2, parse_math=False)
     style(axes)
