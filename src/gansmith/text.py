@@ -1,7 +1,9 @@
 """Words for people: amounts, durations, names made safe for a line or a file; numbers as JSON can say them."""
 
 import re
+from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 
 def amount(count: int, noun: str) -> str:
@@ -24,6 +26,14 @@ def finite(value: object) -> float | None:
     if not isinstance(value, Real) or value != value or abs(value) == float("inf"):
         return None
     return float(f"{value:.4g}")
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested values as one dictionary, by dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {before + name: value}
+    return found
 
 
 def one_line(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 import inspect
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from gansmith.recipes import own
 from gansmith.report.page import write_report
 from gansmith.runs import DataFacts, Run, checkpoint, recorder
 from gansmith.runs.load import from_checkpoint
+from gansmith.text import flat
 from gansmith.trackers import About, Track, chosen, tracked
 from gansmith.training import loop, private
 from gansmith.training.events import Observer, Probe
@@ -221,16 +222,9 @@ def _about(experiment: Experiment, run: Run) -> About:
     """What trackers are told of a training: recipe, options and data by dotted names."""
     parts = {"recipe": experiment.recipe.complete(), "options": experiment.settings.model_dump(mode="json")}
     data = {"name": run.data.name, "images": run.data.count, "fingerprint": run.data.fingerprint}
-    config = dict(_dotted({**parts, "data": data}))
+    simple = str | int | float | bool | None
+    config = {k: v if isinstance(v, simple) else str(v) for k, v in flat({**parts, "data": data}).items()}
     return About(run.path, f"gansmith-{run.data.name}", config, experiment.start_step)
-
-
-def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | int | float | bool | None]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _follow(experiment: Experiment, stop: guards.Asked) -> Run:

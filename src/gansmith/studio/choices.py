@@ -17,7 +17,7 @@ from gansmith.errors import UserError
 from gansmith.recipe import fields
 from gansmith.runs import Run
 from gansmith.studio.desk import Desk
-from gansmith.text import printable
+from gansmith.text import flat, printable
 
 FILES = (".zip", ".npz", ".npy", ".parquet", ".csv")
 """Files that hold data sets, as the lists of the pages show them."""
@@ -162,15 +162,8 @@ def _length(run: Run) -> dict[str, Any]:
 def differences(run: Run) -> dict[str, Any]:
     """The fields of a run's recipe that are not as the recipe is published, but for what data and length decide."""
     decided = {"name", "steps", "classes", "channels", "kinds", "conditional"}
-    now, published = (_flat(recipe.model_dump(mode="json")) for recipe in (run.recipe, recipes.get(run.recipe.name)))
+    now, published = (flat(recipe.model_dump(mode="json")) for recipe in (run.recipe, recipes.get(run.recipe.name)))
     return {k: v for k, v in now.items() if k not in decided and published.get(k) != v}
-
-
-def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
-    return found
 
 
 def of_remedy(remedy: str) -> dict[str, Any]:

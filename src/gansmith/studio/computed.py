@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gansmith.errors import UserError
+from gansmith.progress import Progress
 from gansmith.studio import choices
 from gansmith.text import finite
+
+
+def prepared(asked: dict[str, Any], progress: Progress | None = None) -> Any:
+    """The training that a form asks for, checked."""
+    from gansmith.experiment.prepare import prepare
+
+    same = {name: asked[name] for name in ("recipe", "conditional", "out", "overrides")}
+    return prepare(asked["data"], from_=asked.get("from"), progress=progress, **same, **asked["options"])
 
 
 def plan(asked: dict[str, Any]) -> dict[str, Any]:
     """A training's plan as `gansmith train --plan --json` says it, with both networks' layers and the machine."""
     from gansmith import recipes
     from gansmith.experiment.planning import planned
-    from gansmith.experiment.prepare import prepare
 
-    experiment = prepare(
-        asked["data"],
-        recipe=asked["recipe"],
-        from_=asked.get("from"),
-        conditional=asked["conditional"],
-        out=asked["out"],
-        overrides=asked["overrides"],
-        **asked["options"],
-    )
+    experiment = prepared(asked)
     layers = recipes.summary(experiment.recipe)
     reference = experiment.measuring.reference
     document = planned(experiment)

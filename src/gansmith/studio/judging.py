@@ -8,7 +8,7 @@ from gansmith.errors import UserError
 from gansmith.files import read_json
 from gansmith.runs import Run, quality
 from gansmith.studio import live
-from gansmith.text import finite
+from gansmith.text import finite, flat
 
 UNTOLD = {"format", "animation", "origin", "recipes", "gif", "log_every", "sheet_every", "checkpoint_every"}
 """Fields of run.json that decide nothing of what comes out."""
@@ -27,16 +27,9 @@ def configuration(run: Run) -> dict[str, Any]:
     return {
         "data": run.data.name,
         "images": run.data.count,
-        **_flat(settings),
-        **{f"recipe.{k}" if k == "name" else k: v for k, v in _flat(run.recipe.model_dump(mode="json")).items()},
+        **flat(settings),
+        **{f"recipe.{k}" if k == "name" else k: v for k, v in flat(run.recipe.model_dump(mode="json")).items()},
     }
-
-
-def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
-    return found
 
 
 def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gansmith.errors import UserError
 from gansmith.files import read_json, write_json
+from gansmith.studio.computed import prepared
 from gansmith.studio.jobs import FILE, LOCK
 from gansmith.text import one_line
 
@@ -64,7 +65,7 @@ def main(folder: Path) -> int:
 
 def _train(notes: Notes) -> None:
     from gansmith.experiment.execute import execute
-    from gansmith.experiment.prepare import prepare, prepare_resume
+    from gansmith.experiment.prepare import prepare_resume
     from gansmith.recipes import own
 
     asked = notes.values["request"]
@@ -73,20 +74,10 @@ def _train(notes: Notes) -> None:
     if "evaluate" in asked:
         _evaluate(notes, Path(asked["evaluate"]))
         return
-    out, options = asked["out"], asked["options"]
     if asked.get("resume"):
-        experiment = prepare_resume(asked["resume"], out=out, progress=notes.progress, **options)
+        experiment = prepare_resume(asked["resume"], out=asked["out"], progress=notes.progress, **asked["options"])
     else:
-        experiment = prepare(
-            asked["data"],
-            recipe=asked["recipe"],
-            from_=asked.get("from"),
-            conditional=asked["conditional"],
-            out=out,
-            overrides=asked["overrides"],
-            progress=notes.progress,
-            **options,
-        )
+        experiment = prepared(asked, notes.progress)
     execute(experiment, started=lambda run: notes.write(run=run.name, doing=None))
 
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import Base64Bytes, Field
 
 from gansmith import runs
 from gansmith.runs.run import PRETRAINED
 from gansmith.studio import computed
+from gansmith.studio.api import Body
 from gansmith.studio.desk import Desk
 from gansmith.studio.ids import TheDesk, TheExplorer, TheFinder
 
@@ -20,64 +21,58 @@ Source = tuple[Path, tuple[Any, ...]]
 KEPT = 8
 """Generators whose directions are kept."""
 MOST_DIRECTIONS = 32
-Move = Annotated[float, Field(ge=-20, le=20, allow_inf_nan=False)]
-Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Move = Annotated[float, Field(ge=-20, le=20)]
+Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
 Side = Annotated[int, Field(ge=0, lt=MOST_DIRECTIONS)]
 
 
-class Point(BaseModel):
+class Point(Body):
     """Image `index` of `seed`, or a `latent` with its `condition`; then what is done to it, in this order."""
 
-    model_config = ConfigDict(extra="forbid")
     seed: int = Field(0, ge=0, lt=2**53)
     index: int = Field(0, ge=0, lt=1_000_000)
     latent: list[Coordinate] | None = Field(None, max_length=4096)
     condition: int = Field(0, ge=0, lt=1_000_000)
     label: int | None = Field(None, ge=0, lt=100_000)
     """A class, of a generator that was trained with labels; the point's own if None."""
-    truncation: float = Field(1.0, ge=0, le=2, allow_inf_nan=False)
+    truncation: float = Field(1.0, ge=0, le=2)
     moves: list[Move] = Field([], max_length=MOST_DIRECTIONS)
     """Standard deviations along the first, the second, ... direction."""
 
 
-class Shown(BaseModel):
+class Shown(Body):
     """A point, and how many times its picture is enlarged."""
 
-    model_config = ConfigDict(extra="forbid")
     point: Point
     scale: int = Field(1, ge=1, le=16)
 
 
-class Charted(BaseModel):
+class Charted(Body):
     """A point, and the directions that a map of its surroundings is drawn along."""
 
-    model_config = ConfigDict(extra="forbid")
     point: Point
     across: Side = 0
     up: Side = 1
 
 
-class Filmed(BaseModel):
+class Filmed(Body):
     """Points to morph through."""
 
-    model_config = ConfigDict(extra="forbid")
     points: list[Point] = Field(min_length=2, max_length=8)
     frames: int = Field(48, ge=2, le=240)
     loop: bool = False
     suffix: Literal["png", "gif", "webp"] = "png"
 
 
-class Mixed(BaseModel):
+class Mixed(Body):
     """a, b for the middle between them, as a morph passes it; a, b, c for a - b + c."""
 
-    model_config = ConfigDict(extra="forbid")
     points: list[Point] = Field(min_length=2, max_length=3)
 
 
-class Torn(BaseModel):
+class Torn(Body):
     """A picture of which a part is unknown."""
 
-    model_config = ConfigDict(extra="forbid")
     picture: Base64Bytes
     """A PNG or another image file, in base64."""
     unknown: Base64Bytes | None = None

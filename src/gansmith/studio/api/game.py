@@ -4,30 +4,29 @@ import secrets
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gansmith.errors import UserError
 from gansmith.studio import choices, computed
+from gansmith.studio.api import Body
 from gansmith.studio.ids import TheDealer, TheDesk, find_run
 
 router = APIRouter(tags=["game"])
 Document = dict[str, Any]
 
 
-class Opening(BaseModel):
+class Opening(Body):
     """Where a game begins: at a run's newest checkpoint, or with untrained networks."""
 
-    model_config = ConfigDict(extra="forbid")
     run: str | None = Field(None, max_length=200)
     data: str = Field("mnist", max_length=200)
     recipe: str = Field("mlp", max_length=100)
     seed: int = Field(0, ge=0, lt=2**53)
 
 
-class Turn(BaseModel):
+class Turn(Body):
     """Who learns, and how often."""
 
-    model_config = ConfigDict(extra="forbid")
     players: Literal["both", "discriminator", "generator"] = "both"
     steps: int = Field(1, ge=0, le=200)
 

@@ -5,11 +5,12 @@ import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gansmith import runs
 from gansmith.errors import UserError
 from gansmith.studio import quizzing
+from gansmith.studio.api import Body
 from gansmith.studio.desk import Desk
 from gansmith.studio.ids import TheClerk, TheDesk, find_run
 from gansmith.studio.rooms import Player, Round
@@ -20,10 +21,9 @@ PERIOD = 0.25
 Document = dict[str, Any]
 
 
-class Opening(BaseModel):
+class Opening(Body):
     """Who forges, and for how long people may think."""
 
-    model_config = ConfigDict(extra="forbid")
     run: str | None = Field(None, max_length=200)
     pretrained: str | None = Field(None, max_length=100)
     rounds: int = Field(20, ge=1, le=100)
@@ -33,17 +33,15 @@ class Opening(BaseModel):
     """As that of `gansmith quiz`; any if not given."""
 
 
-class Joining(BaseModel):
+class Joining(Body):
     """Who plays."""
 
-    model_config = ConfigDict(extra="forbid")
     name: str = Field("", max_length=200)
 
 
-class Answer(BaseModel):
+class Answer(Body):
     """What somebody says of a picture."""
 
-    model_config = ConfigDict(extra="forbid")
     index: int = Field(ge=0, lt=1000)
     forged: bool
 

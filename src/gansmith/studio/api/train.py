@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gansmith.errors import UserError
 from gansmith.files import remove, writing
 from gansmith.runs import Run
 from gansmith.studio import choices, computed, jobs, live, security
+from gansmith.studio.api import Body
 from gansmith.studio.desk import Desk
 from gansmith.studio.ids import TheClerk, TheDesk, ThePlanner, TheRun, Writing, find_run
 
@@ -27,10 +28,9 @@ Value = bool | int | float | str | list[float] | None
 Document = dict[str, Any]
 
 
-class Asked(BaseModel):
+class Asked(Body):
     """A training, as a form asks for it."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     data: str = Field("mnist", max_length=200, description="id of a data set of /api/data")
     recipe: str | None = Field("house", max_length=100, description="a name of /api/recipes")
     conditional: bool | str = Field(False, description="train on labels; a head may be named")
@@ -40,10 +40,9 @@ class Asked(BaseModel):
     from_run: str | None = Field(None, max_length=200, description="the run whose networks it begins with")
 
 
-class Further(BaseModel):
+class Further(Body):
     """How far a run goes on; to its planned end, if nothing is said."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     steps: int | None = Field(None, ge=1, le=100_000_000)
     minutes: float | None = Field(None, gt=0, le=365 * 24 * 60)
 
