@@ -14,10 +14,8 @@ from gansmith.metrics.memorisation import memorisation
 from gansmith.metrics.prdc import (
     Cloud,
     Support,
-    density_coverage,
     expected_coverage,
     nearest,
-    precision_recall,
     support,
 )
 
@@ -149,9 +147,8 @@ def test_clouds_share_their_radii() -> None:
     a, b = Cloud.of(real), Cloud.of(generated)
     both = support(real, generated)
     assert support(a, b) == both
-    assert precision_recall(a, generated) == (both.precision, both.recall)
-    assert density_coverage(real, b) == (both.density, both.coverage)
-    assert precision_recall(a, b, k=5) == precision_recall(real, generated, k=5) != precision_recall(a, b)
+    assert support(a, generated) == support(real, b) == both
+    assert support(a, b, recall_k=5) == support(real, generated, recall_k=5) != both
 
 
 def test_expected_coverage_is_the_closed_form_and_what_is_measured() -> None:
@@ -242,7 +239,7 @@ BROKEN[3, 1] = np.nan
             lambda: support(normal(50), normal(5)),
             "needs 6 generated samples or more, got 5: ask for a smaller k, or use KID",
         ),
-        (lambda: precision_recall(normal(50), normal(3)), "3-th nearest neighbour needs 4 generated"),
+        (lambda: support(normal(50), normal(3), density_k=3), "3-th nearest neighbour needs 4 generated"),
         (lambda: support(normal(50), BROKEN), "1 of 20 generated samples have features that are NaN"),
         (lambda: support(normal(50), normal(50, 4)), "features of 6 and of 4 dimensions"),
         (lambda: support(np.ones((50, 6)), normal(50)), "all real samples have the same features"),

@@ -22,11 +22,6 @@ class Interval:
     high: float
     level: float = LEVEL
 
-    @property
-    def half_width(self) -> float:
-        """Half the interval's length: the figure after ±, where it is symmetric."""
-        return (self.high - self.low) / 2
-
     def among(self, looks: int) -> "Interval":
         """Wider, so that ``looks`` of them cover together what one would: Bonferroni, by the normal distribution."""
         level = 1 - (1 - self.level) / looks

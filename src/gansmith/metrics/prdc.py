@@ -104,22 +104,6 @@ def support(
     return _Tally(a, b, recall_k, density_k).support()
 
 
-def precision_recall(
-    real: Cloud | ArrayLike, generated: Cloud | ArrayLike, *, k: int = RECALL_K
-) -> tuple[float, float]:
-    """Improved precision and recall with <= (Kynkäänniemi et al. 2019); arguments and errors of :func:`support`."""
-    both = support(real, generated, recall_k=k, density_k=k)
-    return both.precision, both.recall
-
-
-def density_coverage(
-    real: Cloud | ArrayLike, generated: Cloud | ArrayLike, *, k: int = DENSITY_K
-) -> tuple[float, float]:
-    """Density and coverage with <= (Naeem et al. 2020); arguments and errors of :func:`support`."""
-    both = support(real, generated, recall_k=k, density_k=k)
-    return both.density, both.coverage
-
-
 def expected_coverage(real: int, generated: int, *, k: int = DENSITY_K) -> float:
     """The coverage of a perfect sampler: 1 − ∏ (N−i)/(N+M−i), i = 1..k, with N real and M generated samples.
 
