@@ -27,30 +27,22 @@ if TYPE_CHECKING:
     from gansmith.runs.load import load
 
 
-_HOMES = {
-    "Card": "gansmith.cards",
-    "Examination": "gansmith.doctor.examination",
-    "Exported": "gansmith.exports",
-    "Generator": "gansmith.generator",
-    "Network": "gansmith.recipe",
-    "Noise": "gansmith.recipe",
-    "Optimizer": "gansmith.recipe",
-    "Recipe": "gansmith.recipe",
-    "Report": "gansmith.evaluation.report",
-    "Run": "gansmith.runs",
-    "Samples": "gansmith.generator",
-    "card": "gansmith.cards",
-    "compare": "gansmith.evaluation",
-    "evaluate": "gansmith.evaluation",
-    "mint": "gansmith.minting",
-    "examine": "gansmith.doctor.examination",
-    "export": "gansmith.exports",
-    "load": "gansmith.runs.load",
-    "push": "gansmith.hub",
-    "resume": "gansmith.experiment.execute",
-    "sweep": "gansmith.experiment.varying",
-    "train": "gansmith.experiment.execute",
+_NAMES = {
+    "gansmith.cards": "Card card",
+    "gansmith.doctor.examination": "Examination examine",
+    "gansmith.evaluation": "compare evaluate",
+    "gansmith.evaluation.report": "Report",
+    "gansmith.experiment.execute": "resume train",
+    "gansmith.experiment.varying": "sweep",
+    "gansmith.exports": "Exported export",
+    "gansmith.generator": "Generator Samples",
+    "gansmith.hub": "push",
+    "gansmith.minting": "mint",
+    "gansmith.recipe": "Network Noise Optimizer Recipe",
+    "gansmith.runs": "Run",
+    "gansmith.runs.load": "load",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 _MODULES = ("data", "latent", "own", "recipes")
 
 __all__ = [

@@ -15,9 +15,9 @@ from gansmith.cli.options import (
     check_there,
     within,
 )
-from gansmith.cli.output import finite, progress, show
+from gansmith.cli.output import progress, show
 from gansmith.errors import ANSWERS, FROM_0, UserError
-from gansmith.text import amount
+from gansmith.text import amount, finite
 
 Half = Literal["left", "right", "top", "bottom"]
 

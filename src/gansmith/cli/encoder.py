@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from gansmith.cli.options import Fit, Json, Out, Source, Switch
-from gansmith.cli.output import finite, pairs, patient, progress, show, table
+from gansmith.cli.output import pairs, patient, progress, show, table
 from gansmith.errors import UserError
-from gansmith.text import amount
+from gansmith.text import amount, finite
 
 
 def train(

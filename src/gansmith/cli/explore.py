@@ -16,9 +16,9 @@ from gansmith.cli.options import (
     Switch,
     within,
 )
-from gansmith.cli.output import finite, progress, show, table
+from gansmith.cli.output import progress, show, table
 from gansmith.errors import BETWEEN, DIRECTIONS, FRAMES, ROW, UserError
-from gansmith.text import amount
+from gansmith.text import amount, finite
 
 InARow = Annotated[Number, within("number", ROW)]
 

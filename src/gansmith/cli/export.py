@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from gansmith.cli.options import Best, Generator, Json, RealImages, Recipes
-from gansmith.cli.output import finite, progress, show
+from gansmith.cli.output import progress, show
+from gansmith.text import finite
 
 
 def export(

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gansmith.cli.options import Device, Fit, Json, Recipes, Run, Scale, Size, Source, check_picture, check_sheet_scale
-from gansmith.cli.output import Drawn, colours, finite, pairs, progress, show, table
+from gansmith.cli.output import Drawn, colours, pairs, progress, show, table
 from gansmith.errors import UserError
-from gansmith.text import duration
+from gansmith.text import duration, finite
 
 
 def recipes(name: str | None = None, /, *, own: Recipes = None, json: Json = False) -> None:

@@ -10,25 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gansmith.text import duration, finite, printable
-
-__all__ = [
-    "Drawn",
-    "colours",
-    "discard_output",
-    "document",
-    "finite",
-    "pairs",
-    "patient",
-    "prepare",
-    "program",
-    "progress",
-    "say",
-    "show",
-    "speaks",
-    "table",
-    "visible",
-]
+from gansmith.text import duration, printable
 
 
 class Drawn(str):

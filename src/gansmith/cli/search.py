@@ -25,10 +25,10 @@ from gansmith.cli.options import (
     check_there,
     within,
 )
-from gansmith.cli.output import finite, pairs, progress, say, show, table
+from gansmith.cli.output import pairs, progress, say, show, table
 from gansmith.errors import FROM_0, HITS, NEIGHBOURS, Range, UserError
 from gansmith.files import read_json, write_json
-from gansmith.text import amount
+from gansmith.text import amount, finite
 
 
 def find(

@@ -9,8 +9,8 @@ from typing import Any
 
 from gansmith import recipe as recipes
 from gansmith.cli.doctor import needed
-from gansmith.cli.output import finite, pairs, program
-from gansmith.text import amount, duration
+from gansmith.cli.output import pairs, program
+from gansmith.text import amount, duration, finite
 
 
 def opening(experiment: Any, run: Any = None) -> str:

@@ -17,25 +17,18 @@ if TYPE_CHECKING:
     from gansmith.files import cache_dir
     from gansmith.progress import Progress
 
-_HOMES = {
-    "Batches": "gansmith.data.dataset",
-    "Dataset": "gansmith.data.dataset",
-    "Fit": "gansmith.data.types",
-    "Images": "gansmith.data.types",
-    "Inspection": "gansmith.data.inspection",
-    "Problem": "gansmith.data.types",
-    "Progress": "gansmith.progress",
-    "Split": "gansmith.data.types",
-    "cache_dir": "gansmith.files",
-    "describe": "gansmith.data.inspection",
-    "from_arrays": "gansmith.data.dataset",
-    "inspect": "gansmith.data.inspection",
-    "load": "gansmith.data.loading",
-    "names": "gansmith.data.naming",
-    "read_arrays": "gansmith.data.npz",
-    "shard": "gansmith.data.sharding",
-    "test_count": "gansmith.data.loading",
+_NAMES = {
+    "gansmith.data.dataset": "Batches Dataset from_arrays",
+    "gansmith.data.inspection": "Inspection describe inspect",
+    "gansmith.data.loading": "load test_count",
+    "gansmith.data.naming": "names",
+    "gansmith.data.npz": "read_arrays",
+    "gansmith.data.sharding": "shard",
+    "gansmith.data.types": "Fit Images Problem Split",
+    "gansmith.files": "cache_dir",
+    "gansmith.progress": "Progress",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "Batches",
