@@ -13,7 +13,6 @@ from gansmith.data.builtin import CREDITS
 from gansmith.data.cache import Entry, Meta
 from gansmith.data.dataset import Dataset
 from gansmith.data.loading import dataset_of, load, reloadable
-from gansmith.data.places import Place
 from gansmith.data.types import MINIMUM_IMAGES, Fit, Images, Problem, Split, check_request
 from gansmith.progress import Progress
 from gansmith.text import amount
@@ -108,7 +107,7 @@ def inspect(
     if naming.is_derived(source):
         return _inspect_derived(load(source, split=split, size=size, fit=fit, seed=seed, progress=progress))
     if shards := sharded.find(source):
-        return _inspect_shards(*shards, sharded.load(*shards, split, size))
+        return _inspect_shards(shards[1], sharded.load(*shards, split, size))
     found = sources.find(source, split, progress)
     looked_at: tuple[str, ...] = ()
     try:
@@ -194,50 +193,39 @@ def _range(meta: Meta) -> list[str]:
 
 
 def _inspect_derived(dataset: Dataset) -> Inspection:
-    assert dataset.labels is not None
-    _, height, width = dataset.shape
-    mean, std = dataset.mean_and_std()
-    counts = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
     test = 10_000 if dataset.name == "colour-mnist" else derived.STACKED_COUNTS["test"]
-    return Inspection(
-        name=dataset.name,
-        source=dataset.source,
-        kind="derived",
-        split=dataset.split,
-        credit=CREDITS["mnist"],
-        found=len(dataset),
-        count=len(dataset),
-        test_count=test,
-        shape=dataset.shape,
-        sizes=((width, height, len(dataset)),),
-        modes={"RGB": len(dataset)},
-        classes=tuple(zip(dataset.classes, counts, strict=True)),
-        pixel_mean=mean,
-        pixel_std=std,
-        fingerprint=dataset.fingerprint,
-        notes=(derived.NOTES[dataset.name],),
-        problems=(),
-        cache_path=None,
-        cache_bytes=0,
-        dataset=dataset,
+    notes = (derived.NOTES[dataset.name],)
+    return _undecoded(dataset, kind="derived", credit=CREDITS["mnist"], test_count=test, notes=notes, cache_path=None)
+
+
+def _inspect_shards(index: sharded.Index, dataset: Dataset) -> Inspection:
+    part = index.test if dataset.split == "test" and index.test else index.train
+    size = sum(shard.bytes for shard in part.shards)
+    note = (
+        f"{amount(len(part.shards), 'shard')} of {size / 1e6:,.1f} MB together; decoded ones may take "
+        f"{kept_shards.budget() / 1e9:g} GB of a machine's disk ({kept_shards.BUDGET})"
+    )
+    return _undecoded(
+        dataset,
+        kind=f"{index.format} shards",
+        credit=None,
+        test_count=None if index.test is None else index.test.total,
+        notes=(note,),
+        cache_path=kept_shards.folder(),
     )
 
 
-def _inspect_shards(place: Place, index: sharded.Index, dataset: Dataset) -> Inspection:
+def _undecoded(dataset: Dataset, **more: Any) -> Inspection:
+    """An inspection of images that have no entry in the cache, all of one size and without problems."""
     mean, std = dataset.mean_and_std()
-    part = index.test if dataset.split == "test" and index.test else index.train
     counts = [] if dataset.labels is None else np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
     channels, height, width = dataset.shape
-    size = sum(shard.bytes for shard in part.shards)
     return Inspection(
         name=dataset.name,
         source=dataset.source,
-        kind=f"{index.format} shards",
         split=dataset.split,
-        credit=None,
         found=len(dataset),
         count=len(dataset),
-        test_count=None if index.test is None else index.test.total,
         shape=dataset.shape,
         sizes=((width, height, len(dataset)),),
         modes={"L" if channels == 1 else "RGB": len(dataset)},
@@ -245,14 +233,10 @@ def _inspect_shards(place: Place, index: sharded.Index, dataset: Dataset) -> Ins
         pixel_mean=mean,
         pixel_std=std,
         fingerprint=dataset.fingerprint,
-        notes=(
-            f"{amount(len(part.shards), 'shard')} of {size / 1e6:,.1f} MB together; decoded ones may take "
-            f"{kept_shards.budget() / 1e9:g} GB of a machine's disk ({kept_shards.BUDGET})",
-        ),
         problems=(),
-        cache_path=kept_shards.folder(),
         cache_bytes=0,
         dataset=dataset,
+        **more,
     )
 
 
