@@ -17,13 +17,12 @@ from torch.nn import functional as F
 from gansmith import render
 from gansmith.errors import ANSWERS, DESCENT, FROM_0, UserError
 from gansmith.generator import Generator, conditions
-from gansmith.latent.inversion import CANDIDATES, CANDIDATES_IF_SLOW, RATE, SEED
-from gansmith.latent.optimise import Differentiable, as_tensor, farthest_points, search_precision, slow, within
+from gansmith.latent.inversion import CANDIDATES, CANDIDATES_IF_SLOW, SEED
+from gansmith.latent.optimise import Differentiable, as_tensor, descend, farthest_points, search_precision, slow
 from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Vectors, join, steady
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
-from gansmith.training import optim
 
 MOST = 1000
 """Pictures in one call, and answers to one."""
@@ -246,25 +245,13 @@ class _Search:
         tick: Callable[[int], None],
     ) -> Tensor:  # fmt: skip
         """The latent nearest to what is known on the way from each start (M, Z)."""
-        noise, device = self.generator.recipe.noise, self.generator.device
-        labels = None if labels is None else labels.to(device)
-        z = z.clone().to(device).requires_grad_()
-        optimizer = optim.adam([z], RATE * noise.scale)
-        best, least = z.detach().clone(), torch.full((len(z),), torch.inf, device=device)
-        for step in range(self.steps + 1):
+        labels = None if labels is None else labels.to(self.generator.device)
+
+        def judge(z: Tensor) -> tuple[Tensor, Tensor]:
             distance = away(picture, self.differentiable.images(z, labels))
-            with torch.no_grad():
-                nearer = distance < least
-                best[nearer], least[nearer] = z[nearer], distance[nearer]
-            if step == self.steps:
-                break
-            (z.grad,) = torch.autograd.grad(distance.sum(), z)
-            optimizer.param_groups[0]["lr"] = RATE * noise.scale * (1 - 0.9 * step / self.steps)
-            optimizer.step()
-            with torch.no_grad():
-                z.copy_(within(noise, z))
-            tick(step + 1)
-        return best.cpu()
+            return distance, distance
+
+        return descend(self.generator.recipe.noise, z.to(self.generator.device), judge, self.steps, tick)[0]
 
     def _chosen(self, error: NDArray[np.float64], elsewhere: NDArray[np.float64]) -> NDArray[np.int64]:
         """n answers of all: those that fit well enough and differ most; where those are too few, the next best."""

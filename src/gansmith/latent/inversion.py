@@ -14,12 +14,18 @@ from gansmith.encoders.encoder import Encoder
 from gansmith.errors import DESCENT, FROM_0, Range, UserError
 from gansmith.generator import CHUNK, Generator, conditions
 from gansmith.latent.classes import encoder_of
-from gansmith.latent.optimise import Differentiable, as_tensor, search_precision, searches_in_bf16, slow, within
+from gansmith.latent.optimise import (
+    Differentiable,
+    as_tensor,
+    descend,
+    search_precision,
+    searches_in_bf16,
+    slow,
+)
 from gansmith.latent.shown import Shown
 from gansmith.latent.vectors import Images, Labels, Latents, Vectors, steady
 from gansmith.nn.isolation import isolated
 from gansmith.progress import Progress, Ticker
-from gansmith.training import optim
 
 SEED = 0x1274E7
 """Default seed of the samples that a search starts from: one that nothing else uses."""
@@ -27,8 +33,8 @@ CANDIDATES, CANDIDATES_IF_SLOW = 4096, 1024
 """Samples among which a search chooses its starts; fewer of slow generators."""
 STARTS, KEPT = 6, 2
 """Descents at the start, and after a quarter of the steps, when only the best go on."""
-STEPS, RATE = 160, 0.1
-"""Steps of Adam, and its learning rate for noise of scale 1."""
+STEPS = 160
+"""Steps of Adam."""
 IF_SLOW = (4, 130)
 """Descents and steps of slow generators."""
 FEATURES = 0.01
@@ -270,30 +276,17 @@ def _descent(
 
     ``weight`` is that of the squared distance of features in the loss; errors are in units of full white.
     """
-    noise, device = generator.recipe.noise, generator.device
-    wanted = targets.each(len(starts) // len(targets), device)
-    labels = None if labels is None else labels.to(device)
-    z = starts.clone().to(device).requires_grad_()
-    optimizer = optim.adam([z], RATE * noise.scale)
-    best, least = z.detach().clone(), torch.full((len(z),), torch.inf, device=device)
-    for step in range(steps + 1):
+    wanted = targets.each(len(starts) // len(targets), generator.device)
+    labels = None if labels is None else labels.to(generator.device)
+
+    def judge(z: Tensor) -> tuple[Tensor, Tensor]:
         images = differentiable.images(z, labels)
         away = ((images - wanted.pixels) / 255).square().flatten(1).mean(1)
-        with torch.no_grad():  # the last step need not be the best
-            nearer = away < least
-            best[nearer], least[nearer] = z[nearer], away[nearer]
-        if step == steps:
-            break
-        loss = away
-        if weight:
-            loss = away + weight * (differentiable.encode(images)[0] - wanted.features).square().mean(1)
-        (z.grad,) = torch.autograd.grad(loss.sum(), z)
-        optimizer.param_groups[0]["lr"] = RATE * noise.scale * (1 - 0.9 * step / steps)
-        optimizer.step()
-        with torch.no_grad():
-            z.copy_(within(noise, z))
-        tick(step + 1)
-    return best.cpu(), least.cpu()
+        if not weight:
+            return away, away
+        return away, away + weight * (differentiable.encode(images)[0] - wanted.features).square().mean(1)
+
+    return descend(generator.recipe.noise, starts.to(generator.device), judge, steps, tick)
 
 
 def _from(tick: Callable[[int], None], before: int, times: int, done: int) -> None:

@@ -1,6 +1,7 @@
 """What searches in latent space share: the noise's support, gradients through the networks, diverse subsets."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,10 +14,13 @@ from gansmith.encoders.encoder import Encoder
 from gansmith.generator import Generator, generate
 from gansmith.latent.vectors import Labels, steady
 from gansmith.recipe import Noise
+from gansmith.training import optim
 
 Matrix = NDArray[np.float64]
 HEAVY = 0.02
 """GFLOP an image from which on a search makes fewer images."""
+RATE = 0.1
+"""Learning rate of a search for noise of scale 1."""
 SHELL = 2.0
 """Normal noise of size Z has lengths of sqrt(Z) with std 0.71; searches stay within two of them."""
 
@@ -78,6 +82,41 @@ class Differentiable:
             images = F.interpolate(images, (height, width), mode="bilinear", antialias=True, align_corners=False)
         features, logits = self._encoder_network(images.expand(-1, channels, -1, -1))
         return features, logits
+
+
+def descend(
+    noise: Noise,
+    starts: Tensor,
+    judge: Callable[[Tensor], tuple[Tensor, Tensor]],
+    steps: int,
+    tick: Callable[[int], None],
+) -> tuple[Tensor, Tensor]:
+    """The nearest latent on the way of Adam from each start (N, Z), inside the noise's support, and its distance (N,).
+
+    Args:
+        noise: of the generator.
+        starts: on its device.
+        judge: latents (N, Z) -> the distance (N,) by which the nearest is chosen, and the loss (N,) that descends.
+        steps: of Adam, whose learning rate falls to a tenth.
+        tick: called with the steps done.
+    """
+    z = starts.clone().requires_grad_()
+    optimizer = optim.adam([z], RATE * noise.scale)
+    best, least = z.detach().clone(), torch.full((len(z),), torch.inf, device=z.device)
+    for step in range(steps + 1):
+        distance, loss = judge(z)
+        with torch.no_grad():  # the last step need not be the best
+            nearer = distance < least
+            best[nearer], least[nearer] = z[nearer], distance[nearer]
+        if step == steps:
+            break
+        (z.grad,) = torch.autograd.grad(loss.sum(), z)
+        optimizer.param_groups[0]["lr"] = RATE * noise.scale * (1 - 0.9 * step / steps)
+        optimizer.step()
+        with torch.no_grad():
+            z.copy_(within(noise, z))
+        tick(step + 1)
+    return best.cpu(), least.cpu()
 
 
 def farthest_points(features: Matrix, count: int) -> NDArray[np.int64]:
