@@ -1,15 +1,19 @@
 """What all tests share: one thread per process, and a data cache of their own."""
 
 import os
+import sys
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first imported, so before anything else here
 os.environ["MKL_NUM_THREADS"] = "1"
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from gansmith import recipe as values
+from gansmith import render
 from gansmith.recipes import own
 
 THOROUGH = (
@@ -63,14 +67,21 @@ LONG = (
     "test_notebooks.py",
     "evaluation/test_evaluation.py",
     "training/test_parallel.py",
-    "training/test_loop.py",
     "studio/test_studio_pages.py",
     "studio/test_studio_quiz.py",
-    "experiment/test_given_training.py",
-    "recipes/test_own_recipes.py",
-    "training/test_house.py",
-    "nn/test_isolation.py",
+    "training/test_conditional.py",
+    "latent/test_invert.py",
     "cli/test_cli.py",
+    "recipes/test_own_recipes.py",
+    "test_benchmarks.py",
+    "training/test_house.py",
+    "minting/test_minting.py",
+    "frozen/test_golden.py",
+    "exports/test_exports.py",
+    "latent/test_finding.py",
+    "experiment/test_sweeping.py",
+    "experiment/test_shared_work.py",
+    "doctor/test_examination.py",
 )
 """The longest files, which start first, so that at the end no process works alone."""
 
@@ -90,11 +101,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
+PAINT = render.figure_png
+
+
+def blank(figure: Any) -> bytes:
+    """A plot of a figure's size with nothing on it."""
+    width, height = (int(side * figure.dpi) for side in figure.get_size_inches())
+    return render.png(Image.new("RGB", (width, height), "white"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Plots are composed and left blank: painting four takes longer than a tiny training. `painted` tests see them."""
+    painted = item.get_closest_marker("painted") is not None or item.nodeid.startswith("tests/frozen/")
+    painted = painted or item.config.getoption("--thorough")
+    render.figure_png = render.plots.figure_png = PAINT if painted else blank
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)  # whatever the test before has set
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The user's cache is neither read nor written."""
+    """The user's cache is neither read nor written; the processes that share the tests share one of their own."""
+    here = tmp_path_factory.getbasetemp()
+    shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GANSMITH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GANSMITH_CACHE", str(shared / "cache"))
         from gansmith import data
 
         data.load("mnist")  # decoded here, so that no test waits for it or sees its progress

@@ -7,7 +7,8 @@ A document's blocks run in a temporary folder, through the real command line, on
   and narrow networks, and `--resume` goes on to step 13, or past it where it names a budget.
   `> FILE` is honoured. The shell's other commands, such as `git clone`, are left alone.
 - The run of docs/explore.md gets a generator that draws digits (tests/decoder.py): one of a few steps knows no class.
-  `truncate` measures few images, `neighbours` and `evaluate` look among few, and `invert` compares with one.
+  `truncate` measures few images, `neighbours` and `evaluate` look among few, `encoder show` tests on 500, and `invert`
+  compares with one.
 - `make TARGET` lines are checked against the Makefile.
 - Python blocks of a document share one namespace; `steps=N` and `minutes=M` shrink the same way. A block that begins
   with a comment such as `# my_recipes.py` is written to that file instead.
@@ -107,6 +108,8 @@ def small(words: list[str]) -> list[str]:
         words += ["--workers", "1"]
     if words[0] == "card":
         words += ["--samples", "100", "--data", "my-images.npz"]
+    if words[:2] == ["encoder", "show"]:
+        words = ["digits.npz" if last == "--test" else word for word, last in zip(words, [None, *words], strict=False)]
     if words[0] == "truncate" and "--samples" not in words:
         words += ["--samples", "50"]
     if words[0] == "neighbours" and "--data" not in words:
@@ -155,9 +158,10 @@ def run_python(block: Block, name: str, namespace: dict[str, object]) -> None:
 
 
 def supply(folder: Path) -> None:
-    """The data that documents name: 96 digits of three classes, as a folder, a zip and an .npz."""
+    """The data that documents name: 96 digits of three classes, as a folder, a zip and an .npz; and 500 of all ten."""
     digits = data.load("mnist")
     assert digits.labels is not None
+    np.savez(folder / "digits.npz", train_images=digits.take(np.arange(500)), train_labels=digits.labels[:500])
     chosen = np.concatenate([np.flatnonzero(digits.labels == label)[:32] for label in (0, 1, 2)])
     images = digits.take(chosen)
     for index, (image, label) in enumerate(zip(images, digits.labels[chosen], strict=True)):
@@ -176,6 +180,8 @@ def test_what_a_document_says_works(name: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gansmith.hardware.available_cores", lambda: 1)  # other tests run beside this one
     monkeypatch.setattr("gansmith.evaluation.floors.WHOLE", 500)
+    monkeypatch.setattr("gansmith.minting.sieve.OTHERS", 200)
+    monkeypatch.setattr("gansmith.minting.sieve.UNSEEN", 500)
     supply(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks((ROOT / name).read_text()):

@@ -25,6 +25,8 @@ from gansmith.runs import checkpoint
 from gansmith.training import loop
 from gansmith.training.loop import Event, Measured, Progress
 
+pytestmark = pytest.mark.painted
+
 TINY = {"batch_size": 16, "generator.width": 0.25, "discriminator.width": 0.25}
 
 

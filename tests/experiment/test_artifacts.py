@@ -11,6 +11,8 @@ from PIL import Image
 from gansmith import render
 from gansmith.experiment import artifacts
 
+pytestmark = pytest.mark.painted
+
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])

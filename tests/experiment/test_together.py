@@ -20,6 +20,8 @@ from gansmith.files import read_tensors
 from gansmith.runs import Run, checkpoint
 from gansmith.training import parallel
 
+LENGTH = ["--steps", "120", "--checkpoint-every", "20"]
+
 
 def without_torchrun(
     data: Path, out: Path, *more: str, other: tuple[str, ...] = (), processes: int = 2, **own: str
@@ -64,7 +66,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
     """(exit code, what was said, folder of runs) of a launch of two, of which one was killed."""
     out = tmp_path_factory.mktemp("killed")
-    line = faults.command(data, out, processes=2, restarts=2)
+    line = faults.command(data, out, processes=2, restarts=2, more=LENGTH)
     code, said, _, done = faults.launch(line, out, faults.stop(signal.SIGKILL, 1))
     assert done.startswith("SIGKILL")
     return code, said, out
@@ -79,10 +81,10 @@ def test_a_killed_process_is_started_again_and_the_run_ends_as_one_alone(
     (path,) = (path.parent for path in out.glob("[!l]*/run.json"))
     assert Run(path).finished
     line = ["train", str(data), "--seed", "1", "--out", str(tmp_path), "--quiet", *faults.SMALL]
-    assert main([*line, *faults.NARROW, *faults.LENGTH]) == 0
-    alone = next(tmp_path.glob("[!l]*/checkpoints")) / "step-001500"
+    assert main([*line, *faults.NARROW, *LENGTH]) == 0
+    alone = next(tmp_path.glob("[!l]*/checkpoints")) / "step-000120"
     one, two = (read_tensors(at / "generator.safetensors") for at in (alone, faults.last(out)))
-    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-3  # in float32, after 1,500 steps
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-3  # rounding grows with the steps
 
 
 def test_a_signal_to_one_stops_both_and_one_process_goes_on(data: Path, tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_a_signal_to_one_stops_both_and_one_process_goes_on(data: Path, tmp_path
 
 
 def test_processes_that_were_told_different_things_are_refused(data: Path, tmp_path: Path) -> None:
-    both = without_torchrun(data, tmp_path, *faults.LENGTH, other=("--noise.size", "50"))
+    both = without_torchrun(data, tmp_path, *LENGTH, other=("--noise.size", "50"))
     said = [each.communicate(timeout=120)[0] for each in both]
     assert [each.returncode for each in both] == [2, 2]
     assert said[0] == "gansmith: process 1 has another command; start all 2 alike\n"

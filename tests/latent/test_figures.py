@@ -5,6 +5,8 @@ import pytest
 
 from gansmith.latent import figures
 
+pytestmark = pytest.mark.painted
+
 
 @pytest.mark.parametrize("spread", [0.0, 1.0, 10.0, 100.0])
 def test_labels_cover_neither_each_other_nor_a_point(spread: float) -> None:

@@ -55,6 +55,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def plain(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> gs.Generator:
+    """What a caller gets who has changed no setting."""
+    return gs.load(gs.train(pictures, out=tmp_path_factory.mktemp("plain"), **OPTIONS))
+
+
 def settings() -> tuple[object, ...]:
     """Everything global that work may have changed."""
     cudnn = torch.backends.cudnn
@@ -70,13 +76,12 @@ def settings() -> tuple[object, ...]:
 
 @pytest.mark.parametrize("around", AROUND)
 def test_training_loading_and_sampling_are_the_same_whatever_stands_around(
-    around: str, pictures: Path, tmp_path: Path
+    around: str, plain: gs.Generator, pictures: Path, tmp_path: Path
 ) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     torch.backends.cudnn.benchmark = True
     try:
-        plain = gs.load(gs.train(pictures, out=tmp_path / "plain", **OPTIONS))
         with AROUND[around]:
             torch.manual_seed(7)
             before = settings()

@@ -8,6 +8,8 @@ from PIL import Image, ImageSequence
 
 from gansmith import render
 
+pytestmark = pytest.mark.painted
+
 
 def images(count: int, channels: int = 1, size: int = 28, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, channels, size, size), dtype=np.uint8)

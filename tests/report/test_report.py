@@ -23,6 +23,8 @@ from gansmith.report import page as pages
 from gansmith.report.contents import gather
 from gansmith.report.page import write_report
 
+pytestmark = pytest.mark.painted
+
 STEPS = [0, 100, 200, 300]
 METRICS = {
     "discriminator_loss": 0.6,

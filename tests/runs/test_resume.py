@@ -100,8 +100,14 @@ def test_killed_and_resumed_runs_end_in_the_same_bytes(tmp_path: Path) -> None:
     assert total == wanted
 
 
-def test_stopping_at_an_odd_step_changes_nothing(tmp_path: Path) -> None:
-    whole = execute.execute(job(tmp_path / "whole"))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
+    """A run of 90 steps that nothing happened to."""
+    return execute.execute(job(tmp_path_factory.mktemp("whole")))
+
+
+@pytest.mark.painted
+def test_stopping_at_an_odd_step_changes_nothing(whole: gs.Run, tmp_path: Path) -> None:
 
     def interrupt(event: Event) -> None:
         if isinstance(event, Progress) and event.step == 47:
@@ -125,9 +131,9 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(tmp_path: Path) -
     assert first.metrics() != other.metrics()
 
 
-def test_damaged_checkpoints_are_passed_over(tmp_path: Path) -> None:
-    whole = execute.execute(job(tmp_path / "whole"))
-    run = execute.execute(job(tmp_path / "run"))
+@pytest.mark.painted
+def test_damaged_checkpoints_are_passed_over(whole: gs.Run, tmp_path: Path) -> None:
+    run = gs.Run(Path(shutil.copytree(whole.path, tmp_path / whole.name)))
     newest = checkpoint.newest(run.checkpoints, [])
     weights = newest / "generator.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")

@@ -1,7 +1,7 @@
 """The quiz: played to the end by keyboard, by two browsers at one table, and an API that keeps its key."""
 
+import io
 import json
-import subprocess
 import sys
 from typing import Any
 
@@ -12,6 +12,7 @@ from running import Studio
 
 import gansmith as gs
 from gansmith import runs
+from gansmith.cli import main
 
 ROUNDS = 3
 
@@ -180,7 +181,9 @@ def test_junk_is_refused_in_words(studio: Studio, code: str) -> None:
             assert len(answer.json()["error"]) > 10
 
 
-def test_a_score_against_a_run_is_kept_as_that_of_the_command_line(studio: Studio) -> None:
+def test_a_score_against_a_run_is_kept_as_that_of_the_command_line(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shades = np.random.default_rng(0).integers(0, 255, (120, 1, 28, 28), np.uint8)
     run = gs.train(shades, recipe="mlp", out=studio.folder, steps=2, batch_size=8, threads=1, signals_every=0)
     with studio.client() as client:
@@ -192,8 +195,8 @@ def test_a_score_against_a_run_is_kept_as_that_of_the_command_line(studio: Studi
             client.post(f"/api/quiz/{code}/answers", json={"index": index, "forged": True}, headers=own)
         for _ in range(2):  # kept once
             score = client.get(f"/api/quiz/{code}/result", headers=own).json()["score"]
-    command = [sys.executable, "-m", "gansmith", "quiz", str(run.path), "--rounds", str(ROUNDS), "--seed", "3"]
-    subprocess.run([*command, "--player", "Ada", "--json"], input="f\n" * ROUNDS, text=True, check=True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("f\n" * ROUNDS))
+    assert main(["quiz", str(run.path), "--rounds", str(ROUNDS), "--seed", "3", "--player", "Ada", "--json"]) == 0
     browser, terminal = runs.rows(run.path / "quiz.jsonl")
     assert {**browser, "time": ""} == {**terminal, "time": ""}
     assert browser["right"] == score["right"]

@@ -14,6 +14,7 @@ from gansmith.recipe import Recipe
 from gansmith.training import loop, parallel
 
 NARROW = {"generator.width": 0.05, "discriminator.width": 0.05, "size": 8, "channels": 1, "batch_size": 13}
+STEPS = 10
 WITHOUT_NORM = {
     "mlp, plain layers": {"recipe": "mlp", "fast": False},
     "mlp, projection": {"recipe": "mlp", "conditional": "projection", "classes": 3},
@@ -79,7 +80,7 @@ def main(checks: str, folder: Path) -> None:
     torch.set_default_dtype(torch.float64)
     folder.mkdir(exist_ok=True, parents=True)
     for name in checks.split(";"):
-        train(name, (WITHOUT_NORM | WITH_NORM)[name], folder, steps=20)
+        train(name, (WITHOUT_NORM | WITH_NORM)[name], folder, steps=STEPS)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
         sheet_every=200,
         evaluate_every=0,
         signals_every=0,
+        overrides={"generator.width": 0.5, "discriminator.width": 0.5},
     )
 
 

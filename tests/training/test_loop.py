@@ -25,7 +25,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[gs.Run, list[Even
     events: list[Event] = []
     run = gs.train(
         "mnist", recipe="mlp-bn", steps=200, batch_size=64, out=tmp_path_factory.mktemp("runs"), threads=1,
-        sheet_every=50, observers=[events.append],
+        sheet_every=50, observers=[events.append], overrides={"generator.width": 0.25, "discriminator.width": 0.25},
     )  # fmt: skip
     return run, events
 

@@ -54,7 +54,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 @pytest.mark.parametrize("name", CHECKS)
 @pytest.mark.parametrize("many", [3])
-def test_twenty_steps_end_in_the_same_weights_as_in_one_process(name: str, many: int, ends: dict[int, Path]) -> None:
+def test_steps_end_in_the_same_weights_as_in_one_process(name: str, many: int, ends: dict[int, Path]) -> None:
     one, several = (torch.load(ends[number] / name, weights_only=True) for number in (1, many))
     worst = max(float((a - b).abs().max()) for a, b in zip(one, several, strict=True))
     assert worst < (1e-10 if name in processes.WITHOUT_NORM else 1e-7)  # batch norm and Adam spread the rounding
@@ -67,7 +67,7 @@ def test_networks_moved_at_all(ends: dict[int, Path]) -> None:
     for name in CHECKS:
         recipe = processes.recipe_of((processes.WITHOUT_NORM | processes.WITH_NORM)[name])
         logged = json.loads((ends[1] / f"{name}.json").read_text())
-        assert len({row["generator_loss"] for row in logged}) == 20, recipe.name
+        assert len({row["generator_loss"] for row in logged}) == processes.STEPS, recipe.name
 
 
 @pytest.mark.parametrize("many", [1, 2, 3, 8])
