@@ -1,12 +1,14 @@
 """Kinds: groups of like images, found in the images alone, that both players can be told beside or without labels.
 
 Liu et al. 2020 ("Diverse image generation via self-conditioned GANs") tell a GAN the clusters that its own
-discriminator sees; here k-means of pixels and edges serves, all groups alike in size, so that kinds drawn evenly
-come as often as in the data.
+discriminator sees; here k-means of pixels and edges serves, all groups nearly alike in size, so that kinds drawn evenly
+come as often as in the data. First each image is moved toward those like it, as mean shift does (Fukunaga & Hostetler
+1975), so that groups part where images are few.
 """
 
 import hashlib
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
@@ -29,7 +31,13 @@ FITTED = 20_000
 """Images that centres are fitted to; the others are assigned."""
 DIMENSIONS = 60
 ROUNDS = 25
-SCHEME = 2
+NEIGHBOURS, AMONG = 6, 30_000
+"""An image is moved to the mean of so many nearest, at most a quarter of a kind, among so many that are drawn."""
+MOVES = 2
+GROUP = 64
+SLACK = 0.15
+"""Of its even share, that a kind may have more or fewer."""
+SCHEME = 3
 MAX_BYTES = 1 << 30
 
 
@@ -53,7 +61,7 @@ class Kinds:
         return replace(dataset, labels=self.conditions, classes=_names(dataset, self.kinds, len(self.centres)))
 
     def of(self, dataset: Dataset) -> "Kinds":
-        """The same kinds for other training images of the same size and classes: shared out evenly again."""
+        """The same kinds for other training images of the same size and classes: nearly alike in size again."""
         rows = self._rows(dataset, np.arange(len(dataset)))
         conditions = np.empty(len(rows), np.int64)
         for number, group in enumerate(_groups(dataset, len(self.centres) // self.kinds)):
@@ -115,7 +123,7 @@ def load(path: Path, count: int) -> Kinds:
 
 
 def find(dataset: Dataset, kinds: int, *, by_class: bool, progress: Progress | None = None) -> Kinds:
-    """So many groups of equal size in a data set, or in each of its classes; found once, then kept in the cache.
+    """So many groups of nearly equal size in a data set, or in each of its classes; found once, then kept in the cache.
 
     Raises UserError where that leaves fewer than 8 images a kind.
     """
@@ -154,8 +162,8 @@ def _find(dataset: Dataset, kinds: int, classes: int, progress: Progress | None)
         tick(next(rounds))
 
     for number, group in enumerate(groups):
-        own = _k_means(rows[group], kinds, random, done)
-        assigned = _evenly(rows[group], own)
+        moved = _moved(rows[group], max(1, min(NEIGHBOURS, len(group) // kinds // 4)), random)
+        assigned = _evenly(moved, _k_means(moved, kinds, random, done))
         conditions[group] = number * kinds + assigned
         centres += [rows[group][assigned == kind].mean(axis=0) for kind in range(kinds)]
     return Kinds(mean, basis, np.stack(centres), conditions, kinds)
@@ -185,6 +193,36 @@ def _groups(dataset: Dataset, classes: int) -> list[Labels]:
     if classes == 1:
         return [np.arange(len(dataset))]
     return [np.flatnonzero(dataset.labels == each) for each in range(classes)]
+
+
+def _moved(rows: Rows, neighbours: int, random: np.random.Generator) -> Rows:
+    """Rows (N, D), each moved twice to the mean of where those that were nearest to it are, itself among them."""
+    among = random.permutation(len(rows))[:AMONG]
+    nearest = among[_nearest(rows, rows[among], neighbours)]
+    for _ in range(MOVES):
+        blocks = range(0, len(rows), 1024)
+        rows = np.concatenate([rows[nearest[start : start + 1024]].mean(axis=1) for start in blocks])
+    return rows
+
+
+def _nearest(rows: Rows, among: Rows, count: int) -> Labels:
+    """(N, count): which of ``among`` (M, D) are nearest to each row, in no order.
+
+    Exact: they are in those ``count`` groups whose nearest are nearest, and only these are looked through.
+    """
+    groups = max(count, math.ceil(len(among) / GROUP))
+    columns = np.pad(among.T, [(0, 0), (0, -len(among) % groups)])  # column j is in group j % groups
+    squares = (columns * columns).sum(axis=0)
+    squares[len(among) :] = np.inf
+    result = np.empty((len(rows), count), np.int64)
+    for start in range(0, len(rows), 256):
+        some = rows[start : start + 256]
+        distances = (squares - 2 * some @ columns).reshape(len(some), -1, groups)
+        best = np.argpartition(distances.min(axis=1), count - 1, axis=1)[:, :count]
+        inside = np.take_along_axis(distances, best[:, None], axis=2).reshape(len(some), -1)
+        row, column = np.divmod(np.argpartition(inside, count - 1, axis=1)[:, :count], count)
+        result[start : start + 256] = row * groups + np.take_along_axis(best, column, axis=1)
+    return result
 
 
 def _k_means(rows: Rows, count: int, random: np.random.Generator, done: Callable[[], None]) -> Rows:
@@ -233,12 +271,15 @@ def _cheapest(distances: Rows, prices: Rows) -> Labels:
 
 
 def _evenly(rows: Rows, centres: Rows) -> Labels:
-    """The centre of each row, all of them taken equally often (within one): a row that finds its centre full, as
-    nearer ones came first, goes to its next."""
-    count = len(centres)
-    room = np.full(count, len(rows) // count) + (np.arange(count) < len(rows) % count)
+    """The centre of each row, all of them taken nearly equally often, and every one twice at least if rows suffice.
+
+    A row that finds its cheapest centre full, as nearer ones came first, goes to its next; centres that are left with
+    too few take the rows whose own centre can spare them and is hardly nearer.
+    """
+    count, share = len(centres), len(rows) / len(centres)
     distances = _distances(rows, centres)
     costs = distances + _prices(distances, np.zeros(count, np.float32), rounds=48)
+    room = np.full(count, math.ceil((1 + SLACK) * share))
     result, left = np.full(len(rows), -1), np.arange(len(rows))
     while len(left):
         open_centres = np.flatnonzero(room > 0)
@@ -246,11 +287,16 @@ def _evenly(rows: Rows, centres: Rows) -> Labels:
         choice = costs_now.argmin(axis=1)
         order = np.argsort(costs_now[np.arange(len(left)), choice], kind="stable")
         choice = open_centres[choice[order]]
-        rank = _rank(choice)
-        taken = rank < room[choice]
+        taken = _rank(choice) < room[choice]
         result[left[order[taken]]] = choice[taken]
         room -= np.bincount(choice[taken], minlength=count)
         left = np.sort(left[order[~taken]])
+    least = math.floor((1 - SLACK) * share)
+    for centre in np.flatnonzero(np.bincount(result, minlength=count) < least):
+        sizes = np.bincount(result, minlength=count)
+        order = np.argsort(costs[:, centre] - costs[np.arange(len(rows)), result], kind="stable")
+        spare = order[_rank(result[order]) < (sizes - least)[result[order]]]
+        result[spare[: max(0, least - sizes[centre])]] = centre
     return result
 
 
