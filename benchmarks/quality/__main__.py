@@ -1,4 +1,4 @@
-"""Trains `house`, or what its fields make of it, for so many core-seconds, and exports it for `gansmith evaluate`.
+"""Trains `house` or another recipe, some fields changed, for so many core-seconds; exports it for `gansmith evaluate`.
 
     python -m benchmarks.quality NAME --seconds 240 --seed 0 kinds=100 penalty.gamma=0.5
     gansmith evaluate NAME --seeds 1
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from gansmith import data, recipes
+from gansmith import data, own, recipes
 from gansmith import generator as sampling
 from gansmith.data import kinds
 from gansmith.nn.isolation import isolated
@@ -31,6 +31,7 @@ CPU = torch.device("cpu")
 @isolated()
 def train(
     name: str,
+    recipe: Recipe,
     changes: dict[str, Any],
     *,
     seconds: float,
@@ -41,9 +42,9 @@ def train(
     precision: str,
 ) -> Path:
     """Trains for ``steps``, or ``seconds`` of one core; writes the generator and a sheet into the folder ``name``."""
-    dataset = data.load(source)
+    dataset = data.load(source, size=recipe.size)
     told = {"conditional": "projection", "classes": len(dataset.classes)} if labels else {}
-    recipe = recipes.get("house").override({**told, "channels": dataset.shape[0], **changes})
+    recipe = recipe.override({**told, "channels": dataset.shape[0], **changes})
     steps_of = training(recipe, dataset, seed=seed, seconds=seconds, steps=steps, precision=precision)
     ((state, spent, accuracy),) = deque(steps_of, maxlen=1)
     generator = sampling.snapshot(state.shown, recipe)
@@ -91,13 +92,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", default="mnist")
+    parser.add_argument("--size", type=int, help="of images; the recipe's, if not given")
+    parser.add_argument("--recipe", default="house", help="whose fields are changed")
+    parser.add_argument("--recipes", help="a file of recipes, such as benchmarks/quality/rivals.py")
     parser.add_argument("--labels", action="store_true", help="train on the labels too")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     given = parser.parse_args()
     changes = dict(change.split("=", 1) for change in given.changes)
     values = {name: json.loads(value) if value[:1] in "-.0123456789tfn" else value for name, value in changes.items()}
     about = {"seconds": given.seconds, "steps": given.steps, "seed": given.seed, "labels": given.labels}
-    train(given.name, values, source=given.data, precision=given.precision, **about)
+    if given.recipes:
+        own.load(given.recipes)
+    recipe = recipes.get(given.recipe)
+    recipe = recipe.override(size=given.size or recipe.size)
+    train(given.name, recipe, values, source=given.data, precision=given.precision, **about)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
     python -m benchmarks.quality.curves --draw
 
 Each recipe is trained as published, on MNIST, on one thread, in fp32. At some marks its generator is exported and
-measured as `gansmith evaluate` does, 5,000 images against the test images; that takes none of its seconds. What was
-measured is kept in benchmarks/results/time-to-quality.json, and not trained again.
+measured as `gansmith evaluate` does, 5,000 images against the test images; that takes none of its seconds. Images of
+another size, such as 64x64, are brought to 28x28 first. What was measured is kept in
+benchmarks/results/time-to-quality.json, and not trained again.
 """
 
 import argparse
@@ -16,14 +17,18 @@ from typing import Any
 
 import gansmith as gs
 from benchmarks.quality.__main__ import training
-from gansmith import data, hardware, recipes
+from gansmith import data, hardware, own, recipes
 from gansmith import generator as sampling
+from gansmith.evaluation.report import Report
+from gansmith.generator import Generator
 from gansmith.nn.isolation import isolated
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "time-to-quality.json"
 PICTURE = ROOT / "docs" / "images" / "time-to-quality.png"
-RECIPES = ("house", "mlp", "mlp-bn", "deconv", "dcgan-transpose", "dcgan", "wgan-gp")
+RIVALS = ROOT / "benchmarks" / "quality" / "rivals.py"
+ARTICLES = ("mlp", "mlp-bn", "deconv", "dcgan-transpose", "dcgan-upsample")
+RECIPES = ("house", *ARTICLES, "wgan-gp", "pytorch-dcgan", "keras-dcgan")
 MARKS = (0.1, 0.2, 0.4, 0.7, 1.0)
 """Shares of the seconds after which a generator is measured."""
 SAMPLES = 5000
@@ -33,8 +38,8 @@ FIGURES = ("fd", "recognised", "recall", "coverage")
 @isolated()
 def curve(name: str, seconds: float, seed: int) -> dict[str, Any]:
     """One training: what was measured at each mark."""
-    dataset = data.load("mnist")
     recipe = recipes.get(name)
+    dataset = data.load("mnist", size=recipe.size)
     left, points, floor = [share * seconds for share in MARKS], [], None
     for state, spent, _ in training(recipe, dataset, seed=seed, seconds=seconds):
         if spent < left[0]:
@@ -44,8 +49,7 @@ def curve(name: str, seconds: float, seed: int) -> dict[str, Any]:
         left.pop(0)
         made = sampling.snapshot(state.shown, recipe)
         made.classes, made.about = dataset.classes, {"data": "mnist", "steps": state.step, "seed": seed}
-        with tempfile.TemporaryDirectory() as folder:
-            report = gs.evaluate(made.save_pretrained(Path(folder) / name), data="mnist", samples=SAMPLES, seeds=1)
+        report = measured(made)
         found = {key: float(f"{report[key].value:.4g}") for key in FIGURES}
         points.append({"seconds": round(spent, 1), "steps": state.step, **found})
         floor = report["fd"].floor
@@ -53,6 +57,15 @@ def curve(name: str, seconds: float, seed: int) -> dict[str, Any]:
         if not left:
             break
     return {"recipe": name, "seed": seed, "seconds": seconds, "floor": floor, "points": points}
+
+
+def measured(made: Generator) -> Report:
+    """Its images against MNIST's test images."""
+    with tempfile.TemporaryDirectory() as folder:
+        what: Any = made.save_pretrained(Path(folder) / "generator")
+        if made.recipe.size != 28:  # measured as images, which are brought to the data's size
+            what = made.sample(SAMPLES, seed=0).images
+        return gs.evaluate(what, data="mnist", samples=SAMPLES, seeds=1)
 
 
 def draw(curves: list[dict[str, Any]], path: Path) -> None:
@@ -97,6 +110,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=PICTURE)
     parser.add_argument("--draw", action="store_true", help="only draw what was measured")
     given = parser.parse_args()
+    own.load(RIVALS)
     wanted = [] if given.draw else [(name, seed) for seed in given.seeds for name in given.recipes]
     for name, seed in wanted:
         done = [(each["recipe"], each["seed"], each["seconds"]) for each in read(given.out)["curves"]]
