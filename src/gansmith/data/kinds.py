@@ -33,9 +33,8 @@ DIMENSIONS = 60
 ROUNDS = 25
 NEIGHBOURS, AMONG = 6, 30_000
 """An image is moved to the mean of so many nearest, at most a quarter of a kind, among so many that are drawn."""
-MOVES = 2
 GROUP = 64
-SLACK = 0.15
+SLACK = 0.03
 """Of its even share, that a kind may have more or fewer."""
 SCHEME = 3
 MAX_BYTES = 1 << 30
@@ -196,13 +195,11 @@ def _groups(dataset: Dataset, classes: int) -> list[Labels]:
 
 
 def _moved(rows: Rows, neighbours: int, random: np.random.Generator) -> Rows:
-    """Rows (N, D), each moved twice to the mean of where those that were nearest to it are, itself among them."""
+    """Rows (N, D), each moved to the mean of those nearest to it, itself among them if it was drawn."""
     among = random.permutation(len(rows))[:AMONG]
     nearest = among[_nearest(rows, rows[among], neighbours)]
-    for _ in range(MOVES):
-        blocks = range(0, len(rows), 1024)
-        rows = np.concatenate([rows[nearest[start : start + 1024]].mean(axis=1) for start in blocks])
-    return rows
+    blocks = range(0, len(rows), 1024)
+    return np.concatenate([rows[nearest[start : start + 1024]].mean(axis=1) for start in blocks])
 
 
 def _nearest(rows: Rows, among: Rows, count: int) -> Labels:
