@@ -1,4 +1,4 @@
-"""Kinds: of equal size, alike inside, the same again, kept, and refused where images are too few."""
+"""Kinds: nearly of equal size, alike inside, the same again, kept, and refused where images are too few."""
 
 from pathlib import Path
 
@@ -16,15 +16,40 @@ def some(count: int = 1203) -> data.Dataset:
     return data.from_arrays(digits.take(np.arange(count)), digits.labels[:count], classes=digits.classes)
 
 
-def test_they_are_of_equal_size_and_nearly_of_one_class() -> None:
+def test_they_are_nearly_of_equal_size_and_of_one_class() -> None:
     digits = some()
     found = kinds.find(digits, 40, by_class=False)
     sizes = np.bincount(found.conditions, minlength=40)
-    assert (sizes.min(), sizes.max()) == (30, 31)
+    assert sizes.min() >= 0.97 * 1203 // 40
+    assert sizes.max() <= np.ceil(1.03 * 1203 / 40)
     purest = [np.bincount(digits.labels[found.conditions == kind]).max() for kind in range(40)]
-    assert sum(purest) / len(digits) > 0.81  # 0.2 by chance, 0.78 by pixels alone
+    assert (
+        sum(purest) / len(digits) > 0.846
+    )  # 0.2 by chance, 0.78 by pixels alone, 0.841 where images are not moved first
     again = kinds._find(digits, 40, 1, None)
     assert np.array_equal(again.conditions, found.conditions)
+
+
+def test_the_nearest_are_found_among_any_number() -> None:
+    random = np.random.default_rng(0)
+    for rows, among, count in ((300, 1000, 6), (5, 7, 7), (1, 1, 1), (40, 129, 3)):
+        points, others = (random.normal(size=(n, 8)).astype(np.float32) for n in (rows, among))
+        distances = ((points[:, None] - others[None]) ** 2).sum(axis=2)
+        expected = np.sort(distances.argsort(axis=1)[:, :count], axis=1)
+        assert np.array_equal(np.sort(kinds._nearest(points, others, count), axis=1), expected)
+
+
+@pytest.mark.parametrize(("rows", "count"), [(240, 8), (17, 2), (1000, 7), (64, 8)])
+def test_no_kind_is_large_or_small_wherever_the_images_lie(rows: int, count: int) -> None:
+    """Even where most are the same image, and where one centre is far from all."""
+    random = np.random.default_rng(rows)
+    images = random.normal(size=(rows, 5)).astype(np.float32)
+    images[: rows * 2 // 3] = images[0]
+    centres = random.normal(size=(count, 5)).astype(np.float32)
+    centres[-1] += 100
+    sizes = np.bincount(kinds._evenly(images, centres), minlength=count)
+    assert sizes.min() >= np.floor(0.97 * rows / count)
+    assert sizes.max() <= np.ceil(1.03 * rows / count)
 
 
 def test_kinds_of_classes_stay_inside_them() -> None:
@@ -45,7 +70,7 @@ def test_other_images_get_the_same_kinds() -> None:
         first = kinds.find(digits, number, by_class=by_class)
         grown = first.of(more)
         sizes = np.bincount(grown.conditions, minlength=20)
-        assert sizes.max() - sizes.min() <= (1 if not by_class else sizes.max() // 2)
+        assert sizes.max() - sizes.min() <= (7 if not by_class else sizes.max() // 2)
         assert (grown.conditions[:1203] == first.conditions).mean() > 0.75  # 0.05, or 0.5 in a class, by chance
 
 
