@@ -42,6 +42,15 @@ def test_the_printed_address_opens_the_workshop(page: Any, studio: Studio) -> No
     assert page.evaluate("document.activeElement.className") == "skip"
 
 
+def test_a_recipe_that_the_address_names_is_in_sight(page: Any, studio: Studio) -> None:
+    page.goto(f"{studio.root}/train?recipe=wgan-gp")
+    chosen, shown = page.locator(".recipes label:has(:checked)"), page.locator(".choices.recipes")
+    chosen.wait_for()
+    assert "wgan-gp" in chosen.inner_text()
+    inner, outer = chosen.bounding_box(), shown.bounding_box()
+    assert outer["y"] <= inner["y"] <= inner["y"] + inner["height"] <= outer["y"] + outer["height"] + 1
+
+
 def test_the_theme_is_kept(page: Any) -> None:
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_role("button", name="theme").click()

@@ -63,8 +63,12 @@ export async function setup(root, context) {
       about.read_only ? h("p", { class: "hint" }, "This studio only shows. Start it without --read-only to train.") : h("p", { class: "hint" }, "It trains in a process of its own: you may close this page, or stop the studio, and find it again."))));
   showActive(active, jobs);
   choose(wish.data);
-  list.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" });
-  window.scrollTo(0, 0);
+  reveal(list, list.querySelector(":checked")?.closest("label"));
+}
+
+/** Scrolls the list to a choice below its end; the Tab key still begins at the top of the page, as after scrollIntoView it may not. */
+function reveal(list, choice) {
+  if (choice) list.scrollTop += Math.max(0, choice.getBoundingClientRect().bottom - list.getBoundingClientRect().bottom);
 }
 
 /** New networks, or those of a run: fine-tuning. Nothing where there is no run. */
