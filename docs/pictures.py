@@ -2,7 +2,8 @@
 
 `python docs/pictures.py RUN NAME` writes a lesson's NAME-progress.png, `python docs/pictures.py RUN explore` those of
 docs/explore.md, `python docs/pictures.py RUN conditional` that of docs/conditional.md, `... RUNS recipes` that of
-docs/recipes.md, of the folder that benchmarks/recipes.py fills.
+docs/recipes.md, of the folder that benchmarks/recipes.py fills, `... TITLE=FOLDER;... colour` that of docs/house.md,
+of folders that `python -m benchmarks.quality` writes.
 """
 
 import shlex
@@ -45,13 +46,28 @@ def progress(where: str, name: str) -> Path:
             height = round(sheet.height * ROWS / 8)
             part = sheet.convert("L").crop((0, 0, sheet.width, height)).resize((400, round(400 * height / sheet.width)))
         parts.append(render.caption(part, f"step {step:,}" if step else "untrained"))
-    whole = Image.new(parts[0].mode, (sum(part.width for part in parts) + 16, parts[0].height), "white")
+    return _beside(parts, f"{name}-progress.png")
+
+
+def colour(where: str) -> Path:
+    """The left half of each folder's sheet, named: "house=FOLDER;another=FOLDER"."""
+    parts = []
+    for title, folder in (each.split("=") for each in where.split(";")):
+        with Image.open(Path(folder) / "sheet.png") as sheet:
+            part = sheet.convert("RGB").crop((0, 0, sheet.width // 2, sheet.height))
+            parts.append(render.caption(part.resize((400, round(400 * part.height / part.width))), title))
+    return _beside(parts, "house-colour.png")
+
+
+def _beside(parts: list[Image.Image], name: str) -> Path:
+    whole = Image.new(parts[0].mode, (sum(part.width + 8 for part in parts) - 8, parts[0].height), "white")
     for index, part in enumerate(parts):
         whole.paste(part, (index * (part.width + 8), 0))
     IMAGES.mkdir(exist_ok=True)
-    target = IMAGES / f"{name}-progress.png"
-    whole.save(target, optimize=True)
-    return target
+    if whole.mode == "RGB":
+        whole = whole.quantize(256)
+    whole.save(IMAGES / name, optimize=True)
+    return IMAGES / name
 
 
 def explore(where: str) -> None:
@@ -89,7 +105,7 @@ if __name__ == "__main__":
     run, name = sys.argv[1:]
     if name == "explore":
         explore(run)
-    elif name in {"recipes", "conditional"}:
-        print({"recipes": recipes, "conditional": conditional}[name](run))
+    elif name in {"recipes", "conditional", "colour"}:
+        print({"recipes": recipes, "conditional": conditional, "colour": colour}[name](run))
     else:
         print(progress(run, name))

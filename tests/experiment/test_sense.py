@@ -62,5 +62,9 @@ def test_the_first_lines_say_what_is_augmented(tmp_path: Path, capsys: pytest.Ca
     words = ["train", str(tmp_path / "few.npz"), "--steps", "1", "--out", str(tmp_path), *narrow]
     assert main([*words, "--augment.shift", "0.125", "--augment.share", "0.7"]) == 0
     assert "augment    70% of what the discriminator sees: moved by up to 12%" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "augment    50% of what the discriminator sees: moved by up to 12%" in capsys.readouterr().out
+    assert main([*words, "--recipe", "mlp"]) == 0
+    assert "augment" not in capsys.readouterr().out
     assert main([*words, "--augment.share", "0"]) == 0
     assert "augment" not in capsys.readouterr().out

@@ -19,7 +19,7 @@ from gansmith.experiment import cpu_speed, sense
 from gansmith.experiment.start import Start, start_of
 from gansmith.experiment.types import Experiment
 from gansmith.progress import Progress
-from gansmith.recipe import Recipe
+from gansmith.recipe import Augment, Recipe
 from gansmith.recipes import own
 from gansmith.runs import Run
 from gansmith.training import guarantee, loop, parallel, parts, private
@@ -28,6 +28,8 @@ from gansmith.training.options import Settings, TrainingOptions
 SHEETS = 20  # how many times a run draws its fixed noise and saves, unless its options say otherwise
 LOG_EVERY = 10
 IMAGES_OF_A_KIND = 40  # on average, at least, where the number of kinds is not given
+FEW = 1_000  # images; fewer are learned by heart, so `house` changes some of what its discriminator sees
+AUGMENT = Augment(shift=0.125, cutout=0.25, colour=0.5, share=0.5)
 LEAST_STEPS, LEAST_SECONDS = 10, 1.0  # between two savings: so many steps, or fewer that nominally take so long
 
 
@@ -146,6 +148,8 @@ def _with_data(
     if "channels" in changes and recipe.channels != channels:
         raise UserError(f"channels = {recipe.channels}, but {dataset.name} has {channels}; leave channels out")
     number = _kinds(recipe, dataset, classes, given="kinds" in changes or begin is not None)
+    if recipe.name == "house" and len(dataset) < FEW and not _said("augment", changes) and begin is None:
+        recipe = recipe.override(augment=AUGMENT)
     recipe = recipe.override(channels=channels, classes=classes, kinds=number)
     data.Batches(dataset, recipe.batch_images, seed=0)  # raises if the data are too few
     if begin is not None:
@@ -154,6 +158,11 @@ def _with_data(
     if not number or recipe.information:
         return recipe, dataset, None
     return recipe, dataset, kinds.find(dataset, number, by_class=classes > 0, progress=progress)
+
+
+def _said(field: str, changes: Mapping[str, Any]) -> bool:
+    """Whether a field, or one inside it, was given."""
+    return any(name.partition(".")[0] == field for name in changes)
 
 
 def _kinds(recipe: Recipe, dataset: data.Dataset, classes: int, *, given: bool) -> int:
