@@ -34,6 +34,10 @@ class PeerError(UserError):
         self.aloud = aloud
 
 
+class WaitingWarning(UserWarning):
+    """A process waits for others of its launch; said by whoever it comes to, not by process 0 alone."""
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an exception says so: Python's, the system's, or PyTorch's on the CPU or a GPU."""
     if isinstance(error, OSError):

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import faults
 from gansmith.cli import main
 from gansmith.nn import shares
-from gansmith.training import parallel
+from gansmith.training import meeting
 
 CODE = "import json, sys; from gansmith.cli import main; sys.exit(max(main(line) for line in json.loads(sys.argv[1])))"
 
@@ -34,7 +34,7 @@ def made(folder: Path, *lines: str) -> Both:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, parallel.SECONDS: "100", "WORLD_SIZE": "2"}
+    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, meeting.SECONDS: "100", "WORLD_SIZE": "2"}
     for name in ("one", "two"):
         (folder / name).mkdir()
     argv = json.dumps([line.format(out=folder / "two").split() for line in lines])

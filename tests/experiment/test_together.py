@@ -6,8 +6,10 @@ import re
 import shlex
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,26 +20,27 @@ from gansmith.cli import main
 from gansmith.experiment import together
 from gansmith.files import read_tensors
 from gansmith.runs import Run, checkpoint
-from gansmith.training import parallel
+from gansmith.training import meeting
 
 LENGTH = ["--steps", "120", "--checkpoint-every", "20"]
 
 
 def without_torchrun(
-    data: Path, out: Path, *more: str, other: tuple[str, ...] = (), processes: int = 2, **own: str
+    data: Path, out: Path, *more: str, other: tuple[str, ...] = (), processes: int = 2, port: int = 0, **own: str
 ) -> list[subprocess.Popen[str]]:
     """Processes with the environment of torchrun; all but the first are given ``other`` and variables ``own`` too."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    if not port:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     verb = [sys.executable, "-m", "gansmith", "train", str(data), "--seed", "1", "--out", str(out), "--quiet"]
     line = [*verb, *faults.SMALL, *faults.NARROW, *more]
     common = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        parallel.SECONDS: "60",
+        "MASTER_PORT": str(port),
+        meeting.SECONDS: "60",
     }
     return [
         subprocess.Popen(
@@ -109,6 +112,22 @@ def test_processes_that_were_told_different_things_are_refused(data: Path, tmp_p
     assert [each.returncode for each in both] == [2, 2]
     assert said[0] == "gansmith: process 1 has another command; start all 2 alike\n"
     assert said[1] == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_that_another_program_has_is_a_line_from_each(data: Path, tmp_path: Path) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as other:  # it hangs up
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        port = other.server_address[1]
+        both = without_torchrun(data, tmp_path, *faults.LENGTH, port=port)
+        said = [each.communicate(timeout=120)[0] for each in both]
+        other.shutdown()
+    assert [each.returncode for each in both] == [2, 2]
+    assert [each.count("\n") for each in said] == [1, 1], said
+    assert said[0].startswith(
+        f"gansmith: port {port} cannot be opened (Address already in use): another program has it"
+    )
+    assert said[1].startswith(f"gansmith: process 1 of 2: what answers at 127.0.0.1:{port} is not process 0")
     assert not list(tmp_path.iterdir())
 
 

@@ -15,7 +15,6 @@ import torch
 from gansmith.data import Batches, from_arrays
 from gansmith.errors import UserError
 from gansmith.nn import rows
-from gansmith.training import parallel
 from gansmith.training.parallel import Group
 
 SCRIPT = Path(processes.__file__)
@@ -103,18 +102,3 @@ def test_a_process_without_rows_is_refused() -> None:
     with pytest.raises(UserError, match="3 processes share penalties of 2 images,"):
         Group(0, 3).check(alone)
     Group(0, 2).check(alone)
-
-
-@pytest.mark.parametrize(("kept", "alike"), [("True", False), ("False", True), (None, True)])
-def test_attempts_are_named_apart_only_in_a_store_that_outlives_them(
-    kept: str | None, alike: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if kept is None:
-        monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
-    else:
-        monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", kept)
-    names = set()
-    for count in ("0", "1"):  # of a torchrun that took another's place, and of one that restarted
-        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", count)
-        names.add(parallel._attempt(2))
-    assert (len(names) == 1) == alike

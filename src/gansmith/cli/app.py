@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from cyclopts import App, CycloptsError, Group, Parameter, Token, UnknownOptionError, UnusedCliTokensError, convert
 
 from gansmith.cli import output
-from gansmith.errors import PeerError, UserError, out_of_memory
+from gansmith.errors import PeerError, UserError, WaitingWarning, out_of_memory
 
 __all__ = ["VERBS", "build", "main"]
 
@@ -129,6 +129,12 @@ def _share_cores() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # some microseconds: the next layer is often that near
 
 
+def _hush_peers() -> None:
+    """Of several processes each says in a line what went wrong; the C++ frames that PyTorch adds are for who asks."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 when interrupted.
 
@@ -136,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     output.prepare()
     _share_cores()
+    _hush_peers()
     warnings.showwarning = _warner()
     app = build()
     try:
@@ -202,7 +209,7 @@ def _warner() -> Callable[..., None]:
     def warn(message: Warning | str, *_: object) -> None:
         if str(message) not in said:
             said.add(str(message))
-            _say(f"warning: {message}", 0)
+            _say(f"warning: {message}", 0, aloud=isinstance(message, WaitingWarning))
 
     return warn
 

@@ -22,7 +22,7 @@ from gansmith.progress import Progress
 from gansmith.recipe import Augment, Recipe
 from gansmith.recipes import own
 from gansmith.runs import Run
-from gansmith.training import guarantee, loop, parallel, parts, private
+from gansmith.training import guarantee, loop, meeting, parts, private
 from gansmith.training.options import Settings, TrainingOptions
 
 SHEETS = 20  # how many times a run draws its fixed noise and saves, unless its options say otherwise
@@ -91,7 +91,7 @@ def _privacy(
         return None
     if begin is not None:
         raise UserError("`from_`: its networks may have learned from the same images; leave it, or `private`, out")
-    if parallel.launched():
+    if meeting.launched():
         raise UserError("`private`: trains in one process; start it without torchrun")
     with recipes.unfilled(recipe):
         private.check_layers(recipe, recipes.discriminator(recipe))

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
-from torch.distributed.rendezvous import rendezvous
 
 from gansmith._version import __version__
 from gansmith.errors import PeerError, UserError
@@ -30,11 +29,9 @@ from gansmith.nn.batch_norm import share_batch_norm
 from gansmith.nn.rows import Rows
 from gansmith.recipe import Recipe
 from gansmith.text import amount
-from gansmith.training import optim
+from gansmith.training import meeting, optim
 
-SECONDS = "GANSMITH_PEER_SECONDS"  # after which a silent process is given up; 600 if not set
 ROLL_CALL = 1.5  # seconds in which those that are left say so
-STORE_SECONDS = 15.0  # in which the store has to answer
 
 
 class Trained(Protocol):
@@ -264,7 +261,7 @@ class Group:
         told: list[PeerError] = []
         thread = threading.Thread(target=lambda: told.append(self._roll_called(error)), daemon=True)
         thread.start()
-        thread.join(ROLL_CALL + STORE_SECONDS)  # behind a line that is cut the store never answers
+        thread.join(ROLL_CALL + meeting.ANSWER)  # behind a line that is cut the store never answers
         unreachable = f"process {self.rank} of {self.processes} is cut off from the others"
         return told[0] if told else PeerError(unreachable, aloud=True)
 
@@ -314,59 +311,40 @@ def _last(tensor: Tensor) -> bool:
     return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
-def launched() -> bool:
-    """Whether torchrun, or what sets the same variables, started this process."""
-    return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
-
-
 @cache
 def join() -> Group:
     """The processes that torchrun started with this one, met; :data:`ALONE` where there are none.
 
-    Raises UserError when they do not all come within a time, as after a rendezvous that belongs to an older start.
+    Raises UserError when they do not all come within a time, or when what they were told cannot be.
     """
-    if not launched() or os.environ["WORLD_SIZE"] == "1":
+    launch = meeting.read()
+    if launch is None:
         return ALONE
-    try:
-        rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-        seconds = float(os.environ.get(SECONDS, "600"))
-    except ValueError as error:
-        raise UserError(f"RANK, WORLD_SIZE and {SECONDS} are numbers that torchrun sets ({error})") from None
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank())
-    try:
-        store = _start(rank, processes, timedelta(seconds=seconds))
-    except (RuntimeError, ValueError) as error:
-        what = (str(error).strip().splitlines() or [""])[0]
-        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise UserError(
-            f"not all {processes} processes met at {place} ({what}); stop what is left of an earlier start, and give "
-            "torchrun a new --rdzv-id"
-        ) from None
+    store = _start(launch)
     atexit.register(_part)
-    return Group(rank, processes, _store=store)
+    return Group(launch.rank, launch.processes, _store=distributed.distributed_c10d.PrefixStore("said", store))
 
 
-def _start(rank: int, processes: int, patience: timedelta) -> Any:
+def _start(launch: meeting.Launch) -> Any:
     """Makes the process group, and returns the store that its processes share."""
     if distributed.is_initialized():  # by a program around this one
-        return distributed.distributed_c10d.PrefixStore("said", distributed.distributed_c10d._get_default_store())
-    store, _, _ = next(rendezvous("env://", timeout=patience))
-    own = distributed.distributed_c10d.PrefixStore(_attempt(processes), store)
+        return distributed.distributed_c10d._get_default_store()
+    store = meeting.meet(launch)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, store=own, rank=rank, world_size=processes, timeout=patience)
-    return distributed.distributed_c10d.PrefixStore("said", own)
-
-
-def _attempt(processes: int) -> str:
-    """The name of this attempt in the launch's store.
-
-    torchrun keeps one store for a launch and all its restarts, unless it is told not to. Without a name of its own for
-    each attempt, a restart would read the addresses of processes that are dead. Where each attempt has a store of its
-    own the count is left out: a torchrun that took another's place counts anew.
-    """
-    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    return f"gansmith {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') if kept else 'alone'} of {processes}"
+    patience = timedelta(seconds=launch.patience)
+    try:
+        distributed.init_process_group(
+            backend, store=store, rank=launch.rank, world_size=launch.processes, timeout=patience
+        )
+    except (RuntimeError, ValueError) as error:
+        what = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise launch.error(
+            f"the processes met at {launch.where} but cannot reach each other ({what}); set GLOO_SOCKET_IFNAME, or "
+            "NCCL_SOCKET_IFNAME, to the network that their machines share"
+        ) from None
+    return store
 
 
 @contextmanager
@@ -403,4 +381,4 @@ def _part() -> None:
 
 def local_rank() -> int:
     """Which of the processes of this machine this is."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return meeting.whole("LOCAL_RANK", 0, 1_000_000) if "LOCAL_RANK" in os.environ else 0
