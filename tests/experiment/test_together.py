@@ -10,36 +10,39 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from torch._C._distributed_c10d import TCPStore
 from torch.distributed.run import get_args_parser
 
 from benchmarks import faults
 from gansmith.cli import main
 from gansmith.experiment import together
-from gansmith.files import read_tensors
 from gansmith.runs import Run, checkpoint
 from gansmith.training import meeting
 
 LENGTH = ["--steps", "120", "--checkpoint-every", "20"]
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def without_torchrun(
     data: Path, out: Path, *more: str, other: tuple[str, ...] = (), processes: int = 2, port: int = 0, **own: str
 ) -> list[subprocess.Popen[str]]:
     """Processes with the environment of torchrun; all but the first are given ``other`` and variables ``own`` too."""
-    if not port:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
     verb = [sys.executable, "-m", "gansmith", "train", str(data), "--seed", "1", "--out", str(out), "--quiet"]
     line = [*verb, *faults.SMALL, *faults.NARROW, *more]
     common = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
+        "MASTER_PORT": str(port or free_port()),
         meeting.SECONDS: "60",
     }
     return [
@@ -75,19 +78,25 @@ def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, s
     return code, said, out
 
 
-def test_a_killed_process_is_started_again_and_the_run_ends_as_one_alone(
-    killed: tuple[int, str, Path], data: Path, tmp_path: Path
+@pytest.fixture(scope="module")
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of runs of two processes that nothing happened to."""
+    out = tmp_path_factory.mktemp("unbroken")
+    both = without_torchrun(data, out, *LENGTH)
+    said = [each.communicate(timeout=300)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
+    return out
+
+
+def test_a_killed_process_is_started_again_and_the_run_ends_in_the_bytes_of_one_unbroken(
+    killed: tuple[int, str, Path], unbroken: Path
 ) -> None:
     code, said, out = killed
     assert code == 0, said
     assert said.count("process 1 of 2 died or cannot be reached") == 1  # one line, of one process
     (path,) = (path.parent for path in out.glob("[!l]*/run.json"))
     assert Run(path).finished
-    line = ["train", str(data), "--seed", "1", "--out", str(tmp_path), "--quiet", *faults.SMALL]
-    assert main([*line, *faults.NARROW, *LENGTH]) == 0
-    alone = next(tmp_path.glob("[!l]*/checkpoints")) / "step-000120"
-    one, two = (read_tensors(at / "generator.safetensors") for at in (alone, faults.last(out)))
-    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-3  # rounding grows with the steps
+    assert faults.same(faults.last(out), faults.last(unbroken))
 
 
 def test_a_signal_to_one_stops_both_and_one_process_goes_on(data: Path, tmp_path: Path) -> None:
@@ -166,19 +175,70 @@ def test_what_is_not_finite_in_one_process_stops_all(
 
 
 def test_a_restart_takes_only_the_run_of_its_own_launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "noise-mlp-001").mkdir()
-    (tmp_path / "noise-mlp-001" / "run.json").write_text("{}")
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "today")
-    together.note_run(tmp_path, Run(tmp_path / "noise-mlp-001"))
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert together.begun_run(tmp_path) == tmp_path / "noise-mlp-001"
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "tomorrow")
-    assert together.begun_run(tmp_path) is None
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "today")
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
-    assert together.begun_run(tmp_path) is None  # a new launch of the same name
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert together.begun_run(tmp_path) is None
+    def of(launch: str, *agents: str) -> Path | None:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", launch)
+        monkeypatch.setattr(together, "_agents", lambda: list(agents))
+        return together.begun_run(tmp_path)
+
+    path = tmp_path / "noise-mlp-001"
+    path.mkdir()
+    (path / "run.json").write_text("{}")
+    assert of("today", "a", "b") is None
+    together.note_run(tmp_path, Run(path))
+    assert of("tomorrow", "a", "b") is None
+    assert of("today", "a", "b") == path  # a restart
+    assert of("today", "c", "b") == path  # of which one torchrun took another's place
+    assert of("today", "d", "c") == path  # and then another
+    assert of("today", "a", "b") is None  # a new launch of the same name
+
+
+def test_a_torchrun_is_known_by_when_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert together._agent() == together._agent()
+    names = set()
+    for _ in range(2):
+        with subprocess.Popen(["sleep", "9"]) as other:
+            monkeypatch.setattr(os, "getppid", lambda other=other: other.pid)
+            names.add(together._agent().rpartition("-")[2])
+            other.kill()
+        time.sleep(0.02)
+    assert len(names) == 2
+
+
+def node(data: Path, out: Path, port: int) -> subprocess.Popen[bytes]:
+    """A torchrun of one process, as on the first or second machine of two."""
+    options = f"--nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-id night --rdzv-endpoint 127.0.0.1:{port}"
+    options += " --rdzv-conf is_host=false,keep_alive_interval=1,join_timeout=300 --max-restarts 3 --monitor-interval 0.1"
+    verb = [sys.executable, "-m", "torch.distributed.run", *options.split(), "-m", "gansmith", "train", str(data)]
+    line = [*verb, "--seed", "1", "--out", str(out), "--quiet", *faults.SMALL, *faults.NARROW, *faults.LENGTH]
+    own = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    return subprocess.Popen(line, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_node_that_dies_is_replaced_and_the_run_ends_in_the_same_bytes(
+    first: bool, data: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    """The node that has process 0, or the other; the rendezvous is kept by a third program."""
+    port = free_port()
+    kept = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
+    nodes = [node(data, tmp_path, port) for _ in range(2)]
+    while faults.step_of(tmp_path) == 0:
+        assert [each.poll() for each in nodes] == [None, None]
+        time.sleep(0.05)
+    rank = 0 if first else 1
+    (victim,) = (each for each in nodes if rank in faults.children(each))
+    worker = faults.children(victim)[rank]
+    for each in (victim.pid, worker):
+        os.kill(each, signal.SIGKILL)
+    nodes.remove(victim)
+    nodes.append(node(data, tmp_path, port))
+    assert [each.wait(timeout=600) for each in nodes] == [0, 0]
+    assert victim.wait() == -signal.SIGKILL
+    del kept
+    (path,) = (path.parent for path in tmp_path.glob("[!l]*/run.json"))
+    assert Run(path).finished
+    assert faults.same(faults.last(tmp_path), faults.last(unbroken))
 
 
 def test_documented_launches_are_understood() -> None:

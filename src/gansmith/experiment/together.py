@@ -53,6 +53,7 @@ def _by_all(
     group.compare("gansmith", __version__)
     group.compare("torch", torch.__version__)
     group.compare("command", hashlib.sha256(repr(said).encode()).hexdigest())
+    group.agents = sorted({each.decode() for each in group.exchange(_agent().encode())})
     experiment, told, refused = None, b"", ""
     if group.rank == 0:
         try:
@@ -132,20 +133,41 @@ def note_run(out: Path, run: Run) -> None:
     """Keeps which run this launch of torchrun made, so that a restart goes on with it."""
     path = _note(out)
     if path is not None:
-        files.write_text(path, run.name)
+        files.write_json(path, {"run": run.name, "agents": _agents()})
 
 
 def begun_run(out: Path) -> Path | None:
-    """The run that an earlier attempt of this launch of torchrun made; None where there is none."""
+    """The run that an earlier attempt of this launch of torchrun made; None where there is none.
+
+    It is the same launch while one torchrun of it is left: another may have taken the place of one that died, and be
+    the one that starts process 0.
+    """
     path = _note(out)
-    if path is None or not path.exists():
+    try:
+        kept = {} if path is None else json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
         return None
-    if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":  # a new launch, under a name that was used before
-        files.write_text(path, "")
+    if path is None or not set(_agents()) & set(kept["agents"]):  # a new launch, under a name that was used before
         return None
-    name = path.read_text("utf-8").strip()
-    run = Run(out / name)
-    return run.path if name and (run.path / "run.json").exists() else None
+    run = Run(out / kept["run"])
+    if not (run.path / "run.json").exists():
+        return None
+    files.write_json(path, kept | {"agents": _agents()})
+    return run.path
+
+
+def _agents() -> list[str]:
+    """Which torchruns started the processes that train together."""
+    return parallel.join().agents or [_agent()]
+
+
+def _agent() -> str:
+    """Which torchrun started this process: by machine and number, and by when it began, for numbers come again."""
+    try:
+        began = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        began = ""
+    return f"{socket.gethostname()}-{os.getppid()}-{began}"
 
 
 def _note(out: Path) -> Path | None:
