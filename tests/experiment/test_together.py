@@ -207,7 +207,8 @@ def test_a_torchrun_is_known_by_when_it_began(monkeypatch: pytest.MonkeyPatch) -
 def node(data: Path, out: Path, port: int) -> subprocess.Popen[bytes]:
     """A torchrun of one process, as on the first or second machine of two."""
     options = f"--nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-id night --rdzv-endpoint 127.0.0.1:{port}"
-    options += " --rdzv-conf is_host=false,keep_alive_interval=1,join_timeout=300 --max-restarts 3 --monitor-interval 0.1"
+    options += " --rdzv-conf is_host=false,keep_alive_interval=1,join_timeout=300"
+    options += " --max-restarts 3 --monitor-interval 0.1"
     verb = [sys.executable, "-m", "torch.distributed.run", *options.split(), "-m", "gansmith", "train", str(data)]
     line = [*verb, "--seed", "1", "--out", str(out), "--quiet", *faults.SMALL, *faults.NARROW, *faults.LENGTH]
     own = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
