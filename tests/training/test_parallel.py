@@ -102,3 +102,26 @@ def test_a_process_without_rows_is_refused() -> None:
     with pytest.raises(UserError, match="3 processes share penalties of 2 images,"):
         Group(0, 3).check(alone)
     Group(0, 2).check(alone)
+
+
+def test_sums_of_a_step_stay_what_they_are_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is kept from step to step, and what a step returned is not in it."""
+    group = Group(0, 2)
+    monkeypatch.setattr(Group, "add_in_place", lambda self, tensor: tensor.mul_(2))
+    network = torch.nn.Conv2d(2, 2, 3).to(memory_format=torch.channels_last)
+    weights = list(network.parameters())
+
+    def step(value: float) -> list[torch.Tensor]:
+        for weight in weights:
+            weight.grad = torch.full_like(weight, value)
+        return [*group.add_gradients([network], [torch.tensor(value), torch.tensor(-value)]), group.unsound]
+
+    def grads() -> list[float]:
+        return [float(weight.grad.unique()) for weight in weights]
+
+    first = step(1.0)
+    kept, whole = [each.clone() for each in first], grads()
+    assert whole == [2.0, 2.0]
+    second = step(float("nan"))
+    assert all(torch.equal(a, b) for a, b in zip(first, kept, strict=True))
+    assert second[2].tolist() == [[6.0, 6.0], [0.0, 0.0]]  # a loss and a gradient, in process 0, doubled here

@@ -64,6 +64,7 @@ class Group:
     """The torchruns that started the processes, by names that no two have; empty where nobody asked."""
     _store: Any = field(default=None, repr=False)
     _generators: dict[torch.device, torch.Generator] = field(default_factory=dict, repr=False)
+    _buffers: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def shared(self) -> bool:
@@ -124,22 +125,31 @@ class Group:
         gradients = [p.grad for network in networks for p in network.parameters() if p.grad is not None]
         flat = [gradient.permute(0, 2, 3, 1) if _last(gradient) else gradient for gradient in gradients]
         pieces = [*(piece.reshape(-1) for piece in flat), *(number.detach().reshape(1) for number in numbers)]
-        kind = torch.float64 if any(piece.dtype == torch.float64 for piece in pieces) else torch.float32
-        local = torch.cat([piece.to(kind) for piece in pieces])
-        bad = local.new_zeros(self.processes, 2)
-        for column, part in enumerate((local[-len(numbers) :], local[: -len(numbers)])):
-            bad[self.rank, column] = player * ~part.sum().isfinite()
-        whole = torch.cat([local, bad.reshape(-1)])
+        sizes = [piece.numel() for piece in pieces]
+        whole = self._buffer(pieces, sum(sizes) + 2 * self.processes)
+        *parts, told = torch.split(whole, [*sizes, 2 * self.processes])
+        torch._foreach_copy_(parts, pieces)
+        told.zero_()
+        scalars = sum(sizes[len(flat) :])
+        local = whole[: -2 * self.processes]
+        for column, part in enumerate((local[-scalars:], local[:-scalars])):
+            told[2 * self.rank + column] = player * ~part.sum().isfinite()
         begun = time.perf_counter()
         self.add_in_place(whole)
         self.waited += time.perf_counter() - begun
         self.sent += whole.numel() * whole.element_size()
-        *parts, told = torch.split(whole, [*(piece.numel() for piece in pieces), bad.numel()])
-        told = told.view_as(bad)
-        self.unsound = told if self.unsound is None else self.unsound.where(self.unsound.any(), told)
-        for piece, part in zip(flat, parts, strict=False):
-            piece.copy_(part.view(piece.shape))
-        return [part[0] for part in parts[len(flat) :]]
+        said = told.view(self.processes, 2).clone()
+        self.unsound = said if self.unsound is None else self.unsound.where(self.unsound.any(), said)
+        torch._foreach_copy_(flat, [part.view(piece.shape) for part, piece in zip(parts, flat, strict=False)])
+        return [part[0].clone() for part in parts[len(flat) :]]
+
+    def _buffer(self, pieces: Sequence[Tensor], count: int) -> Tensor:
+        """Memory for so many numbers, kept from step to step: that of some MB is costly to ask the system for."""
+        kind = torch.float64 if any(piece.dtype == torch.float64 for piece in pieces) else torch.float32
+        like = (count, kind, pieces[0].device)
+        if like not in self._buffers:
+            self._buffers[like] = torch.empty(count, dtype=kind, device=pieces[0].device)
+        return self._buffers[like]
 
     def share_state(self, state: Trained) -> None:
         """Gives every process the networks, optimisers and step of process 0, and lets batch norm see whole batches.
