@@ -204,11 +204,11 @@ def test_a_torchrun_is_known_by_when_it_began(monkeypatch: pytest.MonkeyPatch) -
     assert len(names) == 2
 
 
-def node(data: Path, out: Path, port: int) -> subprocess.Popen[bytes]:
-    """A torchrun of one process, as on the first or second machine of two."""
+def node(data: Path, out: Path, port: int, address: str) -> subprocess.Popen[bytes]:
+    """A torchrun of one process, as on one of two machines; the lower address gets process 0."""
     options = f"--nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-id night --rdzv-endpoint 127.0.0.1:{port}"
     options += " --rdzv-conf is_host=false,keep_alive_interval=1,join_timeout=300"
-    options += " --max-restarts 3 --monitor-interval 0.1"
+    options += f" --max-restarts 3 --monitor-interval 0.1 --local-addr {address}"
     verb = [sys.executable, "-m", "torch.distributed.run", *options.split(), "-m", "gansmith", "train", str(data)]
     line = [*verb, "--seed", "1", "--out", str(out), "--quiet", *faults.SMALL, *faults.NARROW, *faults.LENGTH]
     own = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
@@ -220,10 +220,13 @@ def node(data: Path, out: Path, port: int) -> subprocess.Popen[bytes]:
 def test_a_node_that_dies_is_replaced_and_the_run_ends_in_the_same_bytes(
     first: bool, data: Path, unbroken: Path, tmp_path: Path
 ) -> None:
-    """The node that has process 0, or the other; the rendezvous is kept by a third program."""
+    """The node that has process 0, whose place is taken by one that gets it too, or the other.
+
+    The rendezvous is kept by a third program.
+    """
     port = free_port()
     kept = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
-    nodes = [node(data, tmp_path, port) for _ in range(2)]
+    nodes = [node(data, tmp_path, port, address) for address in ("127.0.0.2", "127.0.0.3")]
     while faults.step_of(tmp_path) == 0:
         assert [each.poll() for each in nodes] == [None, None]
         time.sleep(0.05)
@@ -233,7 +236,7 @@ def test_a_node_that_dies_is_replaced_and_the_run_ends_in_the_same_bytes(
     for each in (victim.pid, worker):
         os.kill(each, signal.SIGKILL)
     nodes.remove(victim)
-    nodes.append(node(data, tmp_path, port))
+    nodes.append(node(data, tmp_path, port, "127.0.0.1" if first else "127.0.0.4"))
     assert [each.wait(timeout=600) for each in nodes] == [0, 0]
     assert victim.wait() == -signal.SIGKILL
     del kept
