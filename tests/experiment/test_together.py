@@ -78,25 +78,23 @@ def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, s
     return code, said, out
 
 
-@pytest.fixture(scope="module")
-def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of runs of two processes that nothing happened to."""
-    out = tmp_path_factory.mktemp("unbroken")
-    both = without_torchrun(data, out, *LENGTH)
+def unbroken(data: Path, out: Path, length: list[str]) -> Path:
+    """The newest checkpoint of two processes that nothing happened to."""
+    both = without_torchrun(data, out, *length)
     said = [each.communicate(timeout=300)[0] for each in both]
     assert [each.returncode for each in both] == [0, 0], said
-    return out
+    return faults.last(out)
 
 
 def test_a_killed_process_is_started_again_and_the_run_ends_in_the_bytes_of_one_unbroken(
-    killed: tuple[int, str, Path], unbroken: Path
+    killed: tuple[int, str, Path], data: Path, tmp_path: Path
 ) -> None:
     code, said, out = killed
     assert code == 0, said
     assert said.count("process 1 of 2 died or cannot be reached") == 1  # one line, of one process
     (path,) = (path.parent for path in out.glob("[!l]*/run.json"))
     assert Run(path).finished
-    assert faults.same(faults.last(out), faults.last(unbroken))
+    assert faults.same(faults.last(out), unbroken(data, tmp_path, LENGTH))
 
 
 def test_a_signal_to_one_stops_both_and_one_process_goes_on(data: Path, tmp_path: Path) -> None:
@@ -218,7 +216,7 @@ def node(data: Path, out: Path, port: int, address: str) -> subprocess.Popen[byt
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("first", [True, False])
 def test_a_node_that_dies_is_replaced_and_the_run_ends_in_the_same_bytes(
-    first: bool, data: Path, unbroken: Path, tmp_path: Path
+    first: bool, data: Path, tmp_path: Path
 ) -> None:
     """The node that has process 0, whose place is taken by one that gets it too, or the other.
 
@@ -242,7 +240,7 @@ def test_a_node_that_dies_is_replaced_and_the_run_ends_in_the_same_bytes(
     del kept
     (path,) = (path.parent for path in tmp_path.glob("[!l]*/run.json"))
     assert Run(path).finished
-    assert faults.same(faults.last(tmp_path), faults.last(unbroken))
+    assert faults.same(faults.last(tmp_path), unbroken(data, tmp_path / "unbroken", list(faults.LENGTH)))
 
 
 def test_documented_launches_are_understood() -> None:
