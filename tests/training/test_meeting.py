@@ -171,7 +171,7 @@ def test_a_restart_does_not_take_what_an_attempt_left_for_its_own() -> None:
         assert "processes 1" in ends(launch(0, port, 3, kept=True, meeting=0.5))[0]
         both = launch(0, port, kept=True), launch(1, port, kept=True)
         left = meeting.PrefixStore(meeting._attempt(both[0]), TCPStore("127.0.0.1", port, is_master=False))
-        left.set("open", "1 of 3")
+        left.set("open", f"{left.add('rounds', 1)} of 3")
         assert ends(*both) == ["", ""]
         assert ends(*both) == ["", ""]
 

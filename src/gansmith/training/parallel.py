@@ -60,7 +60,7 @@ class Group:
     """Seconds that it spent in them, on a CPU."""
     unsound: Tensor | None = field(default=None, repr=False)
     """(processes, 2): who first had a loss, or a gradient, that is not finite: 1 the discriminator, 2 the generator."""
-    agents: list[str] = field(default_factory=list)
+    agents: list[str] = field(default_factory=list, repr=False)
     """The torchruns that started the processes, by names that no two have; empty where nobody asked."""
     _store: Any = field(default=None, repr=False)
     _generators: dict[torch.device, torch.Generator] = field(default_factory=dict, repr=False)
