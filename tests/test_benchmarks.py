@@ -17,7 +17,7 @@ from benchmarks.speed import __main__ as benchmark
 from benchmarks.speed import peers, table
 from benchmarks.speed.group import interpreter
 from benchmarks.speed.measure import PUBLISHED, Plan, published_gflop
-from gansmith import evaluation, hardware, recipes
+from gansmith import evaluation, hardware, own, recipes
 from gansmith.doctor.rules import RULES
 from gansmith.evaluation import pipeline
 from gansmith.training import loop
@@ -147,6 +147,22 @@ def test_tables_go_between_the_markers_and_hold_the_numbers(results: dict, tmp_p
     page.write_text("no markers")
     with pytest.raises(ValueError, match="needs one line"):
         table.update(page, results)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "published"),
+    [("pytorch-dcgan", 64, (3_576_704, 2_765_568)), ("keras-dcgan", 64, (None, 404_801)), ("stylegan2", 32, None)],
+)
+def test_rivals_have_the_published_parameters(name: str, size: int, published: tuple[int | None, ...] | None) -> None:
+    """Of RGB images; and make images of their size, which their discriminators read."""
+    own.load(curves.RIVALS)
+    recipe = recipes.get(name).override(size=size, channels=3)
+    networks = recipes.generator(recipe), recipes.discriminator(recipe)
+    images = networks[0](torch.randn(4, recipe.noise.size))
+    assert images.shape == (4, 3, size, size)
+    assert networks[1](images).shape == (4, 1)
+    for network, count in zip(networks, published or (), strict=False):
+        assert count in (None, sum(each.numel() for each in network.parameters()))
 
 
 def test_growth_and_targets_are_tabled(results: dict) -> None:

@@ -36,7 +36,9 @@ def test_the_nearest_are_found_among_any_number() -> None:
         points, others = (random.normal(size=(n, 8)).astype(np.float32) for n in (rows, among))
         distances = ((points[:, None] - others[None]) ** 2).sum(axis=2)
         expected = np.sort(distances.argsort(axis=1)[:, :count], axis=1)
-        assert np.array_equal(np.sort(kinds._nearest(points, others, count), axis=1), expected)
+        done: list[int] = []
+        assert np.array_equal(np.sort(kinds._nearest(points, others, count, done.append), axis=1), expected)
+        assert done[-1] == rows
 
 
 @pytest.mark.parametrize(("rows", "count"), [(240, 8), (17, 2), (1000, 7), (64, 8)])

@@ -34,6 +34,7 @@ ROUNDS = 25
 NEIGHBOURS, AMONG = 6, 30_000
 """An image is moved to the mean of so many nearest, at most a quarter of a kind, among so many that are drawn."""
 GROUP = 64
+"""Images of a group, when the nearest are looked for."""
 SLACK = 0.03
 """Of its even share, that a kind may have more or fewer."""
 SCHEME = 3
@@ -161,7 +162,7 @@ def _find(dataset: Dataset, kinds: int, classes: int, progress: Progress | None)
         tick(next(rounds))
 
     for number, group in enumerate(groups):
-        moved = _moved(rows[group], max(1, min(NEIGHBOURS, len(group) // kinds // 4)), random)
+        moved = _moved(rows[group], max(1, min(NEIGHBOURS, len(group) // kinds // 4)), random, progress)
         assigned = _evenly(moved, _k_means(moved, kinds, random, done))
         conditions[group] = number * kinds + assigned
         centres += [rows[group][assigned == kind].mean(axis=0) for kind in range(kinds)]
@@ -194,15 +195,16 @@ def _groups(dataset: Dataset, classes: int) -> list[Labels]:
     return [np.flatnonzero(dataset.labels == each) for each in range(classes)]
 
 
-def _moved(rows: Rows, neighbours: int, random: np.random.Generator) -> Rows:
+def _moved(rows: Rows, neighbours: int, random: np.random.Generator, progress: Progress | None) -> Rows:
     """Rows (N, D), each moved to the mean of those nearest to it, itself among them if it was drawn."""
     among = random.permutation(len(rows))[:AMONG]
-    nearest = among[_nearest(rows, rows[among], neighbours)]
+    tick = Ticker(progress, "comparing images, to find kinds", len(rows))
+    nearest = among[_nearest(rows, rows[among], neighbours, tick)]
     blocks = range(0, len(rows), 1024)
     return np.concatenate([rows[nearest[start : start + 1024]].mean(axis=1) for start in blocks])
 
 
-def _nearest(rows: Rows, among: Rows, count: int) -> Labels:
+def _nearest(rows: Rows, among: Rows, count: int, tick: Callable[[int], None]) -> Labels:
     """(N, count): which of ``among`` (M, D) are nearest to each row, in no order.
 
     Exact: they are in those ``count`` groups whose nearest are nearest, and only these are looked through.
@@ -219,6 +221,7 @@ def _nearest(rows: Rows, among: Rows, count: int) -> Labels:
         inside = np.take_along_axis(distances, best[:, None], axis=2).reshape(len(some), -1)
         row, column = np.divmod(np.argpartition(inside, count - 1, axis=1)[:, :count], count)
         result[start : start + 256] = row * groups + np.take_along_axis(best, column, axis=1)
+        tick(start + len(some))
     return result
 
 
@@ -268,7 +271,7 @@ def _cheapest(distances: Rows, prices: Rows) -> Labels:
 
 
 def _evenly(rows: Rows, centres: Rows) -> Labels:
-    """The centre of each row, all of them taken nearly equally often, and every one twice at least if rows suffice.
+    """The centre of each row, each taken nearly equally often: within 3 % of an even share, or the next whole number.
 
     A row that finds its cheapest centre full, as nearer ones came first, goes to its next; centres that are left with
     too few take the rows whose own centre can spare them and is hardly nearer.
