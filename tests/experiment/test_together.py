@@ -122,6 +122,22 @@ def test_processes_that_were_told_different_things_are_refused(data: Path, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+def test_what_one_cannot_begin_with_it_says_itself(data: Path, tmp_path: Path) -> None:
+    first, second = without_torchrun(data, tmp_path, *LENGTH, other=("--nois.size", "50"))
+    said = second.communicate(timeout=120)[0]
+    first.kill()  # which would wait for it
+    first.communicate()
+    assert second.returncode == 2
+    assert said == "gansmith: process 1 of 2: Unknown option: --nois.size. Did you mean --noise.size?\n"
+
+
+def test_what_none_can_begin_with_is_said_once(data: Path, tmp_path: Path) -> None:
+    line = faults.command(data, tmp_path, processes=2, restarts=0, more=["--nois.size", "50"])
+    code, said, *_ = faults.launch(line, tmp_path / "out")
+    assert code == 1
+    assert said.count("Unknown option") == 1, said
+
+
 def test_a_port_that_another_program_has_is_a_line_from_each(data: Path, tmp_path: Path) -> None:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as other:  # it hangs up
         threading.Thread(target=other.serve_forever, daemon=True).start()

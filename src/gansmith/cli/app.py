@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -66,6 +67,7 @@ VERBS = (
 )
 
 SHARED = ("train", "evaluate", "sample", "mint")
+ALIKE = 3.0  # seconds, after which torchrun has ended a process whose first one failed alike
 """The verbs that several processes share."""
 
 
@@ -183,7 +185,16 @@ def _refuse(error: BaseException) -> int:
         output.say(details.rstrip(), aside=True)
     if isinstance(error, PeerError):
         return _say(message, 2, aloud=True) if error.aloud else 2
+    if not output.speaks() and not _met():
+        time.sleep(ALIKE)
+        return _say(f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']}: {message}", 2, aloud=True)
     return _say(message, 2)
+
+
+def _met() -> bool:
+    """Whether the processes of this launch know of each other, and so of what ends one of them."""
+    parallel = sys.modules.get("gansmith.training.parallel")  # it imports torch, which many verbs do without
+    return parallel is not None and parallel.join.cache_info().currsize > 0
 
 
 def _mendable(error: BaseException) -> str | None:
