@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -218,14 +220,34 @@ def test_a_torchrun_is_known_by_when_it_began(monkeypatch: pytest.MonkeyPatch) -
     assert len(names) == 2
 
 
-def node(data: Path, out: Path, port: int, address: str) -> subprocess.Popen[bytes]:
+def node(
+    data: Path,
+    out: Path,
+    port: int,
+    address: str,
+    *,
+    store: str = "127.0.0.1",
+    before: tuple[str, ...] = (),
+    **own: str,
+) -> subprocess.Popen[bytes]:
     """A torchrun of one process, as on one of two machines; the lower address gets process 0."""
-    options = f"--nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-id night --rdzv-endpoint 127.0.0.1:{port}"
+    options = f"--nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-id night --rdzv-endpoint {store}:{port}"
     options += " --rdzv-conf is_host=false,keep_alive_interval=1,join_timeout=300"
     options += f" --max-restarts 3 --monitor-interval 0.1 --local-addr {address}"
-    verb = [sys.executable, "-m", "torch.distributed.run", *options.split(), "-m", "gansmith", "train", str(data)]
-    line = [*verb, "--seed", "1", "--out", str(out), "--quiet", *faults.SMALL, *faults.NARROW, *faults.LENGTH]
-    own = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    verb = [*before, sys.executable, "-m", "torch.distributed.run", *options.split(), "-m", "gansmith", "train"]
+    line = [
+        *verb,
+        str(data),
+        "--seed",
+        "1",
+        "--out",
+        str(out),
+        "--quiet",
+        *faults.SMALL,
+        *faults.NARROW,
+        *faults.LENGTH,
+    ]
+    own = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", **own}
     return subprocess.Popen(line, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -253,6 +275,71 @@ def test_a_node_that_dies_is_replaced_and_the_run_ends_in_the_same_bytes(
     nodes.append(node(data, tmp_path, port, "127.0.0.1" if first else "127.0.0.4"))
     assert [each.wait(timeout=600) for each in nodes] == [0, 0]
     assert victim.wait() == -signal.SIGKILL
+    del kept
+    (path,) = (path.parent for path in tmp_path.glob("[!l]*/run.json"))
+    assert Run(path).finished
+    assert faults.same(faults.last(tmp_path), unbroken(data, tmp_path / "unbroken", list(faults.LENGTH)))
+
+
+@pytest.fixture
+def hosts() -> Iterator[tuple[str, str]]:
+    """Two network namespaces, at 10.77.0.2 and 10.77.0.3, on a bridge at 10.77.0.1; skips where they cannot be made."""
+    names = (f"gansmith-{os.getpid()}-a", f"gansmith-{os.getpid()}-b")
+    bridge = f"gs{os.getpid() % 100_000}"
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True, capture_output=True)
+
+    try:
+        ip("link", "add", bridge, "type", "bridge")
+        ip("addr", "add", "10.77.0.1/24", "dev", bridge)
+        ip("link", "set", bridge, "up")
+        for number, name in enumerate(names):
+            ip("netns", "add", name)
+            ip("link", "add", f"{bridge}{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("link", "set", f"{bridge}{number}", "master", bridge, "up")
+            ip("-n", name, "addr", "add", f"10.77.0.{number + 2}/24", "dev", "eth0")
+            for device in ("lo", "eth0"):
+                ip("-n", name, "link", "set", device, "up")
+        yield names
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no network namespaces here ({error})")
+    finally:
+        for words in (("link", "del", bridge), *(("netns", "del", name) for name in names)):
+            with suppress(OSError, subprocess.CalledProcessError):
+                ip(*words)
+
+
+def runs(process: int) -> bool:
+    """Whether it does; not what is dead and unburied."""
+    with suppress(OSError):
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
+    return False
+
+
+@pytest.mark.timeout(900)
+def test_a_line_that_is_cut_and_mended_leaves_the_same_bytes(
+    hosts: tuple[str, str], data: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    kept = TCPStore("10.77.0.1", port, is_master=True, wait_for_workers=False)
+    own = {meeting.SECONDS: "10", "GLOO_SOCKET_IFNAME": "eth0"}
+
+    def on(number: int) -> subprocess.Popen[bytes]:
+        before = ("ip", "netns", "exec", hosts[number])
+        return node(data, tmp_path, port, f"10.77.0.{number + 2}", "10.77.0.1", before, **own)
+
+    first, second = on(0), on(1)
+    while faults.step_of(tmp_path) == 0:
+        assert [first.poll(), second.poll()] == [None, None]
+        time.sleep(0.05)
+    workers = set(faults.children(first).values()) | set(faults.children(second).values())
+    line = ["ip", "-n", hosts[1], "link", "set", "eth0"]
+    subprocess.run([*line, "down"], check=True)
+    while any(map(runs, workers)):  # each gives the other up; after 60 s torchrun would give up too
+        time.sleep(0.1)
+    subprocess.run([*line, "up"], check=True)
+    assert [first.wait(timeout=300), second.wait(timeout=300)] == [0, 0]
     del kept
     (path,) = (path.parent for path in tmp_path.glob("[!l]*/run.json"))
     assert Run(path).finished
