@@ -2,8 +2,8 @@
 
 Liu et al. 2020 ("Diverse image generation via self-conditioned GANs") tell a GAN the clusters that its own
 discriminator sees; here k-means of pixels and edges serves, all groups nearly alike in size, so that kinds drawn evenly
-come as often as in the data. First each image is moved toward those like it, as mean shift does (Fukunaga & Hostetler
-1975), so that groups part where images are few.
+come as often as in the data. First each image is moved along the graph of those most like each other, step by step (a
+diffusion, as of Coifman & Lafon 2006), so that groups part where images are few.
 """
 
 import hashlib
@@ -27,17 +27,21 @@ from gansmith.progress import Progress, Ticker
 
 LEAST = 8
 """Images of a kind; fewer are no kind but a handful."""
-FITTED = 20_000
-"""Images that centres are fitted to; the others are assigned."""
+FITTED, STARTS = 20_000, 3
+"""Images that centres are fitted to (the others are assigned), and how often anew."""
 DIMENSIONS = 60
 ROUNDS = 25
-NEIGHBOURS, AMONG = 6, 30_000
-"""An image is moved to the mean of so many nearest, at most a quarter of a kind, among so many that are drawn."""
+NEIGHBOURS, AMONG, MOVES = 7, 60_000, 4
+"""The nearest to an image, itself counted, at most a quarter of a kind; how many are drawn, whose moves come before."""
 GROUP = 64
 """Images of a group, when the nearest are looked for."""
 SLACK = 0.03
 """Of its even share, that a kind may have more or fewer."""
-SCHEME = 3
+UNEVEN = 3
+"""A group this many times as large as another gives it one of its images as a new centre."""
+SETTLING = 5
+"""Last rounds of k-means, in which no centre is taken elsewhere."""
+SCHEME = 4
 MAX_BYTES = 1 << 30
 
 
@@ -156,14 +160,14 @@ def _find(dataset: Dataset, kinds: int, classes: int, progress: Progress | None)
     rows = _projected(dataset, np.arange(len(dataset)), mean, basis)
     conditions, centres = np.empty(len(rows), np.int64), list[Rows]()
     groups = _groups(dataset, classes)
-    tick, rounds = Ticker(progress, "rounds of finding kinds", len(groups) * ROUNDS), count(1)
+    tick, rounds = Ticker(progress, "rounds of finding kinds", len(groups) * STARTS * ROUNDS), count(1)
 
     def done() -> None:
         tick(next(rounds))
 
     for number, group in enumerate(groups):
         moved = _moved(rows[group], max(1, min(NEIGHBOURS, len(group) // kinds // 4)), random, progress)
-        assigned = _evenly(moved, _k_means(moved, kinds, random, done))
+        assigned = _evenly(moved, _centres(moved, kinds, random, done))
         conditions[group] = number * kinds + assigned
         centres += [rows[group][assigned == kind].mean(axis=0) for kind in range(kinds)]
     return Kinds(mean, basis, np.stack(centres), conditions, kinds)
@@ -196,12 +200,20 @@ def _groups(dataset: Dataset, classes: int) -> list[Labels]:
 
 
 def _moved(rows: Rows, neighbours: int, random: np.random.Generator, progress: Progress | None) -> Rows:
-    """Rows (N, D), each moved to the mean of those nearest to it, itself among them if it was drawn."""
+    """Rows (N, D), each moved to the mean of those nearest to it, after these were moved so again and again."""
     among = random.permutation(len(rows))[:AMONG]
     tick = Ticker(progress, "comparing images, to find kinds", len(rows))
-    nearest = among[_nearest(rows, rows[among], neighbours, tick)]
-    blocks = range(0, len(rows), 1024)
-    return np.concatenate([rows[nearest[start : start + 1024]].mean(axis=1) for start in blocks])
+    nearest = _nearest(rows, rows[among], neighbours, tick)
+    drawn = rows[among]
+    for _ in range(MOVES):
+        drawn = _means(drawn, nearest[among])
+    return _means(drawn, nearest)
+
+
+def _means(rows: Rows, groups: Labels) -> Rows:
+    """(N, D): the means of the rows of each group (N, n)."""
+    blocks = range(0, len(groups), 1024)
+    return np.concatenate([rows[groups[start : start + 1024]].mean(axis=1) for start in blocks])
 
 
 def _nearest(rows: Rows, among: Rows, count: int, tick: Callable[[int], None]) -> Labels:
@@ -225,19 +237,34 @@ def _nearest(rows: Rows, among: Rows, count: int, tick: Callable[[int], None]) -
     return result
 
 
-def _k_means(rows: Rows, count: int, random: np.random.Generator, done: Callable[[], None]) -> Rows:
-    """Centres (count, D) of rows (N, D): Lloyd's iterations from images chosen as k-means++ does, prices on."""
+def _centres(rows: Rows, count: int, random: np.random.Generator, done: Callable[[], None]) -> Rows:
+    """Centres (count, D) of rows (N, D): of several starts those about which groups alike in size are closest."""
     some = rows if len(rows) <= FITTED else rows[random.permutation(len(rows))[:FITTED]]
-    centres = _spread(some, count, random)
-    prices, distances = np.zeros(count, np.float32), _distances(some, centres)
-    for _ in range(ROUNDS):
-        nearest = _cheapest(distances, prices)
+
+    def spread(centres: Rows) -> float:
+        return float(((some - centres[_evenly(some, centres)]) ** 2).sum(axis=1).mean())
+
+    return min((_k_means(some, count, random, done) for _ in range(STARTS)), key=spread)
+
+
+def _k_means(rows: Rows, count: int, random: np.random.Generator, done: Callable[[], None]) -> Rows:
+    """Centres (count, D) of rows (N, D): Lloyd's iterations from images chosen as k-means++ does.
+
+    Small groups' centres are taken to large groups, so that each part of the data has as many as its share; a price on
+    large groups would fill small ones across a gap instead.
+    """
+    centres = _spread(rows, count, random)
+    for number in range(ROUNDS):
+        nearest = _distances(rows, centres).argmin(axis=1)
         sizes = np.bincount(nearest, minlength=count)
-        sums = np.stack([np.bincount(nearest, some[:, axis], count) for axis in range(some.shape[1])], axis=1)
+        sums = np.stack([np.bincount(nearest, rows[:, axis], count) for axis in range(rows.shape[1])], axis=1)
         filled = sizes > 0
         centres[filled] = (sums[filled] / sizes[filled, None]).astype(np.float32)
-        distances = _distances(some, centres)
-        prices = _prices(distances, prices)
+        if number < ROUNDS - SETTLING:
+            by_size = np.argsort(sizes, kind="stable")[: math.ceil(count / 20)], np.argsort(-sizes, kind="stable")
+            for small, large in zip(*by_size, strict=False):
+                if sizes[large] > UNEVEN * sizes[small]:
+                    centres[small] = rows[random.choice(np.flatnonzero(nearest == large))]
         done()
     return centres
 
@@ -253,15 +280,13 @@ def _spread(rows: Rows, count: int, random: np.random.Generator) -> Rows:
     return rows[chosen].copy()
 
 
-def _prices(distances: Rows, prices: Rows, rounds: int = 4) -> Rows:
+def _prices(distances: Rows, rounds: int = 50) -> Rows:
     """Prices (K,) under which each row's cheapest centre, by distance (N, K) and price, makes groups nearly alike."""
-    wanted = len(distances) / len(prices)
-    step = 0.2 * float(np.median(distances.min(axis=1)))
-    for _ in range(rounds):
+    prices, wanted = np.zeros(distances.shape[1], np.float32), len(distances) / distances.shape[1]
+    for step in np.linspace(float(np.median(distances.min(axis=1))), 0, rounds, endpoint=False):
         sizes = np.bincount(_cheapest(distances, prices), minlength=len(prices))
-        prices = prices + step * np.log((sizes + 0.1 * wanted) / (1.1 * wanted)).astype(np.float32)
-    result: Rows = prices - prices.mean()
-    return result
+        prices += (step * np.log((sizes + 0.1 * wanted) / (1.1 * wanted))).astype(np.float32)
+    return prices
 
 
 def _cheapest(distances: Rows, prices: Rows) -> Labels:
@@ -278,7 +303,7 @@ def _evenly(rows: Rows, centres: Rows) -> Labels:
     """
     count, share = len(centres), len(rows) / len(centres)
     distances = _distances(rows, centres)
-    costs = distances + _prices(distances, np.zeros(count, np.float32), rounds=48)
+    costs = distances + _prices(distances)
     room = np.full(count, math.ceil((1 + SLACK) * share))
     result, left = np.full(len(rows), -1), np.arange(len(rows))
     while len(left):
