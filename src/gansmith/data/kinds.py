@@ -35,6 +35,8 @@ NEIGHBOURS, AMONG, MOVES = 7, 60_000, 4
 """The nearest to an image, itself counted, at most a quarter of a kind; how many are drawn, whose moves come before."""
 GROUP = 64
 """Images of a group, when the nearest are looked for."""
+FAR = 1e30
+"""The squared distance of an image that is not there."""
 SLACK = 0.03
 """Of its even share, that a kind may have more or fewer."""
 UNEVEN = 3
@@ -222,17 +224,17 @@ def _nearest(rows: Rows, among: Rows, count: int, tick: Callable[[int], None]) -
     Exact: they are in those ``count`` groups whose nearest are nearest, and only these are looked through.
     """
     groups = max(count, math.ceil(len(among) / GROUP))
-    columns = np.pad(among.T, [(0, 0), (0, -len(among) % groups)])  # column j is in group j % groups
-    squares = (columns * columns).sum(axis=0)
-    squares[len(among) :] = np.inf
+    columns = np.pad(among.T, [(0, 1), (0, -len(among) % groups)])  # column j is in group j % groups
+    columns[-1] = (columns * columns).sum(axis=0)  # so that one product gives distances, less what a row has in all
+    columns[-1, len(among) :] = FAR
     result = np.empty((len(rows), count), np.int64)
-    for start in range(0, len(rows), 256):
-        some = rows[start : start + 256]
-        distances = (squares - 2 * some @ columns).reshape(len(some), -1, groups)
+    for start in range(0, len(rows), 128):
+        some = np.pad(-2 * rows[start : start + 128], [(0, 0), (0, 1)], constant_values=1)
+        distances = (some @ columns).reshape(len(some), -1, groups)
         best = np.argpartition(distances.min(axis=1), count - 1, axis=1)[:, :count]
         inside = np.take_along_axis(distances, best[:, None], axis=2).reshape(len(some), -1)
         row, column = np.divmod(np.argpartition(inside, count - 1, axis=1)[:, :count], count)
-        result[start : start + 256] = row * groups + np.take_along_axis(best, column, axis=1)
+        result[start : start + 128] = row * groups + np.take_along_axis(best, column, axis=1)
         tick(start + len(some))
     return result
 
