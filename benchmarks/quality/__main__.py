@@ -12,6 +12,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +100,20 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     given = parser.parse_args()
     changes = dict(change.split("=", 1) for change in given.changes)
-    values = {name: json.loads(value) if value[:1] in "-.0123456789tfn" else value for name, value in changes.items()}
+    values = {name: _read(value) for name, value in changes.items()}
     about = {"seconds": given.seconds, "steps": given.steps, "seed": given.seed, "labels": given.labels}
     if given.recipes:
         own.load(given.recipes)
     recipe = recipes.get(given.recipe)
     recipe = recipe.override(size=given.size or recipe.size)
     train(given.name, recipe, values, source=given.data, precision=given.precision, **about)
+
+
+def _read(value: str) -> Any:
+    """A number, true, false or null as JSON has it; anything else as it stands."""
+    with suppress(json.JSONDecodeError):
+        return json.loads(value)
+    return value
 
 
 if __name__ == "__main__":
