@@ -235,18 +235,8 @@ def node(
     options += " --rdzv-conf is_host=false,keep_alive_interval=1,join_timeout=300"
     options += f" --max-restarts 3 --monitor-interval 0.1 --local-addr {address}"
     verb = [*before, sys.executable, "-m", "torch.distributed.run", *options.split(), "-m", "gansmith", "train"]
-    line = [
-        *verb,
-        str(data),
-        "--seed",
-        "1",
-        "--out",
-        str(out),
-        "--quiet",
-        *faults.SMALL,
-        *faults.NARROW,
-        *faults.LENGTH,
-    ]
+    small = [*faults.SMALL, *faults.NARROW, *faults.LENGTH]
+    line = [*verb, str(data), "--seed", "1", "--out", str(out), "--quiet", *small]
     own = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", **own}
     return subprocess.Popen(line, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -326,20 +316,24 @@ def test_a_line_that_is_cut_and_mended_leaves_the_same_bytes(
     own = {meeting.SECONDS: "10", "GLOO_SOCKET_IFNAME": "eth0"}
 
     def on(number: int) -> subprocess.Popen[bytes]:
-        before = ("ip", "netns", "exec", hosts[number])
-        return node(data, tmp_path, port, f"10.77.0.{number + 2}", "10.77.0.1", before, **own)
+        there = ("ip", "netns", "exec", hosts[number])
+        return node(data, tmp_path, port, f"10.77.0.{number + 2}", store="10.77.0.1", before=there, **own)
 
     first, second = on(0), on(1)
-    while faults.step_of(tmp_path) == 0:
-        assert [first.poll(), second.poll()] == [None, None]
-        time.sleep(0.05)
-    workers = set(faults.children(first).values()) | set(faults.children(second).values())
-    line = ["ip", "-n", hosts[1], "link", "set", "eth0"]
-    subprocess.run([*line, "down"], check=True)
-    while any(map(runs, workers)):  # each gives the other up; after 60 s torchrun would give up too
-        time.sleep(0.1)
-    subprocess.run([*line, "up"], check=True)
-    assert [first.wait(timeout=300), second.wait(timeout=300)] == [0, 0]
+    try:
+        while faults.step_of(tmp_path) == 0:
+            assert [first.poll(), second.poll()] == [None, None]
+            time.sleep(0.05)
+        workers = set(faults.children(first).values()) | set(faults.children(second).values())
+        line = ["ip", "-n", hosts[1], "link", "set", "eth0"]
+        subprocess.run([*line, "down"], check=True)
+        while any(map(runs, workers)):  # each gives the other up; after 60 s torchrun would give up too
+            time.sleep(0.1)
+        subprocess.run([*line, "up"], check=True)
+        assert [first.wait(timeout=300), second.wait(timeout=300)] == [0, 0]
+    finally:
+        for each in (first, second):
+            each.kill()
     del kept
     (path,) = (path.parent for path in tmp_path.glob("[!l]*/run.json"))
     assert Run(path).finished
