@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from gansmith import data, own, recipes
+from gansmith import data, hardware, own, recipes
 from gansmith import generator as sampling
 from gansmith.data import kinds
 from gansmith.nn.isolation import isolated
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--labels", action="store_true", help="train on the labels too")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     given = parser.parse_args()
+    hardware.keep_freed_memory()
     changes = dict(change.split("=", 1) for change in given.changes)
     values = {name: _read(value) for name, value in changes.items()}
     about = {"seconds": given.seconds, "steps": given.steps, "seed": given.seed, "labels": given.labels}

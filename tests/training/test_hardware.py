@@ -1,6 +1,9 @@
 """The choice of precision and layers: the probe, its cache, processors without bf16, and the switch for fast layers."""
 
 import json
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -185,3 +188,24 @@ def test_runs_from_before_the_switch_load(tmp_path: Path, monkeypatch: pytest.Mo
     del settings["fast"]
     (run.path / "run.json").write_text(json.dumps(settings))
     assert runs.find(run.path).settings.fast == "auto"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_freed_memory_that_is_kept_is_not_asked_for_again() -> None:
+    code = (
+        "import resource, sys\n"
+        "from gansmith import hardware\n"
+        "if sys.argv[1] == 'keep':\n"
+        "    assert hardware.keep_freed_memory()\n"
+        "def step():\n"
+        "    return [bytearray(1 << 20) for _ in range(64)]\n"
+        "step(), step()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(8): step()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
+    )
+    plain, kept = (
+        int(subprocess.run([sys.executable, "-c", code, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("plain", "keep")
+    )
+    assert kept < plain / 10

@@ -11,6 +11,7 @@ from gansmith.recipe import Recipe
 MODULES = {
     "ours": "benchmarks.speed.peers.ours",
     "eager": "benchmarks.speed.peers.eager",
+    "eager house": "benchmarks.speed.peers.eager_house",
     "keras": "benchmarks.speed.peers.keras_articles",
 }
 
@@ -34,6 +35,11 @@ class Built:
 Build = Callable[[Recipe, str, np.ndarray], Built]
 
 
+def random_kinds(count: int, kinds: int) -> np.ndarray:
+    """Kinds (count,) int64 of as many images, as often as can be: how images are grouped costs a step nothing."""
+    return np.random.default_rng(0).permutation(np.arange(count) % kinds)
+
+
 def build(name: str, recipe: Recipe, precision: str, images: np.ndarray) -> Built:
     """Builds a peer.
 
@@ -43,5 +49,5 @@ def build(name: str, recipe: Recipe, precision: str, images: np.ndarray) -> Buil
         precision: "auto", "fp32" or "bf16".
         images: uint8 (N, C, H, W) to train on.
     """
-    made: Built = import_module(MODULES[name]).build(recipe, precision, images)
+    made: Built = import_module(MODULES.get(f"{name} {recipe.name}", MODULES[name])).build(recipe, precision, images)
     return made

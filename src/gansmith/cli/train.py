@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Group, Parameter
 
+from gansmith import hardware, runs
 from gansmith import recipe as recipes
-from gansmith import runs
 from gansmith.cli.options import OptionalSource, Recipes
 from gansmith.cli.output import document, progress, say
 from gansmith.cli.training_words import closing, in_words, opening, summarised
@@ -109,6 +109,7 @@ def train(
         quiet: say only where the run is.
         json: print one JSON document at the end; progress goes to standard error.
     """
+    hardware.keep_freed_memory()
     kept = given_only({"from_": from_, "recipe": recipe, "fit": fit, "conditional": conditional})
     experiment = _experiment(data, given_only({"size": size, **fields}), kept, config, resume, given_only({"out": out}))
     if experiment.group.rank:  # the first process says and writes everything
