@@ -229,3 +229,23 @@ def test_every_game_and_penalty_makes_steps(loss: str, penalty: str) -> None:
 def test_what_cannot_go_together_is_refused_in_a_line(changes: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"^[^\n]+$"):
         house(**changes)
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_a_second_update_starts_from_the_weights_of_the_first_in_bf16_too(player: str) -> None:
+    """Autocast keeps what it made of a weight, which an update in place then leaves behind."""
+    recipe = recipes.get("mlp-bn").override({"batch_size": 16, f"{player}_updates": 2, f"{player}_optimizer.lr": 0.01})
+    real = torch.rand(16 * recipe.discriminator_updates, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    ends = []
+    for cast_anew in (False, True):
+        state = loop.new_state(recipe, seed=0, device=CPU)
+        if cast_anew:
+            with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+                torch.manual_seed(0)
+                output = step(state, recipe, real)
+        else:
+            advance = loop.stepper(state, recipe, precision="bf16")
+            torch.manual_seed(0)
+            output = advance(real, None)
+        ends.append([*state.generator.parameters(), *state.discriminator.parameters(), output.discriminator_loss])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))

@@ -167,8 +167,10 @@ def stepper(
             reason = (str(error).splitlines() or [""])[0]
             warnings.warn(f"CUDA graph capture failed; running eagerly ({reason})", stacklevel=1)
 
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     own = recipes.entry(recipe.name).step
+    # Weights in bf16 are kept until the context ends, so not where one step updates them and uses them again.
+    once = own is None and recipe.discriminator_updates == recipe.generator_updates == 1
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=once)
     make = partial(step, state, recipe) if own is None else partial(_own_step, own, state, recipe)
     advance: Callable[[Tensor, Tensor | None], StepOutput] = autocast(make)
     return advance
