@@ -1,10 +1,11 @@
 """What the recipes reach: each trained to its length on several seeds, evaluated, and set side by side.
 
     python -m benchmarks.recipes train RUNS     # goes on where it was stopped; two hours and more of two cores
-    python -m benchmarks.recipes tables RUNS    # evaluates what is trained; tables into docs/recipes.md
+    python -m benchmarks.recipes tables RUNS    # evaluates what is trained; tables into docs/recipes.md and papers.md
 
 ``--only mlp deconv`` takes some of the cases. Every case has a folder of runs in RUNS, which `gansmith` verbs can read.
-The last cases train the same recipe with fast and with plain layers: the quality of both must be the same.
+Two cases and their twins train the same recipe with fast and with plain layers: the quality of both must be the same.
+The papers' recipes are narrow, as a laptop trains them in minutes; their table is in docs/papers.md.
 """
 
 import argparse
@@ -54,6 +55,19 @@ PATHS = (
     Case("narrow-fast", "dcgan-upsample", 500, overrides=NARROW),
     Case("narrow-plain", "dcgan-upsample", 500, overrides=NARROW, fast="off"),
 )
+PAPERS = (
+    *(
+        Case(f"paper-{name}", name, 3_000, seeds=(0,), overrides=NARROW)
+        for name in ("dcgan", "infogan", "lsgan", "wgan-gp", "acgan", "sngan")
+    ),
+    Case(
+        "paper-r3gan",
+        "r3gan",
+        1_500,
+        seeds=(0,),
+        overrides={"generator.width": 0.5, "discriminator.width": 0.5, "batch_size": 32},
+    ),
+)
 TWINS = (("deconv", "deconv-plain"), ("narrow-fast", "narrow-plain"))
 COLUMNS = {
     "fd": "FD to test",
@@ -76,20 +90,25 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="these cases")
     parser.add_argument("--threads", type=int, help="of each training; every core if not given")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "recipes.md", help="takes the tables")
+    parser.add_argument(
+        "--papers", type=Path, default=ROOT / "docs" / "papers.md", help="takes that of the papers' recipes"
+    )
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "recipes.json")
     arguments = parser.parse_args()
-    cases = [case for case in (*HEADLINE, *PATHS) if not arguments.only or case.name in arguments.only]
+    cases = [case for case in (*HEADLINE, *PATHS, *PAPERS) if not arguments.only or case.name in arguments.only]
     if arguments.do == "train":
         for case in cases:
             for seed in case.seeds:
                 train(case, seed, arguments.runs, threads=arguments.threads)
         return
-    found = {case.name: measured(case, arguments.runs) for case in cases}
+    found = json.loads(arguments.results.read_text()) if arguments.results.exists() else {}
+    found |= {case.name: told for case in cases if (told := measured(case, arguments.runs))["steps"]}
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
     arguments.results.write_text(json.dumps(found, indent=1) + "\n")
     fill(arguments.docs, "recipes", "\n".join([*table(found, HEADLINE), "", *protocols(found, HEADLINE)]))
     fill(arguments.docs, "layers", "\n".join(twins(found)))
-    print(f"results: {arguments.results}; tables: {arguments.docs}")
+    fill(arguments.papers, "papers", "\n".join([*table(found, PAPERS), "", *protocols(found, PAPERS)]))
+    print(f"results: {arguments.results}; tables: {arguments.docs} and {arguments.papers}")
 
 
 def train(case: Case, seed: int, root: Path, *, threads: int | None) -> Run:

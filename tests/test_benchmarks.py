@@ -196,16 +196,19 @@ def test_recipes_are_trained_once_measured_and_tabled(tmp_path: Path, monkeypatc
     monkeypatch.setattr(headline, "PATHS", tiny[1:])
     monkeypatch.setattr(headline, "TWINS", [("tiny", "tiny-plain")])
     monkeypatch.setattr(pipeline, "SAMPLES", 200)
-    page, results = tmp_path / "page.md", tmp_path / "found.json"
+    monkeypatch.setattr(headline, "PAPERS", [headline.Case("paper", "mlp", 4, seeds=(0,), overrides={"batch_size": 8})])
+    page, results, papers = tmp_path / "page.md", tmp_path / "found.json", tmp_path / "papers.md"
+    papers.write_text("<!-- papers: begin -->\n<!-- papers: end -->\n")
     page.write_text("<!-- recipes: begin -->\n<!-- recipes: end -->\n<!-- layers: begin -->\n<!-- layers: end -->\n")
 
-    def run(do: str) -> None:
-        monkeypatch.setattr("sys.argv", ["recipes", do, str(tmp_path), "--docs", str(page), "--results", str(results)])
+    def run(do: str, *more: str) -> None:
+        places = ["--docs", str(page), "--papers", str(papers), "--results", str(results)]
+        monkeypatch.setattr("sys.argv", ["recipes", do, str(tmp_path), *places, *more])
         headline.main()
 
     run("train")
     logs = {path: path.read_text() for path in tmp_path.rglob("metrics.jsonl")}
-    assert len(logs) == 4
+    assert len(logs) == 5
     run("train")
     assert logs == {path: path.read_text() for path in tmp_path.rglob("metrics.jsonl")}
     monkeypatch.setattr(headline, "HEADLINE", [replace(tiny[0], steps=6)])
@@ -218,10 +221,11 @@ def test_recipes_are_trained_once_measured_and_tabled(tmp_path: Path, monkeypatc
     line = next(line for line in page.read_text().splitlines() if line.startswith("| `mlp` | mnist"))
     assert f"| {statistics.fmean(distances):.0f} ± {statistics.stdev(distances):.0f} |" in line
     assert "| plain |" in page.read_text()
+    assert "| `mlp` | mnist | 4 | 1 |" in papers.read_text()
     kept = results.read_text()
     monkeypatch.setattr(pipeline, "measure", None)  # what was evaluated is not evaluated again
     monkeypatch.setattr(evaluation, "measure", None)
-    run("tables")
+    run("tables", "--only", "tiny")  # and the others stay
     assert results.read_text() == kept
 
 
