@@ -16,7 +16,7 @@ from gansmith.recipe import Recipe
 from gansmith.training import loop, optim
 from gansmith.training.cuda_graph import WARM_UP, CapturedStep, Work, capture
 from gansmith.training.parallel import ALONE
-from gansmith.training.step import TrainState, discriminator_gradients, generator_gradients, step
+from gansmith.training.step import TrainState, step
 from helpers import ARTICLES
 
 CPU = torch.device("cpu")
@@ -52,20 +52,20 @@ def everything(state: TrainState) -> list[torch.Tensor]:
 
 
 def after(recipe: Recipe, precision: str, device: torch.device, *, capture: Any) -> list[torch.Tensor]:
-    """All that moves after four steps, and the last output; without ``capture``, by eager steps."""
+    """All that moves after six steps, and the last output; without ``capture``, by eager steps."""
     state = loop.new_state(recipe, seed=0, device=device)
-    replay = CapturedStep(state, recipe, precision, device, capture) if capture else None
-    images = torch.rand(4, 8, 1, 28, 28, generator=torch.Generator().manual_seed(1)).to(device)
-    labels = torch.arange(32, device=device).reshape(4, 8) % 10 if recipe.classes else None
+    advance = (
+        CapturedStep(state, recipe, precision, device, capture)
+        if capture
+        else loop.stepper(state, recipe, precision=precision, fast=False)
+    )
+    count, state.length = recipe.batch_images, 6
+    images = torch.rand(6, count, 1, 28, 28, generator=torch.Generator().manual_seed(1)).to(device)
+    labels = torch.arange(6 * count, device=device).reshape(6, count) // recipe.pack % max(1, recipe.conditions)
     for number, real in enumerate(images):
         torch.manual_seed(number)
-        classes = None if labels is None else labels[number]
-        if replay is not None:
-            output = replay(real, classes)
-            continue
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            output = step(state, recipe, real, classes)
-    assert state.step == 4
+        output = advance(real, labels[number] if recipe.labelled else None)
+    assert state.step == 6
     seen = [output.discriminator_loss, output.generator_loss, output.discriminator_accuracy, output.fake]
     return [*everything(state), *seen]
 
@@ -73,6 +73,9 @@ def after(recipe: Recipe, precision: str, device: torch.device, *, capture: Any)
 CASES = [(name, {}) for name in (*ARTICLES, "dcgan", "infogan", "sngan")]
 CASES += [("mlp-bn", {"conditional": head}) for head in ("projection", "auxiliary")]
 CASES += [("mlp", {"discriminator_optimizer": {"kind": "rmsprop", "clip_value": 0.01}})]
+CASES += [("house", {"kinds": 4}), ("house", {"kinds": 4, "one_pass": False, "penalty.every": 2}), ("r3gan", {})]
+CASES += [("wgan-gp", {"discriminator_updates": 3}), ("mlp-bn", {"generator_updates": 2})]
+CASES += [("deconv", {"penalty": {"kind": "r1", "gamma": 0.1, "every": 3}})]  # and one pass of G serves both updates
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -81,6 +84,37 @@ def test_a_replayed_step_is_a_step(name: str, more: dict[str, Any], precision: s
     recipe = small(name, **more)
     plain, replayed = (after(recipe, precision, CPU, capture=how) for how in (None, run_again))
     assert all(torch.equal(a, b) for a, b in zip(plain, replayed, strict=True))
+
+
+@pytest.mark.parametrize(("name", "more"), [("house", {"kinds": 4}), CASES[-1]])
+def test_a_replay_hands_over_what_its_own_graph_wrote(
+    name: str, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph writes where it wrote when it was captured, and moves no attribute of a weight."""
+    recipe = small(name, **more)
+    expected, state = after(recipe, "fp32", CPU, capture=None), loop.new_state(recipe, seed=0, device=CPU)
+    monkeypatch.setattr(loop, "new_state", lambda *arguments, **named: state)
+    weights = [*state.generator.parameters(), *state.discriminator.parameters()]
+
+    def as_graphs(works: Sequence[Work], device: torch.device, precision: str) -> list[Work]:
+        written = []
+        for work in works:
+            work()
+            written.append([weight.grad for weight in weights])
+        monkeypatch.setattr(CapturedStep, "_note", lambda *arguments: None)
+
+        def replay(number: int) -> None:
+            before = [weight.grad for weight in weights]
+            works[number]()
+            for weight, place, old in zip(weights, written[number], before, strict=True):
+                if weight.grad is not None and weight.grad is not old and place is not None:
+                    place.copy_(weight.grad)
+                weight.grad = old
+
+        return [partial(replay, number) for number in range(len(works))]
+
+    replayed = after(recipe, "fp32", CPU, capture=as_graphs)
+    assert all(torch.equal(a, b) for a, b in zip(expected, replayed, strict=True))
 
 
 def test_capturing_leaves_the_state_as_it_was() -> None:
@@ -144,18 +178,22 @@ def test_nothing_of_a_step_crosses_to_the_host(
 ) -> None:
     """On the device that computes nothing, and so raises where a number is read; as a GPU, it is not the CPU."""
     monkeypatch.setattr(torch, "autocast", lambda *arguments, **named: nullcontext())  # which it does not know
-    recipe, device = small(name, **more), torch.device("meta")
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda *arguments: False)
+    recipe, device, crossings = small(name, **more), torch.device("meta"), Crossings()
     state = loop.new_state(recipe, seed=0, device=device)
-    real = torch.empty(8, 1, 28, 28, device=device)
-    labels = torch.empty(8, dtype=torch.long, device=device) if recipe.classes else None
-    generator_gradients(
-        state, recipe, discriminator_gradients(state, recipe, real, labels), labels
-    )  # makes what is kept
-    with Crossings() as crossings:
-        generator_gradients(state, recipe, discriminator_gradients(state, recipe, real, labels), labels)
+
+    def watched(works: Sequence[Work], device: torch.device, precision: str) -> list[Work]:
+        for work in works:  # makes what is kept
+            work()
+        with crossings:
+            for work in works:
+                work()
+        return list(works)
+
+    CapturedStep(state, recipe, "fp32", device, watched)
     assert crossings.found == []
     with crossings:
-        real.copy_(torch.zeros(8, 1, 28, 28))
+        torch.empty(8, 1, 28, 28, device=device).copy_(torch.zeros(8, 1, 28, 28))
     assert crossings.found
 
 

@@ -36,6 +36,8 @@ class TrainState:
     """The moving average of the generator, where the recipe has one."""
     group: Group = ALONE
     """The processes that train together."""
+    gamma: Tensor | None = None
+    """The penalty's weight where steps are replayed, set before each; else it follows from the schedule."""
 
     @property
     def share(self) -> float:
@@ -216,7 +218,7 @@ def gradients_of_both(state: TrainState, recipe: Recipe, real: Tensor, labels: T
     if with_penalty:
         slopes = penalties.slope(logits, images)
         where = slopes[: len(real)] if recipe.penalty.kind == "r1" else slopes
-        weight = schedule.gamma(recipe.penalty, share=state.share)
+        weight = _gamma(state, recipe)
         loss = loss + rows.part(weight * penalties.zero_centred(where, len(real)))
     weights = list(state.discriminator.parameters())
     *gradients, by_images = torch.autograd.grad(loss, [*weights, images], allow_unused=True)
@@ -352,9 +354,14 @@ def _penalty(
     def answer(images: Tensor) -> Tensor:
         return discriminate(state.discriminator, images, told if len(images) == count else both)[0]
 
-    weight = schedule.gamma(numbers, share=state.share)
+    weight = _gamma(state, recipe)
     with rows.holding(first):
         return rows.part(weight * penalties.penalty(numbers, answer, real[:count], fake[:count]))
+
+
+def _gamma(state: TrainState, recipe: Recipe) -> Tensor | float:
+    """The penalty's weight in this step."""
+    return schedule.gamma(recipe.penalty, share=state.share) if state.gamma is None else state.gamma
 
 
 def _both(labels: Tensor | None, fake_labels: Tensor | None) -> Tensor | None:
