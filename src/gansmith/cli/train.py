@@ -186,6 +186,7 @@ def _watched(experiment: Any, track: Sequence[str], *, quiet: bool, aside: bool)
     """Trains, saying first what is about to happen, and showing how it goes."""
     from gansmith.doctor import Monitor
     from gansmith.experiment.execute import execute
+    from gansmith.live.cores import Cores
     from gansmith.live.terminal import Panel
 
     panel = Panel(
@@ -206,7 +207,9 @@ def _watched(experiment: Any, track: Sequence[str], *, quiet: bool, aside: bool)
             monitor.begin(run)
             stack.enter_context(panel)
 
-        return execute(experiment, observers=[panel, monitor], track=track, started=started)
+        alone = experiment.choice.device == "cpu" and not experiment.group.shared
+        cores = Cores(experiment.choice.threads if alone else 1, panel.tell)
+        return execute(experiment, observers=[panel, monitor, cores], track=track, started=started)
 
 
 def _beside(experiment: Any) -> int:

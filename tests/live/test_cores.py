@@ -1,0 +1,41 @@
+"""Threads that wait for cores which other programs hold: told once, and told to be over."""
+
+from gansmith.live.cores import WINDOW, Cores
+from gansmith.training.events import Progress
+
+
+class Machine:
+    """A clock, and the processor's time of threads that got a share of their cores."""
+
+    def __init__(self, threads: int) -> None:
+        self.now = self.busy = 0.0
+        self.told: list[tuple[str, bool]] = []
+        self.cores = Cores(threads, self.tell, clock=lambda: self.now, busy=lambda: self.busy)
+
+    def tell(self, name: str, line: str, *, over: bool) -> None:
+        assert name == "cores"
+        self.told.append((line, over))
+
+    def run(self, seconds: float, busy: float) -> None:
+        for _ in range(round(seconds / 0.5)):
+            self.now, self.busy = self.now + 0.5, self.busy + 0.5 * busy
+            self.cores(Progress(step=1, images=32, metrics=None))
+
+
+def test_little_of_the_cores_is_told_once_and_when_it_is_over() -> None:
+    machine = Machine(threads=2)
+    machine.run(2 * WINDOW, busy=1.5)
+    assert machine.told == []
+    machine.run(4 * WINDOW, busy=0.5)
+    ((line, over),) = machine.told
+    assert line.startswith("the 2 threads get ")
+    assert "--threads 1" in line
+    assert not over
+    machine.run(4 * WINDOW, busy=1.5)
+    assert [over for _, over in machine.told] == [False, True]
+
+
+def test_one_thread_waits_for_no_other() -> None:
+    machine = Machine(threads=1)
+    machine.run(4 * WINDOW, busy=0.1)
+    assert machine.told == []
