@@ -68,6 +68,7 @@ def training(
     """A training on one thread for ``steps``, or for ``seconds`` of the processor: after each step its state, the
     seconds spent in steps so far, and D's accuracy."""
     torch.set_num_threads(1)
+    hardware.keep_freed_memory()
     found = kinds.find(dataset, recipe.kinds, by_class=recipe.classes > 0) if recipe.kinds else None
     shown, places = (dataset, None) if found is None else (found.told(dataset), found.places)
     batches = data.Batches(shown, recipe.batch_images, seed, pack=recipe.pack, alike=recipe.labelled)
@@ -99,7 +100,6 @@ def main() -> None:
     parser.add_argument("--labels", action="store_true", help="train on the labels too")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     given = parser.parse_args()
-    hardware.keep_freed_memory()
     changes = dict(change.split("=", 1) for change in given.changes)
     values = {name: _read(value) for name, value in changes.items()}
     about = {"seconds": given.seconds, "steps": given.steps, "seed": given.seed, "labels": given.labels}

@@ -91,8 +91,10 @@ def _recipe(name: str, plan: Plan, images: Path, ceiling: Told, say: Callable[[s
     chosen = [
         peer
         for peer in PEERS
-        if peer.name not in without and peer.name in plan.peers and interpreter(peer.module)
-        if (name, peer.module) != ("house", "keras")  # nobody wrote it in Keras
+        if peer.name not in without
+        and peer.name in plan.peers
+        and name not in peer.without
+        and interpreter(peer.module)
     ]
     say(f"{name:16}timing {', '.join(peer.name for peer in chosen)} ...")
     with ExitStack() as stack:

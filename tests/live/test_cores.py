@@ -1,5 +1,12 @@
 """Threads that wait for cores which other programs hold: told once, and told to be over."""
 
+from pathlib import Path
+
+import pytest
+
+from gansmith import hardware
+from gansmith.cli import main
+from gansmith.live import cores
 from gansmith.live.cores import WINDOW, Cores
 from gansmith.training.events import Progress
 
@@ -39,3 +46,16 @@ def test_one_thread_waits_for_no_other() -> None:
     machine = Machine(threads=1)
     machine.run(4 * WINDOW, busy=0.1)
     assert machine.told == []
+
+
+def test_a_training_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr(hardware, "keep_freed_memory", lambda: kept.append(True))
+    monkeypatch.setattr(cores, "WINDOW", 0.001)
+    monkeypatch.setattr(cores, "LITTLE", 100.0)
+    words = ["train", "mnist", "--recipe", "mlp", "--steps", "8", "--device", "cpu", "--evaluate-every", "0"]
+    assert main([*words, "--threads", "2", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("the 2 threads get") == 1
+    assert kept == [True]
+    assert main([*words, "--threads", "1", "--out", str(tmp_path)]) == 0
+    assert "of their cores" not in capsys.readouterr().out

@@ -71,7 +71,7 @@ def capture(works: Sequence[Work], device: torch.device, precision: str) -> list
         return for_each(captured)
 
 
-def plain(recipe: Recipe) -> bool:
+def capturable(recipe: Recipe) -> bool:
     """Whether the steps of a recipe are of one or two kinds, with a penalty and without: what graphs can replay."""
     return recipes.entry(recipe.name).step is None and not recipe.augment.on
 

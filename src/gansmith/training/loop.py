@@ -24,7 +24,7 @@ from gansmith.errors import DivergenceError, UserError
 from gansmith.nn import place, rows, set_fast
 from gansmith.recipe import Recipe
 from gansmith.training import average, optim, private
-from gansmith.training.cuda_graph import CapturedStep, plain
+from gansmith.training.cuda_graph import CapturedStep, capturable
 from gansmith.training.events import Event, Measured, Observer, Probe, Progress, Saved, Snapshot
 from gansmith.training.options import Settings
 from gansmith.training.parallel import ALONE, Group
@@ -160,7 +160,7 @@ def stepper(
 ) -> Callable[[Tensor, Tensor | None], StepOutput]:
     """(real, labels) -> :func:`gansmith.training.step.step` in a precision; on CUDA, where ``fast``, as CUDA graphs."""
     device = next(state.generator.parameters()).device
-    if fast and device.type == "cuda" and plain(recipe) and not state.group.shared:
+    if fast and device.type == "cuda" and capturable(recipe) and not state.group.shared:
         try:
             return CapturedStep(state, recipe, precision, device)
         except RuntimeError as error:
