@@ -28,3 +28,17 @@ def test_a_first_step_that_compiles_is_not_the_rate_and_a_short_training_is_time
     recipe = recipes.get("mlp").override(batch_size=2)
     assert beginning.time_step(recipe, hardware.choose("cpu", "fp32", 1, gflop=0.1), steps) == pytest.approx(expected)
     assert abs(len(made) - calls) <= 1
+
+
+def test_steps_with_a_penalty_count_as_often_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, made = [0.0], []
+
+    def advance(*_: object) -> SimpleNamespace:
+        now[0] += 0.02 if len(made) % 4 else 0.06
+        made.append(now[0])
+        return SimpleNamespace(generator_loss=torch.tensor(0.0))
+
+    monkeypatch.setattr(beginning.loop, "stepper", lambda *_, **__: advance)
+    monkeypatch.setattr(beginning.time, "perf_counter", lambda: now[0])
+    recipe = recipes.get("house").override(kinds=4)
+    assert beginning.time_step(recipe, hardware.choose("cpu", "fp32", 1, gflop=0.1)) == pytest.approx(0.03)

@@ -252,4 +252,9 @@ def time_step(recipe: Recipe, choice: hardware.Choice, steps: int | None = None)
             float(advance(real, labels).generator_loss)
             times.append(time.perf_counter() - start)
             enough = 0.3 if steps is None else min(0.3, 0.1 * steps * times[-1])
-    return statistics.median(times[1:] or times)
+    every = 1 if recipe.penalty.kind == "none" else recipe.penalty.every
+    penalised = [seconds for step, seconds in enumerate(times) if step and step % every == 0]
+    others = [seconds for step, seconds in enumerate(times) if step % every]
+    if not penalised or not others:
+        return statistics.median(times[1:] or times)
+    return statistics.median(others) + (statistics.median(penalised) - statistics.median(others)) / every
