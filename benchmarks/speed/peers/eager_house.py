@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from benchmarks.speed.peers import Built, random_kinds
 from benchmarks.speed.peers.eager import size
-from gansmith.recipe import Recipe
+from gansmith.recipe import Optimizer, Recipe
 
 PLACE = 64  # coordinates of a kind's place among the data
 TOGETHER = 128  # units that see both images of a pair
@@ -97,69 +97,100 @@ class HouseDiscriminator(nn.Module):
         return (logits.view(-1, 2).mean(dim=1, keepdim=True) + pairs).repeat_interleave(2, dim=0)
 
 
-def build(recipe: Recipe, precision: str, images: np.ndarray) -> Built:
-    """fp32 or bf16 as in :mod:`benchmarks.speed.peers.eager`; the recipe's own widths alone."""
-    bf16 = precision == "bf16"
-    torch.manual_seed(0)
-    generator, discriminator = HouseGenerator(recipe.kinds), HouseDiscriminator(recipe.kinds)
-    if bf16:
-        generator, discriminator = (net.to(memory_format=torch.channels_last) for net in (generator, discriminator))
-    average = copy.deepcopy(generator).requires_grad_(False)
-    g_optimizer, d_optimizer = (
-        torch.optim.Adam(network.parameters(), numbers.lr, (numbers.beta1, numbers.beta2), numbers.eps)
-        for network, numbers in (
-            (generator, recipe.generator_optimizer),
-            (discriminator, recipe.discriminator_optimizer),
-        )
-    )
-    data, conditions = torch.from_numpy(images), torch.from_numpy(random_kinds(len(images), recipe.kinds))
-    order = conditions.argsort(stable=True)
-    starts = torch.searchsorted(conditions[order], torch.arange(recipe.kinds + 1))
-    count, gamma = recipe.batch_size, recipe.penalty.every * recipe.penalty.gamma
+class Pairs:
+    """Real images in pairs of one kind, drawn at random."""
 
-    def batch() -> tuple[Tensor, Tensor]:
-        """Pairs of one kind each, in a row."""
-        kinds = conditions[torch.randint(len(data), (count // 2,))].repeat_interleave(2)
-        size = starts[kinds + 1] - starts[kinds]
-        rows = order[starts[kinds] + (torch.rand(count) * size).long()]
-        return data[rows].float() / 127.5 - 1, kinds
+    def __init__(self, images: np.ndarray, kinds: int, count: int) -> None:
+        self.images, self.conditions = torch.from_numpy(images), torch.from_numpy(random_kinds(len(images), kinds))
+        self.order = self.conditions.argsort(stable=True)
+        self.starts = torch.searchsorted(self.conditions[self.order], torch.arange(kinds + 1))
+        self.count = count
 
-    def one(index: int) -> tuple[float, float]:
-        real, kinds = batch()
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        """A batch of images in [-1, 1], the two of a pair in a row, and their kinds."""
+        kinds = self.conditions[torch.randint(len(self.images), (self.count // 2,))].repeat_interleave(2)
+        sizes = self.starts[kinds + 1] - self.starts[kinds]
+        rows = self.order[self.starts[kinds] + (torch.rand(self.count) * sizes).long()]
+        return self.images[rows].float() / 127.5 - 1, kinds
+
+
+class Game:
+    """Both players' losses, in bf16 where it is asked for and there is no penalty."""
+
+    def __init__(self, recipe: Recipe, bf16: bool) -> None:
+        self.recipe, self.bf16 = recipe, bf16
+        self.generator, self.discriminator = HouseGenerator(recipe.kinds), HouseDiscriminator(recipe.kinds)
         if bf16:
-            real = real.contiguous(memory_format=torch.channels_last)
-        twice, penalised = torch.cat([kinds, kinds]), index % recipe.penalty.every == 0
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16), torch.no_grad():
-            fake = generator(torch.randn(count, 64), kinds).float()
+            self.generator.to(memory_format=torch.channels_last)
+            self.discriminator.to(memory_format=torch.channels_last)
+
+    def half(self, on: bool = True) -> torch.autocast:
+        """Autocast to bf16, where it is on."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16 and on)
+
+    def fakes(self, kinds: Tensor) -> Tensor:
+        """An image of each kind."""
+        return self.generator(torch.randn(len(kinds), 64), kinds)  # type: ignore[no-any-return]
+
+    def discriminator_loss(self, real: Tensor, kinds: Tensor, penalised: bool) -> Tensor:
+        """Of the relativistic game, with R1 and R2 where they are due."""
+        with self.half(), torch.no_grad():
+            fake = self.fakes(kinds).float()
         seen = torch.cat([real, fake]).requires_grad_(penalised)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16 and not penalised):
-            on_real, on_fake = discriminator(seen, twice).float().chunk(2)
-        d_loss = F.softplus(on_fake - on_real).mean()
+        with self.half(not penalised):
+            on_real, on_fake = self.discriminator(seen, torch.cat([kinds, kinds])).float().chunk(2)
+        loss = F.softplus(on_fake - on_real).mean()
         if penalised:
             (slopes,) = torch.autograd.grad(on_real.sum() + on_fake.sum(), seen, create_graph=True)
-            d_loss = d_loss + gamma * slopes.square().sum() / (2 * count)
+            gamma = self.recipe.penalty.every * self.recipe.penalty.gamma
+            loss = loss + gamma * slopes.square().sum() / (2 * len(real))
+        return loss
+
+    def generator_loss(self, real: Tensor, kinds: Tensor) -> Tensor:
+        """Of the relativistic game: what D says of the real images counts too."""
+        with self.half():
+            with torch.no_grad():
+                on_real = self.discriminator(real, kinds).float()
+            on_fake = self.discriminator(self.fakes(kinds), kinds).float()
+        return F.softplus(on_real - on_fake).mean()
+
+
+def adam(network: nn.Module, numbers: Optimizer) -> torch.optim.Adam:
+    """As the recipe says, at its first rate."""
+    return torch.optim.Adam(network.parameters(), numbers.lr, (numbers.beta1, numbers.beta2), numbers.eps)
+
+
+def build(recipe: Recipe, precision: str, images: np.ndarray) -> Built:
+    """fp32 or bf16 as in :mod:`benchmarks.speed.peers.eager`; the recipe's own widths alone."""
+    torch.manual_seed(0)
+    game, pairs = Game(recipe, bf16=precision == "bf16"), Pairs(images, recipe.kinds, recipe.batch_size)
+    average = copy.deepcopy(game.generator).requires_grad_(False)
+    g_optimizer = adam(game.generator, recipe.generator_optimizer)
+    d_optimizer = adam(game.discriminator, recipe.discriminator_optimizer)
+
+    def one(index: int) -> tuple[float, float]:
+        real, kinds = pairs()
+        if game.bf16:
+            real = real.contiguous(memory_format=torch.channels_last)
+        d_loss = game.discriminator_loss(real, kinds, penalised=index % recipe.penalty.every == 0)
         d_optimizer.zero_grad()
         d_loss.backward()
         d_optimizer.step()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            with torch.no_grad():
-                on_real = discriminator(real, kinds).float()
-            on_fake = discriminator(generator(torch.randn(count, 64), kinds), kinds).float()
-        g_loss = F.softplus(on_real - on_fake).mean()
+        g_loss = game.generator_loss(real, kinds)
         g_optimizer.zero_grad()
         g_loss.backward()
         g_optimizer.step()
         with torch.no_grad():
-            for mean, weight in zip(average.parameters(), generator.parameters(), strict=True):
+            for mean, weight in zip(average.parameters(), game.generator.parameters(), strict=True):
                 mean.lerp_(weight, 1 - (1 - 1 / (index + 2)) ** 10)
         return d_loss.item(), g_loss.item()
 
     @torch.no_grad()
     def sample(number: int) -> np.ndarray:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with game.half():
             sizes = [min(256, number - start) for start in range(0, number, 256)]
-            parts = [average(torch.randn(size, 64), torch.randint(recipe.kinds, (size,))) for size in sizes]
+            parts = [average(torch.randn(count, 64), torch.randint(recipe.kinds, (count,))) for count in sizes]
         return ((torch.cat(parts).float() + 1) * 127.5).round().clamp(0, 255).byte().numpy()
 
-    parameters = {"generator": size(generator), "discriminator": size(discriminator)}
-    return Built(one, sample, parameters, "bf16" if bf16 else "fp32")
+    parameters = {"generator": size(game.generator), "discriminator": size(game.discriminator)}
+    return Built(one, sample, parameters, "bf16" if game.bf16 else "fp32")
