@@ -15,7 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from gansmith import data, hardware, progress, recipes
-from gansmith.generator import Generator, Samples, latents, settle, snapshot, to_uint8
+from gansmith.generator import Generator, Samples, conditions, latents, settle, snapshot, to_uint8
+from gansmith.generator.sequence import in_proportion
 
 
 def generator(name: str, **changes: object) -> Generator:
@@ -31,6 +32,41 @@ def test_latent_rows_depend_on_seed_and_index_alone(seed: int, start: int, count
     rows = latents(noise, seed=seed, start=start, count=count)
     alone = latents(noise, seed=seed, start=start + count - 1, count=1)
     assert torch.equal(rows[-1:], alone)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=12).filter(any), st.data())
+def test_labels_in_proportion_come_as_often_in_each_stretch(counts: list[int], drawn: st.DataObject) -> None:
+    turns = in_proportion(counts)
+    shares = np.array(counts) / sum(counts)
+    assert np.array_equal(np.bincount(turns, minlength=len(counts)) * sum(counts), np.array(counts) * len(turns))
+    some = drawn.draw(st.integers(1, len(turns)))
+    assert np.abs(np.bincount(turns[:some], minlength=len(counts)) - shares * some).max() < len(counts)
+
+
+def test_of_many_images_the_rarest_label_is_not_left_out() -> None:
+    found = np.bincount(in_proportion([999_000_000, 999_001, 0, 1]))
+    assert found.tolist() == [9990, 10, 0, 1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=9), st.integers(2, 5), st.integers(0, 200))
+def test_kinds_of_a_class_are_drawn_evenly_however_often_it_takes_turns(
+    turns: list[int], kinds: int, start: int
+) -> None:
+    recipe = recipes.get("house").override(conditional="projection", classes=4, kinds=kinds)
+    count = 3 * kinds * len(turns)
+    told = conditions(recipe, count=start + count, classes=turns)
+    assert told is not None
+    alone = conditions(recipe, start=start, count=count, classes=turns)
+    assert alone is not None
+    assert torch.equal(told[start:], alone)
+    classes, kind = np.divmod(told.numpy(), kinds)
+    assert np.array_equal(classes, np.resize(turns, len(told)))
+    for label in set(turns):
+        rounds = kind[classes == label]
+        whole = len(rounds) // kinds * kinds
+        assert (np.sort(rounds[:whole].reshape(-1, kinds), axis=1) == np.arange(kinds)).all()
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -140,6 +176,31 @@ def test_generator_round_trip(tmp_path: Path) -> None:
     assert np.array_equal(g.sample(5, seed=1).images, again.sample(5, seed=1).images)
     assert again.recipe == g.recipe
     assert {path.name for path in (tmp_path / "g").iterdir()} == {"model.safetensors", "config.json", "README.md"}
+
+
+def test_how_often_the_data_had_each_label_goes_with_a_generator(tmp_path: Path) -> None:
+    told = replace(generator("mlp", conditional="projection", classes=3), class_counts=(5, 0, 2))
+    told.save_pretrained(tmp_path)
+    assert Generator.from_pretrained(tmp_path).class_counts == (5, 0, 2)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for wrong in [
+        [1, 2],
+        [1, 2, 3, 4],
+        [1, 2, "3"],
+        [1, 2, 3.0],
+        [1, True, 3],
+        [0, 0, 0],
+        [-1, 2, 3],
+        [1 << 60] * 3,
+        "5",
+        7,
+    ]:
+        (tmp_path / "config.json").write_text(json.dumps({**config, "class_counts": wrong}))
+        with pytest.raises(ValueError, match=r"the generator cannot be read \(class_counts: "):
+            Generator.from_pretrained(tmp_path)
+    del config["class_counts"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert Generator.from_pretrained(tmp_path).class_counts == ()
 
 
 def test_unreadable_generators_are_named_in_a_line(tmp_path: Path) -> None:

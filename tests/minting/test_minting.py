@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,27 @@ def test_image_i_is_image_i_and_a_cut_set_is_gone_on_with(
     mint(makers / "told", 130, tmp_path / "cut", workers=1, **ask)
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
     assert len(calls) == 5, "shards that were there are not made again"
+
+
+def test_labels_come_as_often_as_the_data_have_them_unless_balanced(
+    makers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minting, "BLOCK", 96)
+    counts = (1000, 0, 500, 250, 250, 0, 0, 0, 0, 0)
+    generator = replace(gs.load(makers / "told"), class_counts=counts)
+    generator.save_pretrained(tmp_path / "uneven")
+    alone = mint(tmp_path / "uneven", 400, tmp_path / "by 1", workers=1, seed=2)
+    mint(tmp_path / "uneven", 400, tmp_path / "by 2", workers=2, seed=2)
+    assert list(alone.counts.values()) == [count // 5 for count in counts]
+    assert files(tmp_path / "by 1") == files(tmp_path / "by 2")
+    with np.load(tmp_path / "by 1" / "train-00000.npz") as file:
+        images, labels = file["images"][:, None], file["labels"]
+    assert np.array_equal(images, generator.images(generator.latents(400, seed=2), labels))
+    even = mint(tmp_path / "uneven", 400, tmp_path / "even", balance=True, workers=1, seed=2)
+    assert set(even.counts.values()) == {40}
+    assert even.left_out == {}
+    with pytest.raises(UserError, match="holds another set"):
+        mint(tmp_path / "uneven", 400, tmp_path / "by 1", balance=True, workers=1, seed=2)
 
 
 def test_a_set_that_is_killed_ends_in_the_same_bytes_with_other_workers(makers: Path, tmp_path: Path) -> None:

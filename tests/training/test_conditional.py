@@ -56,6 +56,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
     )
 
 
+def test_the_generator_says_how_often_it_saw_each_label(trained: gs.Run) -> None:
+    ones = int(np.load(trained.data.source)["labels"].sum())
+    assert gs.load(trained.path).class_counts == trained.data.class_counts == (2000 - ones, ones)
+
+
 @pytest.mark.parametrize("head", ["projection", "auxiliary"])
 @pytest.mark.parametrize("name", [name for name in recipes.names() if name != "infogan"])
 def test_every_recipe_trains_on_labels(name: str, head: str) -> None:

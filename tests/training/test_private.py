@@ -114,5 +114,7 @@ def test_the_generator_says_what_it_promises(tmp_path: Path) -> None:
     assert run.settings.privacy is not None
     assert run.settings.privacy.updates == 2
     assert "(10, 1e-05)-differential privacy" in str(gs.load(run.generator).about["privacy"])
+    assert sum(run.data.class_counts) == 60_000
+    assert gs.load(run.generator).class_counts == (), "exact counts of private data would be told"
     with pytest.raises(UserError, match="noise was chosen for the steps"):
         gs.resume(run.path, steps=4)

@@ -33,8 +33,9 @@ def mint(
         number: how many images.
         out: a new folder, or one that the same command began.
         format: npz, parquet (as Hugging Face lays out images), tar (as WebDataset does), or a folder of PNG files.
-        seed: random seed of the images; image i is image i of `sample --seed`.
-        balance: as many images of each class, by the label asked for, or, without labels, as the encoder reads them.
+        seed: random seed of the images; image i has the noise of image i of `sample --seed`.
+        balance: as many images of each class, by the label asked for, or, without labels, as the encoder reads them;
+            otherwise classes come as often as in the data of the training.
         filter: what is left out, with commas: recognised (not read alike by two classifiers), novel (near copies of
             training images), distinct (near copies within the set).
         shard: images in a file.

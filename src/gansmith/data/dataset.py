@@ -150,6 +150,11 @@ class Dataset:
     def __len__(self) -> int:
         return self.store.shape[0]
 
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """How many images of each class; empty if there are no labels."""
+        return () if self.labels is None else tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist())
+
     def __repr__(self) -> str:
         channels, height, width = self.shape
         colour = "grey" if channels == 1 else "RGB"

@@ -22,6 +22,7 @@ from gansmith.evaluation.real import RealImages
 from gansmith.evaluation.reference import BLOCK
 from gansmith.evaluation.report import Subject
 from gansmith.generator import Generator
+from gansmith.generator.sequence import apportioned
 from gansmith.progress import Progress, Ticker
 from gansmith.recipe import Recipe
 from gansmith.runs import Run, checkpoint, load
@@ -217,19 +218,16 @@ def real_images(
 
 def in_shares(shares: Sequence[float], count: int) -> np.ndarray:
     """Indices (count,), in order, in a sequence whose K classes take turns: each class's first, by its share of all."""
-    exact = np.array(shares) * count
-    each = np.floor(exact).astype(np.int64)
-    each[np.argsort(each - exact, kind="stable")[: count - each.sum()]] += 1
+    each = apportioned(shares, count)
     return np.sort(np.concatenate([turn + len(each) * np.arange(most) for turn, most in enumerate(each)]))
 
 
 def shares_of(recipe: Recipe, like: Dataset) -> tuple[float, ...]:
     """The classes' shares of the real images, where a recipe is told those classes and they are not all alike."""
-    classes = recipe.classes
-    if like.labels is None or not classes or classes != len(like.classes):
+    counts = like.class_counts
+    if not recipe.classes or recipe.classes != len(counts) or min(counts) == max(counts):
         return ()
-    counts = np.bincount(like.labels, minlength=classes)
-    return () if counts.min() == counts.max() else tuple((counts / counts.sum()).tolist())
+    return tuple(count / sum(counts) for count in counts)
 
 
 def generated(what: Made | Path | Source, like: Dataset, progress: Progress | None = None) -> Generated:

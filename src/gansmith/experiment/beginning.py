@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from gansmith import data, hardware, recipes, runs
@@ -170,8 +169,8 @@ def _kinds(recipe: Recipe, dataset: data.Dataset, classes: int, *, given: bool) 
     if given or not recipe.kinds or recipe.information:
         return recipe.kinds
     smallest = len(dataset)
-    if classes and dataset.labels is not None:
-        smallest = int(np.bincount(dataset.labels, minlength=classes).min())
+    if classes:
+        smallest = min(dataset.class_counts)
     count = min(recipe.kinds // max(1, classes), smallest // IMAGES_OF_A_KIND)
     return count if count > 1 else 0
 

@@ -365,6 +365,7 @@ def _create(experiment: Experiment) -> Run:
         test_fingerprint=test and test.fingerprint,
         shape=experiment.dataset.shape,
         classes=experiment.dataset.classes,
+        class_counts=experiment.dataset.class_counts,
         pixel_mean=mean,
         pixel_std=std,
     )

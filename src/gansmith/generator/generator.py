@@ -83,6 +83,8 @@ class Generator:
     precision: Precision = "fp32"
     """"bf16" makes a DCGAN's images nearly twice as fast where the device multiplies bf16 fast; pixels then differ by
     some grey levels."""
+    class_counts: Sequence[int] = ()
+    """How many images of each label it was trained on; empty where that is not known, or is private."""
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -219,6 +221,8 @@ class Generator:
 
     def _turns(self, label: str | int | Iterable[str | int] | None) -> list[int]:
         """The labels that take turns; none for a generator without."""
+        if isinstance(label, np.ndarray) and _all_below(label, self.recipe.classes):  # thousands, at once
+            return [int(each) for each in label]
         names: Any = label.tolist() if isinstance(label, Tensor | np.ndarray) else label
         if isinstance(names, str) or not isinstance(names, Iterable | None):
             return [self.label(names)]
@@ -285,6 +289,7 @@ class Generator:
             "recipe": self.recipe.complete(),
             **({"recipes": [file.model_dump() for file in self.recipe.files]} if self.recipe.files else {}),
             "classes": list(self.classes),
+            **({"class_counts": list(self.class_counts)} if self.class_counts else {}),
             "about": self.about,
         }
         write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
@@ -304,6 +309,7 @@ class Generator:
                 raise UserError(f"format {config.get('format')}; this gansmith reads format {FORMAT}")
             recipe = _recipe(config)
             network = read_network(recipe, folder / "model.safetensors")
+            counts = _class_counts(config, recipe)
         except UserError as error:
             raise UserError(f"{folder}: the generator cannot be read ({error})") from None
         classes, about = config.get("classes"), config.get("about")
@@ -312,7 +318,26 @@ class Generator:
             recipe,
             [str(name) for name in classes] if isinstance(classes, list) else (),
             about if isinstance(about, dict) else {},
+            class_counts=counts,
         )
+
+
+def _all_below(labels: np.ndarray, classes: int) -> bool:
+    """Whether they are a row of whole numbers from 0 to classes - 1, at least one."""
+    whole = labels.ndim == 1 and labels.size > 0 and np.issubdtype(labels.dtype, np.integer)
+    return whole and bool((labels >= 0).all() and (labels < classes).all())
+
+
+def _class_counts(config: dict[str, Any], recipe: Recipe) -> tuple[int, ...]:
+    """How many images of each label an exported generator was trained on; empty where that is not said."""
+    given = config.get("class_counts", [])
+    if given == []:
+        return ()
+    if not isinstance(given, list) or len(given) != recipe.classes or {type(count) for count in given} != {int}:
+        raise UserError(f"class_counts: give {recipe.classes:,} whole numbers, one a class")
+    if min(given) < 0 or not 0 < sum(given) < 1 << 53:
+        raise UserError("class_counts: are numbers of images, 0 or more, not all 0")
+    return tuple(given)
 
 
 def _recipe(config: dict[str, Any]) -> Recipe:

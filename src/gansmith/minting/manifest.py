@@ -82,6 +82,8 @@ class Plan(Value):
     labels: Labels
     classes: tuple[str, ...]
     """The names of the labels 0, 1, ...; empty without labels."""
+    class_counts: tuple[int, ...] = ()
+    """Of the images that the generator learned from, where its labels are asked for as often; empty if in turn."""
     shape: tuple[int, int, int]
     """(C, H, W), as a recipe allows them."""
     precision: Precision
@@ -98,6 +100,8 @@ class Plan(Value):
             raise ValueError("shape: no recipe makes such images")
         if self.labelled != bool(self.classes):
             raise ValueError("labels and classes do not belong together")
+        if self.class_counts and (self.balance or len(self.class_counts) != len(self.classes)):
+            raise ValueError("class_counts and classes do not belong together")
         return self
 
     @property

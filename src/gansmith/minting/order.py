@@ -29,7 +29,8 @@ def mint(
 ) -> Minted:
     """Writes a data set of n generated images, in shards; called again after a kill, it goes on where it was.
 
-    Image i is image i of ``gansmith sample --seed``, whatever the number of workers. Beside the shards lie mint.json
+    Image i is made from latent i of the seed, as that of ``gansmith sample --seed``, whatever the number of workers.
+    Labels are asked for as often as the data of the training have them. Beside the shards lie mint.json
     (all that decides the images, and each shard's SHA-256) and, once it is complete, index.json (files and counts).
 
     Args:
@@ -40,7 +41,8 @@ def mint(
             "folder" (a PNG each, in a folder for each class).
         seed: of the sequence, 0 or more.
         balance: as many images of each class: of the labels that were asked for, or, of a generator without labels,
-            of those that the encoder reads, which are then called pseudo-labels.
+            of those that the encoder reads, which are then called pseudo-labels. Labels take turns, then: image i is
+            that of ``gansmith sample``, as it is too of a generator that does not say how often its data had each.
         filters: which images are left out. "recognised": those that encoder and judge do not both read, fairly sure,
             as the same class, the one asked for; "novel": near copies of training images; "distinct": near copies of
             earlier images of the set.

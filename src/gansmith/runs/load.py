@@ -91,6 +91,8 @@ def _read(run: Run, path: Path) -> Generator:
     part = "average" if run.recipe.average.on else "generator"
     generator = snapshot(read_network(run.recipe, path / f"{part}.safetensors"), run.recipe)
     about = {"data": run.data.name, "steps": state["step"], "seed": run.settings.seed}
+    counts = run.data.class_counts if run.recipe.classes else ()
     if run.settings.privacy is not None:
         about["privacy"] = run.settings.privacy.words
-    return replace(generator, classes=run.data.classes, about=about)
+        counts = ()  # which the guarantee does not cover
+    return replace(generator, classes=run.data.classes, class_counts=counts, about=about)

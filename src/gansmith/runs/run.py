@@ -54,6 +54,8 @@ class DataFacts(Value):
     """None where there is no test split of the shape, and in runs from before it was kept."""
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
+    class_counts: tuple[int, ...] = ()
+    """Images of each class; empty without labels, and in runs from before they were counted."""
     pixel_mean: float
     pixel_std: float
 
