@@ -9,7 +9,7 @@ import pytest
 
 import gansmith as gs
 from gansmith import runs
-from gansmith.cards import attack, documents, usefulness
+from gansmith.cards import attack, documents, release, usefulness
 from gansmith.cards.classifier import Labelled
 from gansmith.cards.contents import Card
 from gansmith.cards.sections import sections
@@ -38,8 +38,9 @@ def test_the_card_says_what_it_is_of(minted: tuple[Path, Card]) -> None:
     assert json.loads((folder / "card.json").read_text()) == card.model_dump(mode="json")
     assert (card.total, card.measured, card.licence, card.labels) == (100, 100, "unknown", "asked")
     assert card.guarantee.startswith("none")
-    assert [each.asked for each in card.classes] == [0.1] * 10
-    assert [each.labelled for each in card.classes] == [0.1] * 10
+    train = gs.data.load("mnist")
+    assert [each.asked for each in card.classes] == [count / 60_000 for count in train.class_counts]
+    assert [each.labelled for each in card.classes] == pytest.approx([each.asked for each in card.classes], abs=0.01)
     assert card.duplicates.inside.count == 0
     assert card.attacks is not None
     assert card.attacks.members == 200
@@ -58,6 +59,15 @@ def test_the_card_says_what_it_is_of(minted: tuple[Path, Card]) -> None:
     front = readme.split("---")[1]
     assert 'license: "unknown"' in front
     assert "They are training images, and are not shown" in page, "only those of public data are"
+
+
+def test_a_generators_card_is_of_what_it_would_mint(tmp_path: Path) -> None:
+    plain = release.of_generator("mnist", 1500, seed=3)
+    gs.mint("mnist", 1500, tmp_path / "set", seed=3, workers=1)
+    minted = release.of_minted(tmp_path / "set", 1500)
+    assert np.array_equal(plain.images, minted.images)
+    assert np.array_equal(plain.labels, minted.labels)
+    assert plain.shares == minted.shares
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the libraries beneath

@@ -1,6 +1,7 @@
 """What a card is of: a minted set on disk, or the first images of a generator's sequence."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gansmith.errors import UserError
 from gansmith.evaluation import inputs, real
 from gansmith.evaluation.real import RealImages
 from gansmith.generator import Generator
+from gansmith.generator.sequence import in_proportion
 from gansmith.minting import Minted, shards
 from gansmith.minting.manifest import FILE, Origin
 from gansmith.progress import Progress, Ticker
@@ -72,10 +74,8 @@ def of_minted(folder: Path, most: int, progress: Progress | None = None) -> Rele
             break
         tick(done)
     filters = f" --filter {','.join(plan.filters)}" if plan.filters else ""
-    quotas = plan.quotas
-    asked = None if quotas is None else {name: count / plan.n for name, count in zip(plan.classes, quotas, strict=True)}
-    if asked is None and plan.labels == "asked":
-        asked = {name: 1 / len(plan.classes) for name in plan.classes}
+    counts = plan.quotas or plan.class_counts
+    asked = _shares(plan.classes, counts) if counts or plan.labels == "asked" else None
     return Release(
         origin=plan.generator,
         images=np.concatenate(images)[:most],
@@ -93,18 +93,25 @@ def of_minted(folder: Path, most: int, progress: Progress | None = None) -> Rele
     )
 
 
+def _shares(classes: Sequence[str], counts: Sequence[int]) -> dict[str, float]:
+    """Each class's share of ``counts``; equal ones without."""
+    each = counts or [1] * len(classes)
+    return {name: count / sum(each) for name, count in zip(classes, each, strict=True)}
+
+
 def of_generator(where: str | Path | Run, most: int, seed: int, progress: Progress | None = None) -> Release:
-    """The first ``most`` images of a run's or an exported generator's sequence. UserErrors are those of its loading."""
+    """The first ``most`` images that :func:`gansmith.minting.mint` would write. UserErrors are those of its loading."""
     what = inputs.resolve(where)
     if not isinstance(what, inputs.Made):
         raise UserError(
             f"{where}: is no run, generator or minted set; `gansmith evaluate` measures images of other programs"
         )
     generator, about = what.generator, what.generator.about
+    turns = in_proportion(generator.class_counts) if generator.class_counts else None
     tick, parts = Ticker(progress, "making images", most), []
-    for block in what.first(most, seed):
-        parts.append(block)
-        tick(sum(map(len, parts)))
+    for start in range(0, most, BLOCK):
+        parts.append(generator.sample(min(BLOCK, most - start), seed=seed, start=start, label=turns))
+        tick(start + len(parts[-1].images))
     classes = tuple(generator.classes) if generator.recipe.classes else ()
     if generator.recipe.classes and not classes:
         classes = tuple(map(str, range(generator.recipe.classes)))
@@ -120,12 +127,12 @@ def of_generator(where: str | Path | Run, most: int, seed: int, progress: Progre
     )
     return Release(
         origin=origin,
-        images=np.concatenate(parts),
-        labels=np.arange(most) % len(classes) if classes else None,
+        images=np.concatenate([part.images for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]) if classes else None,
         classes=classes,
         kind="asked" if classes else "none",
         total=most,
-        shares={each: 1 / len(classes) for each in classes} if classes else None,
+        shares=_shares(classes, generator.class_counts) if classes else None,
         minted=None,
         run=what.run,
         generator=generator,
