@@ -30,32 +30,43 @@ def main() -> None:
     parser.add_argument("--best", action="store_true", help="take the checkpoint that measured best")
     parser.add_argument("--flags", default="", help="what else the run was trained with, for the card")
     parser.add_argument("--first", type=int, help="steps that it was trained to before it was resumed, for the card")
+    parser.add_argument("--before", default="", help="flags of the run that it began with, for the card")
     given = parser.parse_args()
     run = runs.find(given.run)
     generator = gs.load(run, which="best" if given.best else "newest")
+    if run.settings.origin is not None:
+        generator.about["steps"] = generator.about["steps"] + run.settings.origin.step  # type: ignore[operator]
     folder = runs.run.PRETRAINED / given.name
     shutil.rmtree(folder, ignore_errors=True)
     generator.save_pretrained(folder)
     report = gs.evaluate(folder, data=given.name, progress=progress)
     report = report.model_copy(update={"subject": report.subject.model_copy(update={"name": given.name})})
     report.save(folder / "evaluation.json")
-    text = card(given.name, run, generator, report, f" {given.flags}".rstrip(), given.first)
+    command = commands(given.name, run, f" {given.flags}".rstrip(), f" {given.before}".rstrip(), given.first)
+    text = card(given.name, run, generator, report, command)
     write_text(folder / "README.md", text)
     print(text)
 
 
-def card(
-    name: str, run: runs.Run, generator: gs.Generator, report: Report, flags: str = "", first: int | None = None
-) -> str:
-    """README.md of the folder."""
-    steps, seed = generator.about["steps"], run.settings.seed
+def commands(name: str, run: runs.Run, flags: str, before: str, first: int | None) -> str:
+    """What trains it, in lines."""
     labels = " --conditional" if run.recipe.conditional != "none" else ""
-    command = (
-        f"gansmith train {name} --recipe {run.recipe.name}{labels}{flags} --steps {first or run.settings.steps} "
-        f"--seed {seed}"
-    )
-    if first:
-        command += f"\ngansmith train --resume last --steps {run.settings.steps}"
+    recipe, seed, origin = f"--recipe {run.recipe.name}{labels}", run.settings.seed, run.settings.origin
+    if origin is not None:
+        begun = runs.find(run.path.parent / origin.run)
+        stopped = "" if begun.finished else f"    # stopped with Ctrl-C at step {origin.step:,}"
+        return (
+            f"gansmith train {name} {recipe}{before} --steps {begun.settings.steps} --seed {begun.settings.seed}"
+            f"{stopped}\n"
+            f"gansmith train --from last{flags} --steps {run.settings.steps} --seed {seed}"
+        )
+    command = f"gansmith train {name} {recipe}{flags} --steps {first or run.settings.steps} --seed {seed}"
+    return command + (f"\ngansmith train --resume last --steps {run.settings.steps}" if first else "")
+
+
+def card(name: str, run: runs.Run, generator: gs.Generator, report: Report, command: str) -> str:
+    """README.md of the folder."""
+    steps, seed, labels = generator.about["steps"], run.settings.seed, run.recipe.conditional != "none"
     head, *rows = [wording.HEADERS, *wording.rows(report)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
     return f"""---
@@ -72,7 +83,7 @@ training images of {name}{" and their labels" if labels else ""}, nothing else.
 
 ```
 gansmith sample {name} -n 64
-{command}    # its checkpoint {steps:,}
+{command}    # {steps:,} steps in all
 ```
 
 For: demonstrations, lessons, trying latent tools, an opponent for your own generator. Not for: training what must read
