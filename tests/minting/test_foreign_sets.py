@@ -128,6 +128,9 @@ def test_an_archive_that_unpacks_to_more_than_its_plan_is_not_unpacked(minted: C
         (lambda m: m["plan"].update(n=10**12), "plan.n = "),
         (lambda m: m["plan"].update(shape=[1, 10**6, 10**6]), "no recipe makes such images"),
         (lambda m: m["plan"].update(classes=[]), "do not belong together"),
+        (lambda m: m["plan"].update(class_counts=[1, 2]), "do not belong together"),
+        (lambda m: m["plan"].update(class_counts=[0] * 10), "class_counts: are numbers of images"),
+        (lambda m: m["plan"].update(class_counts=[2, -1, *[0] * 8]), "class_counts: are numbers of images"),
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_refused_by_those_who_read_and_by_mint(

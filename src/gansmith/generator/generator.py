@@ -221,8 +221,6 @@ class Generator:
 
     def _turns(self, label: str | int | Iterable[str | int] | None) -> list[int]:
         """The labels that take turns; none for a generator without."""
-        if isinstance(label, np.ndarray) and _all_below(label, self.recipe.classes):  # thousands, at once
-            return [int(each) for each in label]
         names: Any = label.tolist() if isinstance(label, Tensor | np.ndarray) else label
         if isinstance(names, str) or not isinstance(names, Iterable | None):
             return [self.label(names)]
@@ -320,12 +318,6 @@ class Generator:
             about if isinstance(about, dict) else {},
             class_counts=counts,
         )
-
-
-def _all_below(labels: np.ndarray, classes: int) -> bool:
-    """Whether they are a row of whole numbers from 0 to classes - 1, at least one."""
-    whole = labels.ndim == 1 and labels.size > 0 and np.issubdtype(labels.dtype, np.integer)
-    return whole and bool((labels >= 0).all() and (labels < classes).all())
 
 
 def _class_counts(config: dict[str, Any], recipe: Recipe) -> tuple[int, ...]:

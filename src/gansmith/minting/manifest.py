@@ -102,6 +102,8 @@ class Plan(Value):
             raise ValueError("labels and classes do not belong together")
         if self.class_counts and (self.balance or len(self.class_counts) != len(self.classes)):
             raise ValueError("class_counts and classes do not belong together")
+        if self.class_counts and not (min(self.class_counts) >= 0 and any(self.class_counts)):
+            raise ValueError("class_counts: are numbers of images, 0 or more, not all 0")
         return self
 
     @property
