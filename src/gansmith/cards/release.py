@@ -14,7 +14,6 @@ from gansmith.errors import UserError
 from gansmith.evaluation import inputs, real
 from gansmith.evaluation.real import RealImages
 from gansmith.generator import Generator
-from gansmith.generator.sequence import in_proportion
 from gansmith.minting import Minted, shards
 from gansmith.minting.manifest import FILE, Origin
 from gansmith.progress import Progress, Ticker
@@ -107,10 +106,9 @@ def of_generator(where: str | Path | Run, most: int, seed: int, progress: Progre
             f"{where}: is no run, generator or minted set; `gansmith evaluate` measures images of other programs"
         )
     generator, about = what.generator, what.generator.about
-    turns = in_proportion(generator.class_counts) if generator.class_counts else None
     tick, parts = Ticker(progress, "making images", most), []
     for start in range(0, most, BLOCK):
-        parts.append(generator.sample(min(BLOCK, most - start), seed=seed, start=start, label=turns))
+        parts.append(generator.sample(min(BLOCK, most - start), seed=seed, start=start, as_in_data=True))
         tick(start + len(parts[-1].images))
     classes = tuple(generator.classes) if generator.recipe.classes else ()
     if generator.recipe.classes and not classes:

@@ -21,7 +21,7 @@ from gansmith.data.types import class_of
 from gansmith.errors import FROM_0, IMAGES, START, UserError, whole_number
 from gansmith.files import read_json, read_shapes, read_tensors, write_tensors, write_text
 from gansmith.generator.samples import Samples, columns
-from gansmith.generator.sequence import conditions, labels, latents
+from gansmith.generator.sequence import conditions, in_proportion, labels, latents
 from gansmith.hardware import Precision, check_precision
 from gansmith.nn import ConditionalGenerator, shares
 from gansmith.nn.isolation import isolated
@@ -185,6 +185,7 @@ class Generator:
         seed: int = 0,
         start: int = 0,
         label: str | int | Iterable[str | int] | None = None,
+        as_in_data: bool = False,
         progress: Progress | None = None,
     ) -> Samples:
         """Images start .. start + n - 1 of the endless sequence of ``seed``.
@@ -195,12 +196,14 @@ class Generator:
             start: the index of the first image, 0 or more.
             label: a conditional generator's class, by name or number, or several that take turns. Without it all
                 take turns: image i has class i mod K.
+            as_in_data: without a label, classes as often as the data of the training had them, evenly spread, where
+                :attr:`class_counts` says so.
             progress: called with the images done, if that takes more than two seconds.
 
         Raises UserError for numbers outside these ranges, and an unknown label.
         """
         n, (seed, start) = IMAGES.check("n", n), _place(seed, start)
-        turns = self._turns(label)
+        turns = self._as_in_data if as_in_data and label is None else self._turns(label)
         first, end = start, start + n
         if self.recipe.statistics == "batch":  # whole chunks: neighbours matter
             first, end = start // self.chunk * self.chunk, -(-(start + n) // self.chunk) * self.chunk
@@ -218,6 +221,11 @@ class Generator:
             tuple(self.classes),
             told if self.recipe.kinds else None,
         )
+
+    @cached_property
+    def _as_in_data(self) -> list[int]:
+        """The labels that take turns so that each comes as often as in the data; each once where that is not known."""
+        return in_proportion(self.class_counts).tolist() if self.class_counts else self._turns(None)
 
     def _turns(self, label: str | int | Iterable[str | int] | None) -> list[int]:
         """The labels that take turns; none for a generator without."""

@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +22,6 @@ from gansmith.errors import UserError
 from gansmith.evaluation import real
 from gansmith.evaluation.features import Encoders
 from gansmith.generator import Generator
-from gansmith.generator.sequence import in_proportion
 from gansmith.minting import peers, shards
 from gansmith.minting.manifest import FILE, REASONS, Filter, Minted, Origin, Plan, Shard, differences
 from gansmith.minting.sieve import Closeness, Kept, Looked, Sieve, small
@@ -207,14 +205,9 @@ class Maker:
         """Images of a block: no more than the set has, so that a small one is not made of 2,048."""
         return min(BLOCK, max(64, self.plan.n))
 
-    @cached_property
-    def turns(self) -> np.ndarray | None:
-        """The labels that take turns, as often as the data have them; all of them, or none are asked for, if None."""
-        return in_proportion(self.plan.class_counts) if self.plan.class_counts else None
-
     def block(self, start: int) -> Block:
         """The block that begins at ``start``."""
-        samples = self.generator.sample(self.size, seed=self.plan.seed, start=start, label=self.turns)
+        samples = self.generator.sample(self.size, seed=self.plan.seed, start=start, as_in_data=not self.plan.balance)
         looked = self.sieve.look(samples.images, samples.labels, self.plan.classes)
         if self.plan.layout == "npz":
             return Block(start, samples.images, looked)
