@@ -38,8 +38,10 @@ def test_little_of_the_cores_is_told_once_and_when_it_is_over() -> None:
     assert line.startswith("the 2 threads get ")
     assert "--threads 1" in line
     assert not over
+    machine.run(4 * WINDOW, busy=1.3)
+    assert len(machine.told) == 1, "a little more is no reason to say that it is over, and soon the contrary"
     machine.run(4 * WINDOW, busy=1.5)
-    assert [over for _, over in machine.told] == [False, True]
+    assert machine.told[1:] == [("the 2 threads get 75% of their cores again", True)]
 
 
 def test_one_thread_waits_for_no_other() -> None:
@@ -53,6 +55,7 @@ def test_a_training_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(hardware, "keep_freed_memory", lambda: kept.append(True))
     monkeypatch.setattr(cores, "WINDOW", 0.001)
     monkeypatch.setattr(cores, "LITTLE", 100.0)
+    monkeypatch.setattr(cores, "ENOUGH", 100.0)
     words = ["train", "mnist", "--recipe", "mlp", "--steps", "8", "--device", "cpu", "--evaluate-every", "0"]
     assert main([*words, "--threads", "2", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.count("the 2 threads get") == 1

@@ -8,8 +8,9 @@ from gansmith.training.events import Event, Progress
 
 WINDOW = 8.0
 """Seconds over which the share is taken."""
-LITTLE = 0.6
-"""On a quiet machine two threads are busy for 0.76 to 0.96 of the time, from `mlp` to `dcgan-upsample`."""
+LITTLE, ENOUGH = 0.6, 0.7
+"""Shares below which it is told, and from which it is over. On a quiet machine two threads are busy for 0.76 to 0.96 of
+the time, from `mlp` to `dcgan-upsample`."""
 
 
 class Tell(Protocol):
@@ -55,11 +56,11 @@ class Cores:
             return
         self._since = now, self._busy()
         share = (self._since[1] - before) / (self._threads * (now - then))
-        if (share < LITTLE) == self._told:
+        little = share < (ENOUGH if self._told else LITTLE)
+        if little == self._told:
             return
-        self._told = not self._told
-        line = (
-            f"the {self._threads} threads get {share:.0%} of their cores: other programs hold some, "
-            "and the threads wait for each other; beside them --threads 1 is faster"
-        )
-        self._tell("cores", line, over=not self._told)
+        self._told = little
+        line = f"the {self._threads} threads get {share:.0%} of their cores"
+        if little:
+            line += ": other programs hold some, and the threads wait for each other; beside them --threads 1 is faster"
+        self._tell("cores", line if little else f"{line} again", over=not little)
