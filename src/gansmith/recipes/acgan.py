@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,3 +75,16 @@ def _normal(weight: "Tensor") -> None:
     from torch import nn
 
     nn.init.normal_(weight, std=0.02)
+
+
+ENTRY = Entry(
+    title="Conditional image synthesis with auxiliary classifier GANs",
+    author="A. Odena et al.",
+    year="2017",
+    note="labels: the discriminator names the class too",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(2_989_825, 1_666_571),
+    operations=(106_433_280, 58_096_768),
+)

@@ -10,7 +10,7 @@ from gansmith import recipes
 from gansmith.nn import ConditionalDiscriminator, ConditionalGenerator, UpsampleConv2d, folded_size
 from gansmith.nn.unfilled import with_memory
 from gansmith.recipe import Recipe
-from gansmith.recipes import Row, Summary
+from gansmith.recipes.entries import Row, Summary
 
 
 def summary(recipe: Recipe) -> Summary:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,3 +74,16 @@ def _normal(weight: "Tensor") -> None:
     from torch import nn
 
     nn.init.normal_(weight, std=0.02)
+
+
+ENTRY = Entry(
+    title="Unsupervised representation learning with deep convolutional GANs",
+    author="A. Radford et al.",
+    year="2015",
+    note="the rules that most later networks kept: strides, batch norm, no dense layers",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(4_930_561, 4_111_361),
+    operations=(188_032_000, 186_409_984),
+)

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,3 +79,16 @@ def discriminator(recipe: Recipe) -> "nn.Sequential":
     )
     initialise(network, nn.init.xavier_uniform_)
     return network
+
+
+ENTRY = Entry(
+    title="GAN by Example using Keras on TensorFlow backend",
+    author="R. Atienza",
+    year="2017",
+    note="the same with transposed convolutions and RMSprop on both sides",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(2_394_241, 4_311_553),
+    operations=(315_255_808, 151_785_984),
+)

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,3 +73,16 @@ def discriminator(recipe: Recipe) -> "nn.Sequential":
     )
     initialise(network, nn.init.xavier_uniform_)
     return network
+
+
+ENTRY = Entry(
+    title="Getting started with generative adversarial networks",
+    author="W. Bulten",
+    year="2017",
+    note="upsampling and convolutions: the sharpest digits, the longest wait",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(2_394_241, 4_311_553),
+    operations=(315_255_808, 151_785_984),
+)

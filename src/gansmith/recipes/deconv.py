@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from gansmith.errors import UserError
 from gansmith.recipe import Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -93,3 +94,16 @@ def _truncated_normal(weight: "Tensor") -> None:
     from torch import nn
 
     nn.init.trunc_normal_(weight, std=0.02, a=-0.04, b=0.04)
+
+
+ENTRY = Entry(
+    title="Generative adversarial networks",
+    author="A. Deshpande, O'Reilly",
+    year="2017",
+    note="a small convolutional pair, batches of 16: quick, and quick to collapse",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(1_187_841, 28_577),
+    operations=(31_232_000, 1_618_240),
+)

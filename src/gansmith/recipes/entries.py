@@ -1,4 +1,4 @@
-"""What is registered under the name of a recipe."""
+"""What is registered under the name of a recipe, and the layers that its networks have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,3 +29,21 @@ class Entry:
     """A training step of its own: see :mod:`gansmith.own`."""
     said: frozenset[str] = frozenset()
     """The fields that a user's recipe sets itself; the others are its base's."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer: its kind, output shape without N, and parameters as Keras counts them (moving averages included)."""
+
+    layer: str
+    output: tuple[int, ...]
+    parameters: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The layer tables of both networks."""
+
+    generator: tuple[Row, ...]
+    discriminator: tuple[Row, ...]

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Average, Network, Noise, Optimizer, Penalty, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,3 +98,16 @@ def _levels(size: int) -> int:
 def _side(size: int) -> int:
     """Of the smallest map."""
     return math.ceil(size / (1 << _levels(size)))
+
+
+ENTRY = Entry(
+    title="gansmith's own",
+    author="gansmith",
+    year="2026",
+    note="told the kinds of images that the data hold: clean digits in two minutes",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(913_828, 828_449),
+    operations=(10_150_912, 11_683_328),
+)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -79,3 +80,16 @@ def _normal(weight: "Tensor") -> None:
     from torch import nn
 
     nn.init.normal_(weight, std=0.02)
+
+
+ENTRY = Entry(
+    title="InfoGAN: interpretable representation learning",
+    author="X. Chen et al.",
+    year="2016",
+    note="finds ten kinds, mostly digits, without being told any label",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(6_667_201, 6_694_733),
+    operations=(26_243_072, 26_093_568),
+)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -79,3 +80,16 @@ def _normal(weight: "Tensor") -> None:
     from torch import nn
 
     nn.init.normal_(weight, std=0.02)
+
+
+ENTRY = Entry(
+    title="Least squares generative adversarial networks",
+    author="X. Mao et al.",
+    year="2017",
+    note="squares in the place of logarithms: fakes far from real ones pull harder",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(13_228_801, 4_308_993),
+    operations=(84_396_032, 73_130_496),
+)

@@ -8,6 +8,7 @@ noise, all from the author's habit of Keras defaults, and the label smoothing it
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,3 +62,16 @@ def discriminator(recipe: Recipe) -> "nn.Sequential":
     )
     initialise(network, nn.init.xavier_uniform_)
     return network
+
+
+ENTRY = Entry(
+    title="Understanding Generative Adversarial Networks",
+    author="N. Shibuya",
+    year="2017",
+    note="one hidden layer each: the smallest pair that works",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(114_064, 100_609),
+    operations=(226_304, 200_960),
+)

@@ -10,6 +10,7 @@ the discriminator wins (its accuracy is 0.95) and the generator writes little bu
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,3 +66,16 @@ def discriminator(recipe: Recipe) -> "nn.Sequential":
     )
     initialise(network, nn.init.xavier_uniform_)
     return network
+
+
+ENTRY = Entry(
+    title="Implementation of Generative Adversarial Networks",
+    author="anonymous tutorial",
+    year="2018-2020",
+    note="perceptrons with batch norm: readable digits in two minutes, Fashion-MNIST too",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(1_493_520, 533_505),
+    operations=(2_967_552, 1_065_472),
+)

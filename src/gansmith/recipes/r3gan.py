@@ -13,6 +13,7 @@ over a tenth of the run, where the paper's has a half-life in images. Gamma is t
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Average, Network, Noise, Optimizer, Penalty, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,3 +93,16 @@ def _drawn(layer: "nn.Linear | nn.Conv2d", gain: float = 1.0) -> "nn.Linear | nn
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+ENTRY = Entry(
+    title="The GAN is dead; long live the GAN! A modern baseline GAN",
+    author="Y. Huang et al.",
+    year="2024",
+    note="pairs, R1 and R2, residual blocks without any norm, at a CPU's width",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(110_112, 108_096),
+    operations=(55_698_432, 55_695_424),
+)

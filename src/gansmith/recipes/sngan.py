@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -70,3 +71,16 @@ def _normal(weight: "Tensor") -> None:
     from torch import nn
 
     nn.init.normal_(weight, std=0.02)
+
+
+ENTRY = Entry(
+    title="Spectral normalization for generative adversarial networks",
+    author="T. Miyato et al.",
+    year="2018",
+    note="weights held to a norm of 1 in the place of a penalty",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(3_812_097, 2_934_721),
+    operations=(172_869_632, 181_405_696),
+)

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gansmith.recipe import Network, Noise, Optimizer, Penalty, Recipe
+from gansmith.recipes.entries import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -72,3 +73,16 @@ def _he(weight: "Tensor") -> None:
     from torch import nn
 
     nn.init.kaiming_uniform_(weight, nonlinearity="relu")
+
+
+ENTRY = Entry(
+    title="Improved training of Wasserstein GANs",
+    author="I. Gulrajani et al.",
+    year="2017",
+    note="a critic with slopes near 1, updated five times a step: slow and steady",
+    recipe=RECIPE,
+    generator=generator,
+    discriminator=discriminator,
+    parameters=(1_554_177, 1_030_145),
+    operations=(47_960_576, 46_920_192),
+)
