@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import gansmith as gs
-from gansmith import data, recipes
+from gansmith import data, own, recipes
 from gansmith.errors import UserError
 from gansmith.training import guarantee, loop, private
 from gansmith.training.guarantee import Privacy
@@ -66,6 +66,52 @@ def test_the_gradient_is_the_sum_of_those_of_each_image_alone_clipped() -> None:
         expected += alone * min(1.0, 0.5 / float(alone.norm()))
     assert float(expected.norm()) > 0.5
     torch.testing.assert_close(together, expected / 32, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("r3gan", {}),
+        ("house", {"kinds": 0, "pack": 1, "one_pass": False, "shared_kinds": False}),
+        ("deconv", {}),
+        ("wgan-gp", {}),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_convolutions_clip_each_image_by_its_own_length(name: str, changes: dict[str, Any], channels: int) -> None:
+    asked = {"loss": "non-saturating", "penalty.kind": "none", "channels": channels, **changes}
+    recipe = recipes.get(name).override(asked)
+    private.check(recipe)
+    promise = Privacy(epsilon=1, delta=1e-5, noise=0, clip=1e-6, rate=0.1, updates=1, accountant="none")
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
+    step = private.PrivateStep(state, recipe, None, promise)  # type: ignore[arg-type]
+    batch = (np.random.default_rng(0).random((5, channels, 28, 28)) * 255).astype(np.uint8)
+    images = loop.to_pixels(batch, recipe, torch.device("cpu"))
+    for row in range(5):
+        step._real_gradients(images[row : row + 1], None)
+        found = torch.cat([weight.grad.flatten() for weight in state.discriminator.parameters()])  # type: ignore
+        assert float(found.norm()) == pytest.approx(1e-6, rel=1e-3), "all are longer than the clip"
+
+
+def test_a_discriminator_in_which_images_meet_is_refused() -> None:
+    class Meeting(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            flat = images.flatten(1)
+            return flat - 0.5 * flat.mean(0)
+
+    @own.recipe("meeting", base="mlp")
+    def networks(recipe: Any) -> Any:
+        """Images meet before the first layer."""
+        pixels = recipe.channels * recipe.size**2
+        unflatten = torch.nn.Unflatten(1, (recipe.channels, recipe.size, recipe.size))
+        generator = torch.nn.Sequential(torch.nn.Linear(recipe.noise.size, pixels), torch.nn.Tanh(), unflatten)
+        return generator, torch.nn.Sequential(Meeting(), torch.nn.Linear(pixels, 1))
+
+    recipe = recipes.get("meeting")
+    promise = Privacy(epsilon=1, delta=1e-5, noise=0, clip=1, rate=0.1, updates=1, accountant="none")
+    state = loop.new_state(recipe, seed=0, device=torch.device("cpu"))
+    with pytest.raises(UserError, match="cannot be told apart by image"):
+        private.PrivateStep(state, recipe, None, promise)  # type: ignore[arg-type]
 
 
 def test_the_noise_is_as_large_as_it_is_said_and_not_decided_by_the_seed() -> None:

@@ -7,6 +7,7 @@ they cost nothing. Batches and noise come from the operating system's randomness
 the seed would know the noise.
 """
 
+import math
 import secrets
 import warnings
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ from gansmith.training.step import (
     update_generator,
 )
 
+TRIED = 4  # images whose gradients' lengths are checked
+NEAR = 1e-3  # as a share of them
 OTHER_NORMS = (nn.modules.batchnorm._BatchNorm, nn.InstanceNorm1d, nn.InstanceNorm2d)
 
 
@@ -114,6 +117,9 @@ class PrivateStep:
 
         self.state, self.recipe, self.images = state, recipe, images
         set_fast(state.discriminator, False)  # the plain layers, whose gradients can be told apart by image
+        for layer in state.discriminator.modules():
+            if isinstance(layer, nn.Conv2d):  # of images that lie otherwise Opacus gets the lengths wrong
+                layer.register_forward_pre_hook(_laid_out)
         self.watched = GradSampleModuleFastGradientClipping(
             state.discriminator, loss_reduction="sum", max_grad_norm=privacy.clip
         )
@@ -127,6 +133,7 @@ class PrivateStep:
             loss_reduction="mean",
             generator=torch.Generator(device).manual_seed(secrets.randbits(63)),
         )
+        self._check_lengths()
 
     def __call__(self, real: Tensor, labels: Tensor | None = None) -> StepOutput:
         """One step: as many updates of D as the recipe says, each from a batch of its own, then G's."""
@@ -197,9 +204,7 @@ class PrivateStep:
             return real.new_zeros(0, 1), real.new_zeros(())
         self.watched.enable_hooks()
         try:
-            logits = wide(self.watched(real) if labels is None else self.watched(real, labels))
-            target = torch.full_like(logits, self.recipe.real_label)
-            loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            logits, loss = self._losses(real, labels)
             torch.autograd.backward(loss.sum(), retain_graph=True)
             share = self.watched.get_clipping_coef()
         finally:
@@ -208,3 +213,47 @@ class PrivateStep:
             weight.grad = None
         torch.autograd.backward((share[:, None] * loss).sum())
         return logits.detach(), loss.detach().mean()
+
+    def _losses(self, real: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits (N, 1) of real images, and -log D(x) of each."""
+        logits = wide(self.watched(real) if labels is None else self.watched(real, labels))
+        target = torch.full_like(logits, self.recipe.real_label)
+        return logits, F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+    def _check_lengths(self) -> None:
+        """Compares the lengths that gradients are clipped by with those of each image's gradient when it is alone.
+
+        The guarantee rests on them. Raises UserError where they differ, as where an image changes another's logit.
+        """
+        recipe, weights = self.recipe, list(self.state.discriminator.parameters())
+        device = weights[0].device
+        dropouts = [m for m in self.watched.modules() if isinstance(m, nn.Dropout | nn.Dropout2d) and m.training]
+        with torch.random.fork_rng(), torch.autocast(device.type, enabled=False), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Full backward hook is firing")
+            torch.manual_seed(0)
+            images = torch.empty(TRIED, recipe.channels, recipe.size, recipe.size, device=device).uniform_(
+                *recipe.pixels
+            )
+            labels = torch.arange(TRIED, device=device) % recipe.classes if recipe.classes else None
+            for layer in dropouts:
+                layer.eval()
+            self._real_gradients(images, labels)
+            found = self.watched.get_norm_sample()
+            for row, length in enumerate(found.tolist()):
+                loss = self._losses(images[row : row + 1], None if labels is None else labels[row : row + 1])[1]
+                slopes = torch.autograd.grad(loss.sum(), weights, allow_unused=True)
+                alone = math.sqrt(sum(float(each.square().sum()) for each in slopes if each is not None))
+                if abs(alone - length) > NEAR * max(alone, length):
+                    raise UserError(
+                        f"`private`: recipe {recipe.name}: gradients of its discriminator cannot be told apart by "
+                        "image, as where an image changes another's; choose a recipe such as mlp"
+                    )
+            for layer in dropouts:
+                layer.train()
+            for weight in weights:
+                weight.grad = weight.summed_grad = None  # type: ignore[attr-defined]
+
+
+def _laid_out(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The inputs of a layer, one channel after another in memory."""
+    return tuple(each.clone(memory_format=torch.contiguous_format) for each in inputs)
