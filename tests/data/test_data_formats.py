@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import sys
 import types
 from collections.abc import Callable
@@ -379,3 +380,17 @@ def test_real_parquet_files(tmp_path: Path) -> None:
     assert found.classes == ("0", "1")
     (tmp_path / "train-0.parquet").write_bytes(b"PAR1 not")
     assert "is not a whole Parquet file" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mnist", "MNIST", "fashion-mnist", "stacked-mnist"])
+def test_images_of_ones_own_are_not_taken_for_public_ones_by_their_name(
+    name: str, tmp_path: Path, make_folder: Callable[..., Path]
+) -> None:
+    images = np.stack([noise(i, 8, 8) for i in range(20)])
+    folder = make_folder(name, {f"{i}.png": image for i, image in enumerate(images)})
+    archive = shutil.make_archive(str(tmp_path / "zipped" / name), "zip", folder)
+    np.savez(tmp_path / f"{name}.npz", images=images)
+    for source in (folder, Path(archive), tmp_path / f"{name}.npz"):
+        assert data.load(source).name == f"{name.lower()}-given", source
+    assert data.from_arrays(images[:, None], name=name).name == f"{name.lower()}-given"
+    assert data.load(folder.rename(tmp_path / f"{name}-small")).name == f"{name.lower()}-small"

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gansmith.data.arrays import UNIT, Span, as_array, as_pixels, image_layout, recognised
+from gansmith.data.naming import own_name
 from gansmith.data.types import Labels, Pixels, Problem, Split
 from gansmith.errors import UserError
-from gansmith.text import slug
 
 Indices = NDArray[np.int64]
 
@@ -331,7 +331,7 @@ def from_arrays(
     exact = statistics(np.bincount(stored.ravel(), minlength=256))
     _, channels, height, width = stored.shape
     return Dataset(
-        name=slug(name),
+        name=own_name(name),
         source=name,
         split="train",
         shape=(channels, height, width),

@@ -19,9 +19,10 @@ from gansmith.data import beside
 from gansmith.data.arrays import Arrays, as_pixels, image_layout, rows_per_block, sides
 from gansmith.data.build import Source
 from gansmith.data.labels import index_labels, one_hot
+from gansmith.data.naming import own_name
 from gansmith.data.types import MAX_IMAGE_PIXELS, Labels, Pixels, Split
 from gansmith.errors import UserError
-from gansmith.text import one_line, printable, slug
+from gansmith.text import one_line, printable
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _STEMS: dict[Split, str] = {"train": "train", "test": "t10k"}
@@ -251,7 +252,7 @@ def idx_source(origin: Path, pairs: dict[Split, Pair], split: Split) -> Source:
     files = [file for each in pairs.values() for file in (each.images, each.labels) if file is not None]
     test = pairs.get("test")
     return Source(
-        name=slug(origin.name.split(".")[0]),
+        name=own_name(origin.name.split(".")[0]),
         origin=printable(str(origin)),
         kind="IDX files",
         split=split,

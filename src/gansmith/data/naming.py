@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gansmith.errors import UserError
-from gansmith.text import one_line, printable
+from gansmith.text import one_line, printable, slug
 
 BUILT_IN = ("mnist", "fashion-mnist")
 DERIVED = ("colour-mnist", "stacked-mnist")
@@ -15,6 +15,15 @@ DERIVED = ("colour-mnist", "stacked-mnist")
 def names() -> tuple[str, ...]:
     """The data sets that are known by name."""
     return (*BUILT_IN, *DERIVED)
+
+
+def own_name(text: str) -> str:
+    """The name of images of the user's own, from that of their file or folder: never that of a data set that is public.
+
+    By that name alone its encoder, its licence, and what may be shown of it are chosen.
+    """
+    name = slug(text)
+    return f"{name}-given" if name in names() else name
 
 
 def given_name(name: str, digest: str) -> str:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from gansmith.data import beside
 from gansmith.data.build import Source
 from gansmith.data.labels import index_labels
+from gansmith.data.naming import own_name
 from gansmith.data.npy import Array, images_of, open_file, read_header, read_whole, reading
 from gansmith.data.own import MADE_HERE
 from gansmith.data.types import Labels, Split
 from gansmith.data.zips import open_zip
 from gansmith.errors import UserError
-from gansmith.text import amount, printable, slug
+from gansmith.text import amount, printable
 
 KEYS: dict[Split, tuple[tuple[str, str], ...]] = {
     "train": (
@@ -107,7 +108,7 @@ def _source(
     arrays, more = images_of(pair.images, numbers)
     test = pairs.get("test")
     return Source(
-        name=slug(path.stem),
+        name=own_name(path.stem),
         origin=printable(str(path)),
         kind=kind,
         split=split,

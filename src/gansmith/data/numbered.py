@@ -18,10 +18,11 @@ from gansmith.data.build import Source
 from gansmith.data.folders import Files, Member
 from gansmith.data.images import MAX_FILE_BYTES, SUFFIXES
 from gansmith.data.labels import distinct, index_labels
+from gansmith.data.naming import own_name
 from gansmith.data.own import MADE_HERE, all_made
 from gansmith.data.types import Labels, Split, natural
 from gansmith.errors import UserError
-from gansmith.text import amount, one_line, printable, slug
+from gansmith.text import amount, one_line, printable
 
 ARCHIVE = re.compile(r"(train|test|val(id(ation)?)?)-\d{4,}(-of-\d{4,})?\.npz", re.IGNORECASE)
 """Archives of these names belong together; others are sets of their own."""
@@ -62,7 +63,7 @@ def archives_source(origin: Path, paths: Sequence[Path], split: Split) -> Source
     texts = {role: _texts(splits[role], each) for role, each in sources.items()}
     numbers, classes, special = _labels(origin, texts, split, arrays[split].count)
     return Source(
-        name=slug(origin.name),
+        name=own_name(origin.name),
         origin=printable(str(origin)),
         kind="NumPy archives",
         split=split,
@@ -121,7 +122,7 @@ def tars_source(origin: Path, paths: Sequence[Path], split: Split) -> Source:
     labels = [-1] * len(chosen.images) if numbers is None else numbers.tolist()
     made = all_made(list(chosen.images), chosen.read)
     return Source(
-        name=slug(origin.name.split(".")[0]),
+        name=own_name(origin.name.split(".")[0]),
         origin=printable(str(origin)),
         kind="tars of images",
         split=split,

@@ -14,11 +14,12 @@ from gansmith.data.annotations import LABEL_COLUMNS
 from gansmith.data.build import Source
 from gansmith.data.folders import Files, Member
 from gansmith.data.labels import distinct, index_labels
+from gansmith.data.naming import own_name
 from gansmith.data.numbered import by_split
 from gansmith.data.own import MADE_HERE, all_made
 from gansmith.data.types import Labels, Split
 from gansmith.errors import UserError
-from gansmith.text import amount, one_line, printable, slug
+from gansmith.text import amount, one_line, printable
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture", "photo")
 MORE_LABELS = ("fine_label", "coarse_label", "digit", "y")
@@ -56,7 +57,7 @@ def parquet_source(origin: Path, paths: Sequence[Path], split: Split) -> Source:
     made = all_made([member.name for member in members], chosen.read)
     notes += [MADE_HERE] if made else []
     return Source(
-        name=slug(origin.name.split(".")[0]),
+        name=own_name(origin.name.split(".")[0]),
         origin=where,
         kind="Parquet files",
         split=split,

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from gansmith.data.dataset import Dataset
-from gansmith.data.naming import is_remote
+from gansmith.data.naming import is_remote, own_name
 from gansmith.data.places import Place
 from gansmith.data.shard_store import ShardStore
 from gansmith.data.types import MAX_SIDE, MIN_SIDE, Split
 from gansmith.errors import UserError
 from gansmith.files import cache_dir, write_bytes
 from gansmith.recipe import Value, explain
-from gansmith.text import slug
 
 INDEX = "index.json"
 MAX_INDEX_BYTES = 256 << 20
@@ -122,7 +121,7 @@ def load(place: Place, index: Index, split: Split, size: int | None) -> Dataset:
     _check_sizes(place, part)
     rows = _rows(place, part)
     return Dataset(
-        name=slug(index.name),
+        name=own_name(index.name),
         source=place.where,
         split=split,
         shape=index.shape,

@@ -9,12 +9,12 @@ from gansmith.data import annotations, builtin, folders, given, idx, npz, number
 from gansmith.data.build import Source
 from gansmith.data.folders import Files, Member
 from gansmith.data.images import SUFFIXES, UNREADABLE, instead
-from gansmith.data.naming import BUILT_IN, existing, is_given, named, names
+from gansmith.data.naming import BUILT_IN, existing, is_given, named, names, own_name
 from gansmith.data.npy import MAGIC
 from gansmith.data.types import Problem, Split, natural
 from gansmith.errors import UserError
 from gansmith.progress import Progress
-from gansmith.text import amount, one_line, printable, slug
+from gansmith.text import amount, one_line, printable
 
 KINDS_READ = (
     "a folder of images, a .zip of one, an .npz or .npy file, a .csv of pixels, .parquet, a WebDataset .tar or an IDX "
@@ -126,7 +126,7 @@ def _every_image(
     others = sorted((name for name in kept if Path(name).suffix.lower() in UNREADABLE), key=natural)
     unreadable = (Problem(name, "unreadable", instead(Path(name).suffix.lower())) for name in others)
     return Source(
-        name=slug(path.stem if path.is_file() else path.name),
+        name=own_name(path.stem if path.is_file() else path.name),
         origin=printable(str(path)),
         kind=kind,
         split="train",
@@ -162,7 +162,7 @@ def _images(
     part, test = arrangement.splits[split], arrangement.splits.get("test")
     zipped = path.is_file()
     return Source(
-        name=slug(path.stem if zipped else path.name),
+        name=own_name(path.stem if zipped else path.name),
         origin=printable(str(path)),
         kind=kind,
         split=split,

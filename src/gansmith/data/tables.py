@@ -16,9 +16,10 @@ from gansmith.data.arrays import Arrays, as_pixels, image_layout, rows_per_block
 from gansmith.data.build import Source
 from gansmith.data.idx import on_its_side, opened, upright
 from gansmith.data.labels import index_labels
+from gansmith.data.naming import own_name
 from gansmith.data.types import Labels, Pixels, Split
 from gansmith.errors import UserError
-from gansmith.text import one_line, printable, slug
+from gansmith.text import one_line, printable
 
 MAX_ROW_BYTES = 16 << 20
 MAX_BYTES = 64 << 30
@@ -80,7 +81,7 @@ def table_source(path: Path, split: Split) -> Source:
         special = f"upright {special}".strip()
         notes.append("EMNIST lies on its side in its files: the images are turned upright")
     return Source(
-        name=slug(path.name.split(".")[0]),
+        name=own_name(path.name.split(".")[0]),
         origin=where,
         kind="table of pixels",
         split=split,
