@@ -120,3 +120,17 @@ def test_a_bug_in_a_metric_reaches_the_user_as_itself(tmp_path: Path, monkeypatc
     assert not isinstance(caught.value, gs.errors.UserError)
     with pytest.raises(ValueError, match="broadcast"):
         main(["evaluate", str(tmp_path / "some.npz"), "--data", str(tmp_path / "some.npz"), "--samples", "100"])
+
+
+def test_copies_show_in_data_that_lie_class_by_class() -> None:
+    rng = np.random.default_rng(0)
+    centres = 6 * rng.normal(size=(10, D))
+
+    def draw(count: int) -> np.ndarray:
+        return np.repeat(centres, count // 10, axis=0) + rng.normal(size=(count, D))
+
+    train, held_out = draw(6000), Features(draw(1000))
+    sides = reference(real=held_out, train=train, all_train=train, cloud=Cloud.of(held_out.features), control=None)
+    copies = train[rng.permutation(6000)[:1000]] + 1e-3 * rng.normal(size=(1000, D))
+    assert scores.Sides(Features(draw(1000)), sides).closer == pytest.approx(0.5, abs=0.06)
+    assert scores.Sides(Features(copies), sides).closer > 0.56

@@ -73,8 +73,9 @@ class Sides:
     def closer(self) -> float:
         """Share of the images nearer to training images than to as many held-out ones, ties counted half."""
         images, train, held_out = self.generated.features, self.reference.train, self.reference.real.features
-        count = min(len(train), len(held_out))
-        to_train, to_held_out = (nearest(images, side[:count]).squares[:, 0] for side in (train, held_out))
+        count, random = min(len(train), len(held_out)), np.random.default_rng(0)
+        equal = (side[random.permutation(len(side))[:count]] for side in (train, held_out))  # classes may lie in a row
+        to_train, to_held_out = (nearest(images, side).squares[:, 0] for side in equal)
         return float((to_train < to_held_out).mean() + (to_train == to_held_out).mean() / 2)
 
     @property
