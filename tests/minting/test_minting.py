@@ -20,7 +20,7 @@ from gansmith import data
 from gansmith.cli import main
 from gansmith.encoders.encoder import builtin, judge
 from gansmith.errors import UserError
-from gansmith.minting import Minted, mint, minting, shards
+from gansmith.minting import Minted, mint, minting, shards, sieve
 from gansmith.minting.sieve import Closeness, Kept, Looked, Sieve, small
 
 
@@ -232,6 +232,28 @@ def test_nothing_that_fits_is_said(makers: Path, tmp_path: Path, monkeypatch: py
     )
     with pytest.raises(ValueError, match=r"0 were kept \(.* copies\): hardly any fits"):
         mint(makers / "plain", 10, tmp_path / "set", filters=["novel"], workers=1)
+
+
+def test_a_set_of_many_images_is_gone_on_with(makers: Path, tmp_path: Path) -> None:
+    """However many it looked at before, half of what is made now fits."""
+    begun = mint(makers / "plain", 10, tmp_path / "set", workers=1)
+    there = begun.shards[0].model_copy(update={"rows": 1_000_000, "tried": 2_000_000, "last": 1_999_999})
+    plan = begun.plan.model_copy(update={"n": 1_010_000, "shard_rows": 1_000_000})
+    half = Looked(None, (np.arange(2048) % 2 * 2).astype(np.uint8), None, None)
+    blocks = (
+        minting.Block(2_000_000 + 2048 * i, np.zeros((2048, *plan.shape), np.uint8), half) for i in range(1_000_000)
+    )
+    minted = Minted(plan=plan, shards=(there,))
+    assert minting._Mint(tmp_path / "set", minted, Sieve(("novel",), False)).run(blocks, None).rows == 1_010_000
+
+
+def test_units_are_distances_to_the_second_of_other_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sieve, "BLOCK", 7)
+    rng = np.random.default_rng(0)
+    rows, others = rng.integers(0, 255, (40, 5)).astype(np.uint8), np.sort(rng.permutation(40)[:11])
+    apart = np.sqrt(np.square(rows[:, None].astype(float) - rows[others][None]).sum(2))
+    apart[others, np.arange(11)] = np.inf
+    assert np.allclose(sieve._units(rows, others, None), np.sort(apart, axis=1)[:, 1], rtol=1e-5)
 
 
 def test_a_class_that_is_hardly_made_is_said(makers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

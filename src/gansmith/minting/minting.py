@@ -276,7 +276,8 @@ class _Mint:
         self.counts = list(minted.counts.values())
         self.kept: Kept | None = None
         self.distinct = "distinct" in sieve.filters
-        self.tried = minted.tried
+        self.tried = self.tried_before = minted.tried
+        self.left_out_since = dict.fromkeys(REASONS, 0)
         self._clear()
 
     def _clear(self) -> None:
@@ -295,19 +296,20 @@ class _Mint:
             self._sift(next(blocks))
             have = self.minted.rows + len(self.indices)
             tick(have)
-            if self.tried >= PATIENCE and 1000 * (have - before) < self.tried - PATIENCE:
-                raise self._hopeless(have)
+            if 1000 * (have - before) < self.tried - self.tried_before - PATIENCE:
+                raise self._hopeless(have - before)
         return self.minted
 
     def _hopeless(self, have: int) -> UserError:
         """What to say where hardly any image is kept."""
-        counts = {name: count for name, count in self.left_out.items() if count}
+        counts = {name: count for name, count in self.left_out_since.items() if count}
         left = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         if max(counts, key=counts.__getitem__, default="") == "surplus":
             flag, way = "balance", "some class is hardly ever made; leave it out"
         else:
             flag, way = "filter", "hardly any fits; leave a filter out"
-        return UserError(f"`{flag}`: of {self.tried:,} images {have:,} were kept ({left}): {way}, or train longer")
+        tried = self.tried - self.tried_before
+        return UserError(f"`{flag}`: of {tried:,} images {have:,} were kept ({left}): {way}, or train longer")
 
     def _sift(self, block: Block) -> None:
         looked = block.looked
@@ -364,6 +366,7 @@ class _Mint:
         self.tried += 1
         if reason:
             self.left_out[REASONS[reason - 1]] += 1
+            self.left_out_since[REASONS[reason - 1]] += 1
             return
         self.indices.append(index)
         self.images.append(block.images[row])

@@ -89,7 +89,7 @@ class Closeness:
             what="closeness",
             data=train.fingerprint,
             unseen=None if unseen is None else unseen.fingerprint,
-            numbers=[SIDE, NEIGHBOUR, OTHERS, UNSEEN, RARE],
+            numbers=[SIDE, NEIGHBOUR, OTHERS, UNSEEN, RARE, "itself apart"],
         )
         stored = cache.read(key)
         if stored is not None:
@@ -117,11 +117,13 @@ def _rows(dataset: Dataset, indices: Labels, progress: Progress | None = None) -
 
 
 def _units(rows: Pixels, others: Labels, progress: Progress | None) -> Floats:
-    """The distance of each row to its second nearest of some others, at least one grey level."""
+    """The distance of each row to its second nearest of some others, itself apart, at least one grey level."""
     tick = Ticker(progress, "measuring how far apart training images lie, once", len(rows))
-    wanted = min(NEIGHBOUR + 1, len(others))  # one of them may be the row itself
+    wanted = min(NEIGHBOUR, len(others) - 1)
     units = np.empty(len(rows), np.float32)
     for start, squares in _squares(rows, rows[others]):
+        itself = np.flatnonzero((others >= start) & (others < start + len(squares)))
+        squares[torch.from_numpy(others[itself] - start), torch.from_numpy(itself)] = torch.inf
         near = squares.topk(wanted, dim=1, largest=False).values.sqrt().numpy()
         units[start : start + len(near)] = near[:, -1]
         tick(start + len(near))
