@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import gansmith as gs
-from gansmith import runs
+from gansmith import recipes, runs
 from gansmith.cards import attack, documents, release, usefulness
 from gansmith.cards.classifier import Labelled
 from gansmith.cards.contents import Card
@@ -118,6 +119,22 @@ def test_the_discriminator_is_asked_without_labels_of_other_classes(tmp_path: Pa
     assert sides is not None
     few_sides = replace(sides, members=sides.members[:20], others=sides.others[:20])
     assert attack._critic(run, few_sides, None).shape == (40,)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_discriminator_is_asked_of_all_kinds_of_the_own_class(labelled: bool) -> None:
+    """Of all classes where an image's own is not known."""
+    recipe = recipes.get("house").override(conditional="projection", classes=3, kinds=4)
+    torch.manual_seed(0)
+    network = recipes.discriminator(recipe).eval()
+    torch.nn.init.normal_(network.projection.weight)
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 28, 28), np.uint8)
+    found = attack._logits(network, recipe, images, np.arange(3) if labelled else None)
+    inputs = torch.from_numpy(images) * (2 / 255) - 1
+    with torch.no_grad():
+        each = torch.stack([network(inputs, torch.full((3,), condition))[:, 0] for condition in range(12)], dim=1)
+    own = each.view(3, 3, 4)[np.arange(3), np.arange(3)] if labelled else each
+    assert np.allclose(found, own.max(dim=1).values, atol=1e-5)
 
 
 def test_what_helps_is_told_from_what_does_not() -> None:

@@ -245,7 +245,7 @@ def _exposed(scores: np.ndarray, members: Pixels, published: Pixels) -> Exposed:
 
 
 def _critic(run: Run, sides: Sides, progress: Progress | None) -> np.ndarray:
-    """The discriminator's logits of members and others, each with its own class; the highest over kinds it made up."""
+    """The discriminator's logits of members and others, each with its own class; the highest over kinds."""
     network = discriminator(run)
     recipe = run.recipe
     told = recipe.classes and tuple(sides.train.classes) == tuple(run.data.classes)  # the real images may be others
@@ -279,10 +279,12 @@ def _logits(network: torch.nn.Module, recipe: Recipe, images: Pixels, labels: np
     inputs = torch.from_numpy(images).float() * ((white - black) / 255) + black
     if not recipes.conditioned(recipe):
         return discriminate(network, inputs, None)[0].double().numpy()[:, 0]
-    if labels is not None:
-        return discriminate(network, inputs, torch.from_numpy(np.asarray(labels)))[0].double().numpy()[:, 0]
-    each = [torch.full((len(inputs),), kind) for kind in range(recipe.classes or recipe.kinds)]
-    logits = [network(inputs, kind) for kind in each]
+    kinds = max(recipe.kinds, 1)
+    if labels is None:
+        possible = [torch.full((len(inputs),), condition) for condition in range(recipe.conditions)]
+    else:
+        possible = [torch.from_numpy(np.asarray(labels) * kinds + kind) for kind in range(kinds)]
+    logits = [network(inputs, conditions) for conditions in possible]
     plain = [(one if isinstance(one, torch.Tensor) else one[0]).double().numpy()[:, 0] for one in logits]
     highest: np.ndarray = np.max(plain, axis=0)
     return highest
