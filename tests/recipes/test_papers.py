@@ -199,6 +199,8 @@ def test_batches_apart_keep_generated_images_out_of_the_norm_of_real_ones() -> N
     assert accuracies == {True: [8, 8], False: [16]}
     with pytest.raises(UserError, match="one_pass"):
         small("dcgan", one_pass=True)
+    with pytest.raises(UserError, match="discriminator of dcgan has batch norm"):
+        recipes.discriminator(small("dcgan", one_pass=True, apart=False))
 
 
 def test_spectral_norm_divides_by_the_largest_singular_value() -> None:
@@ -289,6 +291,11 @@ def test_residual_blocks_begin_as_the_identity_and_learn() -> None:
     recipe = small("r3gan", **{"generator.width": 0.5, "discriminator.width": 0.5})
     state = loop.new_state(recipe, seed=0, device=CPU)
     block = state.generator[2]
+    wide, grouped, last = (layer for layer in block.modules() if isinstance(layer, nn.Conv2d))
+    for layer in (wide, grouped):  # 8 blocks in a network, 2 at each of 4 levels
+        inputs = layer.weight[0].numel()
+        assert float(layer.weight.detach().std()) == pytest.approx((2 / 1.04 / inputs) ** 0.5 * 8**-0.25, rel=0.1)
+    assert not last.weight.any()
     maps = torch.rand(2, 16, 4, 4)
     assert torch.equal(block(maps), maps)
     for number in range(3):

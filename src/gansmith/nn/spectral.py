@@ -1,8 +1,9 @@
-"""Spectral normalisation: each weight divided by its largest singular value, so that a layer stretches nothing.
+"""Spectral normalisation: each weight, read as a matrix, divided by its largest singular value.
 
-Miyato et al. 2018 ("Spectral normalization for generative adversarial networks"): a weight is read as a matrix of one
-row an output channel; the value is followed by one power iteration at each forward pass in training (algorithm 1), from
-a vector that is part of the network's state.
+Miyato et al. 2018 ("Spectral normalization for generative adversarial networks"): the matrix has one row an output
+channel, so that a linear layer stretches nothing, and a convolution no more than its windows overlap. The value is
+followed by one power iteration at each forward pass in training (algorithm 1), from a vector that is part of the
+network's state.
 """
 
 from torch import nn

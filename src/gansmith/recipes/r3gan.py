@@ -47,7 +47,7 @@ def generator(recipe: Recipe) -> "nn.Sequential":
     layers: list[nn.Module] = [_drawn(nn.Linear(recipe.noise.size, width, bias=False)), Basis(width, sides[0])]
     for side in sides:
         layers += [Doubled(), Crop(side)] if side != sides[0] else []
-        layers += [_block(width, recipe.generator.slope) for _ in range(BLOCKS)]
+        layers += [_block(width, recipe.generator.slope, BLOCKS * len(sides)) for _ in range(BLOCKS)]
     return nn.Sequential(*layers, _drawn(nn.Conv2d(width, recipe.channels, 1, bias=False)))
 
 
@@ -60,7 +60,7 @@ def discriminator(recipe: Recipe) -> "nn.Sequential":
     sides, width = halves(recipe.size, 4), _width(recipe.discriminator)
     layers: list[nn.Module] = [_drawn(nn.Conv2d(recipe.channels, width, 1, bias=False))]
     for side in reversed(sides):
-        layers += [_block(width, recipe.discriminator.slope) for _ in range(BLOCKS)]
+        layers += [_block(width, recipe.discriminator.slope, BLOCKS * len(sides)) for _ in range(BLOCKS)]
         layers += [Halved()] if side != sides[0] else []
     basis = _drawn(nn.Conv2d(width, width, sides[0], groups=width, bias=False))
     return nn.Sequential(*layers, basis, nn.Flatten(), _drawn(nn.Linear(width, 1, bias=False)))
@@ -71,13 +71,17 @@ def _width(network: Network) -> int:
     return max(1, round(network.scaled(32) / GROUP)) * GROUP
 
 
-def _block(width: int, slope: float) -> "nn.Module":
-    """x + f(x), f of three convolutions whose last starts at 0 (the paper's figure 2; fix-up, Zhang et al. 2019)."""
+def _block(width: int, slope: float, blocks: int) -> "nn.Module":
+    """x + f(x), f of three convolutions (the paper's figure 2).
+
+    In a network of L ``blocks`` the last starts at 0 and the others L^(-1/4) times as large as without them, which for
+    blocks of m = 3 layers is L^(-1 / (2m - 2)) (fix-up, Zhang et al. 2019, as in the authors' code).
+    """
     from torch import nn
 
     from gansmith.nn import Residual
 
-    inside, gain = EXPANSION * width, (2 / (1 + slope**2)) ** 0.5
+    inside, gain = EXPANSION * width, (2 / (1 + slope**2)) ** 0.5 * blocks**-0.25
     return Residual(
         *(_drawn(nn.Conv2d(width, inside, 1), gain), nn.LeakyReLU(slope)),
         *(_drawn(nn.Conv2d(inside, inside, 3, padding=1, groups=inside // GROUP), gain), nn.LeakyReLU(slope)),

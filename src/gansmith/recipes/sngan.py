@@ -1,7 +1,7 @@
 """sngan: "Spectral Normalization for Generative Adversarial Networks" (Miyato et al. 2018).
 
-Each weight of D is divided by its largest singular value (`spectral_norm`), so that D has a slope of at most 1 without
-a penalty. The networks are the paper's standard CNN for CIFAR-10 (table 3: batch norm in G only, LeakyReLU 0.1 in D),
+Each weight of D is divided by its largest singular value (`spectral_norm`), which bounds the slope of D without a
+penalty. The networks are the paper's standard CNN for CIFAR-10 (table 3: batch norm in G only, LeakyReLU 0.1 in D),
 the game is the hinge (equations 16 and 17), the optimiser its setting C: Adam at 2e-4, betas 0.5 and 0.999, one update
 of D for one of G, batches of 64. Published for 32x32, with maps of 4, 8, 16 and 32; other sizes halve down to 4 or
 less. Comments name the maps of 28x28. Published length: 100,000 steps; here a fifth.
