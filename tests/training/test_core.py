@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +84,36 @@ def test_a_finite_difference_is_r1_on_average() -> None:
     exact = float(penalties.penalty(Penalty(kind="r1"), quadratic, real, real).detach())
     near = float(penalties.penalty(Penalty(kind="r1", difference=0.01), quadratic, real, real).detach())
     assert near == pytest.approx(exact, rel=0.1)
+
+
+@pytest.mark.parametrize("pack", [2, 4])
+def test_a_finite_difference_is_r1_on_average_where_a_pack_shares_a_logit(pack: int) -> None:
+    torch.manual_seed(0)
+    real = torch.randn(4000, 1, 4, 4)
+
+    def together(images: torch.Tensor) -> torch.Tensor:
+        """A part of its own for each image, and one that its pack shares."""
+        alone = quadratic(images)
+        return 0.5 * alone + alone.view(-1, pack).mean(1).repeat_interleave(pack)[:, None]
+
+    exact, near = (
+        float(penalties.penalty(Penalty(kind="r1", difference=length), together, real, real, pack=pack).detach())
+        for length in (0.0, 0.01)
+    )
+    assert near == pytest.approx(exact, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("sngan", {}), ("dcgan-upsample", {}), ("mlp", {"discriminator.dropout": 0.3}), ("mlp", {"spectral_norm": True})],
+)
+def test_a_finite_difference_is_refused_where_the_discriminator_changes_between(
+    name: str, changes: dict[str, Any]
+) -> None:
+    asked = recipes.get(name).override({"penalty.kind": "r1", "penalty.difference": 0.1, **changes})
+    with pytest.raises(UserError, match=r"penalty.difference: .* leave penalty.difference out"):
+        recipes.discriminator(asked)
+    recipes.discriminator(asked.override({"penalty.difference": 0.0}))
 
 
 def test_the_penaltys_own_gradient() -> None:

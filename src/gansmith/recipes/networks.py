@@ -46,6 +46,7 @@ def discriminator(recipe: Recipe) -> "nn.Module":
     A conditional recipe's takes labels (N,) too: see :class:`gansmith.nn.ConditionalDiscriminator`.
     """
     body = entry(recipe.name).discriminator(recipe)
+    _check_layers(recipe, body)
     network: nn.Module = body
     if conditioned(recipe) or recipe.pack > 1:
         from gansmith.nn import ConditionalDiscriminator
@@ -70,6 +71,24 @@ def discriminator(recipe: Recipe) -> "nn.Module":
 
         spectral.normalise(network)
     return network
+
+
+def _check_layers(recipe: Recipe, body: "nn.Module") -> None:
+    """Raises UserError for layers of a discriminator with which parts of the method do not hold."""
+    from torch import nn
+
+    if recipe.one_pass and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in body.modules()):
+        raise UserError(
+            f"one_pass: takes each image alone, and the discriminator of {recipe.name} has batch norm; leave it out"
+        )
+    if recipe.penalty.kind == "none" or not recipe.penalty.difference:
+        return
+    dropouts = (layer for layer in body.modules() if isinstance(layer, nn.modules.dropout._DropoutNd))
+    if recipe.spectral_norm or any(layer.p > 0 for layer in dropouts):
+        raise UserError(
+            "penalty.difference: compares two passes, and dropout or spectral_norm changes the discriminator between "
+            "them; leave penalty.difference out"
+        )
 
 
 def _head(recipe: Recipe) -> Literal["projection", "auxiliary", "information"] | None:

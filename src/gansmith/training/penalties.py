@@ -39,19 +39,23 @@ def one_centred(slopes: Tensor) -> Tensor:
     return result
 
 
-def finite_difference(answer: Answer, images: Tensor, length: float) -> Tensor:
+def finite_difference(answer: Answer, images: Tensor, length: float, pack: int = 1) -> Tensor:
     """Slopes along a random direction u: ((d(x + length u) - d(x)) / length) u √P, P pixels: equal to R1 on average.
 
-    The directions are unit vectors drawn evenly from the global random stream, so E[(s·u)²] is |s|²/P.
+    The directions are unit vectors drawn evenly from the global random stream, so E[(s·u)²] is |s|²/P. Images of a
+    ``pack`` change each other's logits: the change of the sum c of these has E[c²] = Σ |s|²/P over them, as
+    :func:`slope` does, and each image gets an equal share of that.
     """
     u = rows.draw(len(images), lambda count, generator: rows.empty(images, count).normal_(generator=generator))
     u = u / u.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
     change = wide(answer(images + length * u) - answer(images)).flatten() / length
+    if pack > 1:
+        change = (change.view(-1, pack).sum(dim=1) / pack**0.5).repeat_interleave(pack)
     slopes: Tensor = change[:, None, None, None] * u * images[0].numel() ** 0.5
     return slopes
 
 
-def penalty(numbers: Penalty, answer: Answer, real: Tensor, fake: Tensor) -> Tensor:
+def penalty(numbers: Penalty, answer: Answer, real: Tensor, fake: Tensor, *, pack: int = 1) -> Tensor:
     """The penalty of real and generated images (N, C, S, S), without its weight gamma.
 
     Args:
@@ -60,6 +64,7 @@ def penalty(numbers: Penalty, answer: Answer, real: Tensor, fake: Tensor) -> Ten
             ``fake``.
         real: real images.
         fake: as many generated ones, without gradients.
+        pack: images of which the discriminator judges so many in a row together.
     """
     with torch.autocast(real.device.type, enabled=False):
         if numbers.kind in parts.PENALTIES:
@@ -72,6 +77,6 @@ def penalty(numbers: Penalty, answer: Answer, real: Tensor, fake: Tensor) -> Ten
             return one_centred(slope(answer(between), between))
         images = real if numbers.kind == "r1" else torch.cat([real, fake])
         if numbers.difference:
-            return zero_centred(finite_difference(answer, images, numbers.difference), len(real))
+            return zero_centred(finite_difference(answer, images, numbers.difference, pack), len(real))
         images = images.detach().requires_grad_()
         return zero_centred(slope(answer(images), images), len(real))

@@ -356,7 +356,8 @@ def _penalty(
 
     weight = _gamma(state, recipe)
     with rows.holding(first):
-        return rows.part(weight * penalties.penalty(numbers, answer, real[:count], fake[:count]))
+        taken = penalties.penalty(numbers, answer, real[:count], fake[:count], pack=recipe.pack)
+        return rows.part(weight * taken)
 
 
 def _gamma(state: TrainState, recipe: Recipe) -> Tensor | float:
