@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import gansmith as gs
+from gansmith import own, runs
 from gansmith.cli import main
-from gansmith.evaluation import floors
+from gansmith.evaluation import floors, inputs, pipeline, stored
 from gansmith.evaluation.report import Report
 from gansmith.runs.summary import summary
 
@@ -182,3 +183,27 @@ def test_the_end_of_a_training_says_how_good_it_is(
     document = json.loads(capsys.readouterr().out)
     assert (document["verdict"], document["quality"]["known"]) == ("too early to say", None)
     assert document["next"].startswith("gansmith evaluate ")
+
+
+@pytest.mark.filterwarnings("ignore:.* changed since digits-mine-001 was trained")
+def test_an_evaluation_is_not_current_where_the_recipes_own_code_changed(tmp_path: Path) -> None:
+    text = """
+from torch import nn
+from gansmith import own
+
+@own.recipe("mine", base="mlp")
+def networks(recipe):
+    generator = nn.Sequential(nn.Linear(recipe.noise.size, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+    return generator, nn.Sequential(nn.Flatten(), nn.Linear(784, 1))
+"""
+    (tmp_path / "mine.py").write_text(text)
+    own.load(tmp_path / "mine.py")
+    np.savez(tmp_path / "digits.npz", train_images=gs.data.load("mnist").take(np.arange(400)))
+    run = gs.train(tmp_path / "digits.npz", recipe="mine", steps=2, evaluate_every=0, out=tmp_path)
+    made = inputs.of_run(run)
+    stored.save(run, pipeline.measure(made, samples=64, seeds=1))
+    assert stored.find(run, made, samples=64, seeds=1) is not None
+    (tmp_path / "mine.py").write_text(text.replace("nn.Tanh()", "nn.Hardtanh()"))
+    own.load(tmp_path / "mine.py")
+    again = runs.find(run.path)
+    assert stored.find(again, made, samples=64, seeds=1) is None

@@ -17,6 +17,7 @@ from gansmith.evaluation.inputs import Made, Which
 from gansmith.evaluation.pipeline import Measured
 from gansmith.evaluation.report import FILE, GALLERY, Report
 from gansmith.files import write_bytes
+from gansmith.recipe import changed_since
 from gansmith.runs import Run
 from gansmith.text import slug
 
@@ -73,8 +74,11 @@ def find(
     seeds: int,
     encoder: str | Path | Encoder | None = None,
 ) -> Report | None:
-    """The evaluation in a run's folder, if it is of this checkpoint and was measured as these arguments say."""
-    if data is not None or encoder is not None:
+    """The evaluation in a run's folder, if it is of this checkpoint and was measured as these arguments say.
+
+    None too where a file that the recipe is defined in is loaded with another text: it may make other images now.
+    """
+    if data is not None or encoder is not None or (run.recipe.files and changed_since(run.settings.recipes)):
         return None
     own = _own_encoder(run)
     report = _read(run.path / _file(run, own, made.subject.which))
