@@ -12,7 +12,7 @@ from gansmith.cli import main
 from gansmith.evaluation import floors, scores
 from gansmith.evaluation.features import Features
 from gansmith.evaluation.floors import Floor
-from gansmith.evaluation.reference import Reference, bins_of
+from gansmith.evaluation.reference import Reference, bins_of, divide
 from gansmith.metrics.frechet import Gaussian
 from gansmith.metrics.prdc import Cloud
 
@@ -134,3 +134,12 @@ def test_copies_show_in_data_that_lie_class_by_class() -> None:
     copies = train[rng.permutation(6000)[:1000]] + 1e-3 * rng.normal(size=(1000, D))
     assert scores.Sides(Features(draw(1000)), sides).closer == pytest.approx(0.5, abs=0.06)
     assert scores.Sides(Features(copies), sides).closer > 0.56
+
+
+@pytest.mark.parametrize(("images", "samples"), [(300, 50), (300, 1000), (41, 20)])
+def test_halves_of_training_images_share_none(images: int, samples: int) -> None:
+    train = gs.data.from_arrays(np.zeros((images, 1, 8, 8), np.uint8))
+    split = divide(train, None, samples)
+    others = np.concatenate([part.indices for part in split.others])
+    assert not set(split.real.indices.tolist()) & set(others.tolist())
+    assert len(set(others.tolist())) == len(others)

@@ -285,3 +285,25 @@ def test_repetitions_are_known_over_a_cut(
         mint(makers / "plain", 150, tmp_path / "cut", **ask)
     mint(makers / "plain", 150, tmp_path / "cut", **ask)
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+def test_counts_of_a_balanced_set_are_known_over_a_cut(
+    makers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minting, "BLOCK", 64)
+    ask: dict[str, Any] = {"balance": True, "shard": 30, "workers": 1, "layout": "folder"}
+    whole = mint(makers / "plain", 90, tmp_path / "whole", **ask)
+    assert whole.left_out["surplus"] > 0
+    write, calls = shards.write, []
+
+    def stop(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return write(*given)
+
+    monkeypatch.setattr(shards, "write", stop)
+    with pytest.raises(KeyboardInterrupt):
+        mint(makers / "plain", 90, tmp_path / "cut", **ask)
+    mint(makers / "plain", 90, tmp_path / "cut", **ask)
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")

@@ -74,13 +74,16 @@ def test_penalties_of_a_known_slope() -> None:
     assert penalties.penalty(Penalty(kind="r1"), quadratic, real, fake).item() == pytest.approx(r1.item())
     both = r1 + fake.square().sum() / 12
     assert penalties.penalty(Penalty(kind="r1-r2"), quadratic, real, fake).item() == pytest.approx(both.item())
-    same = penalties.penalty(Penalty(kind="gradient"), quadratic, real, real)
-    assert same.item() == pytest.approx((real.flatten(1).norm(dim=1) - 1).square().mean().item(), rel=1e-5)
+    for size in (1.0, 0.1):  # slopes longer than 1, and shorter
+        images = size * real
+        same = penalties.penalty(Penalty(kind="gradient"), quadratic, images, images)
+        assert same.item() == pytest.approx((images.flatten(1).norm(dim=1) - 1).square().mean().item(), rel=1e-5)
 
 
-def test_a_finite_difference_is_r1_on_average() -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_finite_difference_is_r1_on_average(channels: int) -> None:
     torch.manual_seed(0)
-    real = torch.randn(2000, 1, 4, 4)
+    real = torch.randn(2000, channels, 4, 4)
     exact = float(penalties.penalty(Penalty(kind="r1"), quadratic, real, real).detach())
     near = float(penalties.penalty(Penalty(kind="r1", difference=0.01), quadratic, real, real).detach())
     assert near == pytest.approx(exact, rel=0.1)
@@ -280,3 +283,47 @@ def test_a_second_update_starts_from_the_weights_of_the_first_in_bf16_too(player
             output = advance(real, None)
         ends.append([*state.generator.parameters(), *state.discriminator.parameters(), output.discriminator_loss])
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+def test_a_rate_falls_as_half_a_cosine() -> None:
+    numbers = Optimizer(kind="adam", lr=1.0, cool_from=0.2, cool_to=0.1)
+    for over, share in ((0.0, 1.0), (0.25, 0.5 + 0.125**0.5), (0.5, 0.5), (1.0, 0.0)):
+        found = schedule.rate(numbers, updates=0, share=0.2 + 0.8 * over)
+        assert found == pytest.approx(0.1 + 0.9 * share, abs=1e-9)
+
+
+def test_a_half_life_forgets_the_untrained_network() -> None:
+    network = nn.Linear(3, 2)
+    follower = average.start(network, Average(half_life=1e6))
+    assert follower is not None
+    with torch.no_grad():
+        network.weight += 1
+    average.follow(follower, network, Average(half_life=1e6), step=1, batch_size=8)
+    assert torch.equal(follower.weight, network.weight)
+
+
+def test_an_average_lags_behind_a_ramp_by_its_span() -> None:
+    """Weights t^(1/s - 1) over the run so far: of a ramp that is 1 / (1 + s) of where it is."""
+    network, numbers = nn.Linear(1, 1, bias=False).double(), Average(span=0.25)
+    follower = average.start(network, numbers)
+    assert follower is not None
+    for now in range(1, 4001):
+        nn.init.constant_(network.weight, now / 4000)
+        average.follow(follower, network, numbers, step=now, batch_size=1)
+    assert float(follower.weight.detach()) == pytest.approx(1 / 1.25, abs=1e-3)
+
+
+def test_colours_change_alike_in_every_range_of_pixels() -> None:
+    images = torch.rand(6, 3, 8, 8)
+    torch.manual_seed(0)
+    small = augment.recoloured(images, 0.5, 1.0)
+    torch.manual_seed(0)
+    assert torch.allclose(augment.recoloured(2 * images - 1, 0.5, 2.0), 2 * small - 1, atol=1e-5)
+
+
+def test_a_square_is_cut_out_of_all_places_alike() -> None:
+    torch.manual_seed(0)
+    cut = augment.cut_out(torch.ones(20_000, 1, 6, 6), 0.5, 0.0)
+    share = 1 - cut.mean(dim=(0, 1))
+    assert float((share - share.mean()).abs().max()) < 0.02, "corners as often as the middle"
+    assert float(share.mean()) == pytest.approx(9 / 64, abs=0.01), "3 of 8 places in each direction"

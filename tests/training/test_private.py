@@ -145,6 +145,22 @@ def test_what_would_touch_data_otherwise_is_refused_in_a_line(ask: dict[str, Any
     assert not list(tmp_path.iterdir())
 
 
+def test_batches_are_no_two_runs_the_same() -> None:
+    """The operating system decides them: a run's seed is published."""
+    (_, images), (_, others) = made(noise=1.0, rate=0.01), made(noise=1.0, rate=0.01)
+    images.at(0), others.at(0)
+    assert images._rows.tolist() != others._rows.tolist()
+
+
+def test_each_update_of_the_discriminator_is_paid_for() -> None:
+    recipe = recipes.get("mlp").override(steps=200)
+    once, thrice = (
+        guarantee.plan(recipe.override(discriminator_updates=updates), 60_000, 1.0, 1e-5) for updates in (1, 3)
+    )
+    assert (once.updates, thrice.updates) == (200, 600)
+    assert thrice.noise > once.noise
+
+
 def test_less_epsilon_takes_more_noise_until_none_is_enough() -> None:
     recipe = recipes.get("mlp").override(steps=100)
     few, many = (guarantee.plan(recipe, 60_000, epsilon, 1e-5).noise for epsilon in (1.0, 10.0))
