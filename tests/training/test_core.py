@@ -13,7 +13,14 @@ from gansmith import recipes
 from gansmith.errors import UserError
 from gansmith.recipe import Augment, Average, Optimizer, Penalty, Recipe
 from gansmith.training import augment, average, loop, losses, penalties, schedule
-from gansmith.training.step import gradients_of_both, partners, sample_latents, step
+from gansmith.training.step import (
+    discriminator_gradients,
+    generator_gradients,
+    gradients_of_both,
+    partners,
+    sample_latents,
+    step,
+)
 
 CPU = torch.device("cpu")
 KINDS = ("non-saturating", "relativistic", "hinge", "wasserstein", "least-squares")
@@ -138,11 +145,11 @@ def test_the_penaltys_own_gradient() -> None:
 
 
 @pytest.mark.parametrize("pack", [1, 4])
-@pytest.mark.parametrize("penalised", [True, False])
+@pytest.mark.parametrize("penalty", ["none", "r1", "r1-r2"])
 @pytest.mark.parametrize("loss", ["relativistic", "non-saturating", "wasserstein", "least-squares"])
-def test_one_pass_gives_the_gradients_of_two(loss: str, penalised: bool, pack: int) -> None:
+def test_one_pass_gives_the_gradients_of_two(loss: str, penalty: str, pack: int) -> None:
     """Against the plain way: two losses, each back-propagated through networks of the same weights."""
-    recipe = house(loss=loss, pack=pack, **{"penalty.kind": "r1-r2" if penalised else "none", "penalty.every": 1})
+    recipe = house(loss=loss, pack=pack, **{"penalty.kind": penalty, "penalty.every": 1})
     state = state_of(recipe)
     torch.manual_seed(1)
     real, told = torch.rand(8, 1, 28, 28) * 2 - 1, torch.arange(8) // pack % 4
@@ -157,8 +164,9 @@ def test_one_pass_gives_the_gradients_of_two(loss: str, penalised: bool, pack: i
     images = torch.cat([real, generated.detach()]).requires_grad_()
     logits = other.discriminator(images, torch.cat([told, fake_told]))
     of_d = losses.discriminator_loss(*logits.chunk(2), kind=loss, real_label=recipe.real_label)
-    if penalised:
-        of_d = of_d + recipe.penalty.gamma * penalties.zero_centred(penalties.slope(logits, images), 8)
+    if penalty != "none":
+        slopes = penalties.slope(logits, images)
+        of_d = of_d + recipe.penalty.gamma * penalties.zero_centred(slopes if penalty == "r1-r2" else slopes[:8], 8)
     of_d.backward(inputs=list(other.discriminator.parameters()))
     with torch.no_grad():
         on_real = other.discriminator(real, told)
@@ -327,3 +335,39 @@ def test_a_square_is_cut_out_of_all_places_alike() -> None:
     share = 1 - cut.mean(dim=(0, 1))
     assert float((share - share.mean()).abs().max()) < 0.02, "corners as often as the middle"
     assert float(share.mean()) == pytest.approx(9 / 64, abs=0.01), "3 of 8 places in each direction"
+
+
+@pytest.mark.parametrize("loss", ["non-saturating", "hinge"])
+def test_fakes_of_a_pack_are_of_the_kind_of_their_real_images(loss: str) -> None:
+    recipe = house(loss=loss, pack=4, one_pass=False)
+    told, z = torch.arange(8) // 4 + 1, torch.zeros(8, recipe.noise.size)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        assert torch.equal(partners(recipe, told, z), told)  # type: ignore[arg-type]
+
+
+def test_a_share_of_a_penalty_is_of_whole_packs() -> None:
+    recipe = house(pack=2, one_pass=False, **{"penalty.share": 0.3, "penalty.every": 1})
+    state = state_of(recipe)
+    seen = []
+    state.discriminator.register_forward_hook(lambda layer, inputs, output: seen.append(len(inputs[0])))
+    torch.manual_seed(0)
+    discriminator_gradients(state, recipe, torch.rand(8, 1, 28, 28), torch.arange(8) // 2 % 4)
+    assert seen == [16, 8], "8 real and 8 generated, then 2 packs of each"
+
+
+def test_the_weight_of_information_is_the_generators_too() -> None:
+    def gradient(weight: float) -> torch.Tensor:
+        recipe = recipes.get("infogan").override(
+            {"information": weight, "generator.width": 0.1, "discriminator.width": 0.1, "batch_size": 8}
+        )
+        state = state_of(recipe)
+        torch.manual_seed(0)
+        first = discriminator_gradients(state, recipe, torch.rand(8, 1, 28, 28))
+        generator_gradients(state, recipe, first)
+        found = [each.grad.flatten() for each in state.generator.parameters() if each.grad is not None]
+        return torch.cat(found).double()
+
+    one, two, four = map(gradient, (1.0, 2.0, 4.0))
+    assert float((two - one).norm()) > 1e-4
+    assert torch.allclose(four - two, 2 * (two - one), atol=1e-3 * float((four - two).abs().max()))
