@@ -44,7 +44,10 @@ def train(
 ) -> Path:
     """Trains for ``steps``, or ``seconds`` of one core; writes the generator and a sheet into the folder ``name``."""
     dataset = data.load(source, size=recipe.size)
-    told = {"conditional": "projection", "classes": len(dataset.classes)} if labels else {}
+    told: dict[str, Any] = {}
+    if labels:  # which share the recipe's kinds, as in `gansmith train`
+        classes = len(dataset.classes)
+        told = {"conditional": "projection", "classes": classes, "kinds": recipe.kinds // classes}
     recipe = recipe.override({**told, "channels": dataset.shape[0], **changes})
     steps_of = training(recipe, dataset, seed=seed, seconds=seconds, steps=steps, precision=precision)
     ((state, spent, accuracy),) = deque(steps_of, maxlen=1)
