@@ -9,9 +9,11 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import gansmith as gs
 from gansmith import latent, recipes
 from gansmith.generator import Generator, snapshot
 from gansmith.latent import expression
+from gansmith.latent.classes import encoder_of
 
 
 def generator(name: str = "mlp", **changes: object) -> Generator:
@@ -169,3 +171,18 @@ def test_any_text_is_read_or_refused_in_a_line(text: str) -> None:
     else:
         told = ""
     assert "\n" not in told
+
+
+def test_a_class_is_told_with_the_kind_of_the_first_term() -> None:
+    """The generator that comes along is told kinds within classes: 7 alone would be a kind of zeros."""
+    generator = gs.load("mnist")
+    own = latent.mix(generator, "12").vectors.labels
+    assert own is not None
+    seven = latent.mix(generator, "12 + 1 - 5", label="7", rescale=True)
+    assert seven.vectors.labels is not None
+    kinds = generator.recipe.kinds
+    assert seven.vectors.labels[-1] // kinds == 7
+    assert seven.vectors.labels[-1] % kinds == own[-1] % kinds
+    read = encoder_of(generator).encode(seven.images[-1:]).logits
+    assert read is not None
+    assert read.argmax() == 7

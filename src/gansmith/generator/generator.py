@@ -155,6 +155,8 @@ class Generator:
         Args:
             z: the latents: a tensor or an array of real numbers, taken as float32.
             labels: a conditional generator's classes (N,), each in 0 .. K - 1; without them row i has class i mod K.
+                With M kinds in each class (``recipe.kinds``, as `house` has them) K is so many times as much, and kind
+                m of class c is c * M + m.
             progress: called with the images done, if that takes more than two seconds.
 
         Raises UserError in one line for latents of another size or not finite, and labels that are no such numbers.

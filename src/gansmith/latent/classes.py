@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.data.types import class_of
+from gansmith.data.types import Labels, class_of
 from gansmith.encoders.encoder import Encoder, for_data
 from gansmith.errors import UserError
 from gansmith.generator import Generator, conditions
@@ -57,9 +57,16 @@ def labelled(generator: Generator, given: Vectors, names: Sequence[str]) -> Vect
         raise UserError(f"{len(given)} points for {len(labels)} labels: give one, or one for each")
     latents = given.latents.repeat(len(labels), axis=0) if len(given) == 1 else given.latents
     names = tuple(generator.classes[label] if generator.classes else str(label) for label in labels)
+    return Vectors(latents, names, told(generator, labels, given.labels))
+
+
+def told(generator: Generator, labels: Labels, before: Labels | None) -> Labels:
+    """What a generator is told for these classes: vectors keep the kinds they had, whatever the class; else the first.
+
+    With K kinds in each class that is class * K + kind.
+    """
     kinds = max(1, generator.recipe.kinds)
-    kind = 0 if given.labels is None else given.labels % kinds  # a vector keeps its kind, whatever the class
-    return Vectors(latents, names, labels * kinds + kind)
+    return labels * kinds + (0 if before is None else before % kinds)
 
 
 def scores(generator: Generator) -> dict[str, Callable[[Images], NDArray[np.float64]]]:

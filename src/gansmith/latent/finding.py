@@ -137,7 +137,8 @@ def find(
     pool = _sampled(generator, encoder, seed, label, column, wanted, progress)
     samples, hit_rate = len(pool.names), float(pool.hit.mean()) if column is not None else None
     best = 0.0 if pool.sure is None else float(pool.sure.max())
-    refined = column is not None and (refine or (refine is None and _confident(pool).sum() < n))
+    few = int(_confident(pool).sum()) < n
+    refined = column is not None and bool(refine or (refine is None and few))
     if refined and column is not None:
         pool = _refined(generator, encoder, pool, column, progress)
     rows = np.flatnonzero(_confident(pool))

@@ -210,6 +210,7 @@ class _Candidates:
 
     def __init__(self, generator: Generator, encoder: Encoder, seed: int, progress: Progress | None) -> None:
         recipe = generator.recipe
+        self.kinds = max(1, recipe.kinds)
         count = CANDIDATES_IF_SLOW if slow(generator) else CANDIDATES
         self.latents = generator.latents(count, seed=seed).numpy()
         told = conditions(recipe, count=count)
@@ -233,7 +234,7 @@ class _Candidates:
         """
         rows = np.arange(len(self.latents))
         if label is not None and self.labels is not None:
-            rows = rows[self.labels == label]
+            rows = rows[self.labels // self.kinds == label]
         pixels = _rms(self._images[rows], picture[None])
         away = self._features[rows] - self._encoder.encode(picture[None]).features
         distance = (pixels / 255) ** 2 + FEATURES * (away**2).mean(axis=1)

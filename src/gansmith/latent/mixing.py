@@ -70,7 +70,10 @@ def mix(
         total += factor * value.astype(np.float64)
     if rescale:
         total = _rescaled(generator, total)
-    every = join([*terms, _vector(total, f"= {whole.text}", _label(terms[0]) if wanted is None else wanted)])
+    told = _label(terms[0])
+    if wanted is not None:
+        told = int(classes.told(generator, np.array([wanted]), terms[0].labels)[0])
+    every = join([*terms, _vector(total, f"= {whole.text}", told)])
     if not np.isfinite(every.latents).all():
         raise UserError(f"{text[:40]}: the result is not finite; take smaller factors")
     return Mixed(vectors.images(generator, every), every)

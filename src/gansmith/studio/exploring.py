@@ -18,7 +18,7 @@ from gansmith import latent, render
 from gansmith.data.images import UnusableError, decode, quiet_decoders
 from gansmith.errors import UserError
 from gansmith.generator import Generator
-from gansmith.latent import photo, truncation, vectors
+from gansmith.latent import classes, photo, truncation, vectors
 from gansmith.latent.vectors import Images, Latents, Vectors
 from gansmith.runs import Run
 from gansmith.runs.load import load
@@ -110,9 +110,8 @@ def _vector(generator: Generator, point: Point, given: bytes) -> Vectors:
         base = Vectors(np.asarray(point["latent"], np.float32)[None], ("found",), told)
         base = vectors.points(generator, base)
     if point.get("label") is not None:
-        kinds = max(1, recipe.kinds)
-        kind = 0 if base.labels is None else int(base.labels[0]) % kinds
-        base = Vectors(base.latents, base.names, np.array([generator.label(point["label"]) * kinds + kind]))
+        label = np.array([generator.label(point["label"])])
+        base = Vectors(base.latents, base.names, classes.told(generator, label, base.labels))
     base = truncation.shrunk(generator, base, point["truncation"])
     if point["moves"]:
         base = Vectors(base.latents + _moves(generator, point["moves"], given), base.names, base.labels)
