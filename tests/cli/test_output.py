@@ -1,6 +1,7 @@
 """What verbs print and draw beside their documents: progress of long work, and pictures that fill a slide."""
 
 import io
+import json
 import os
 import re
 import sys
@@ -144,3 +145,8 @@ def test_a_scale_that_makes_no_sense_is_refused(
 def test_a_scale_without_a_sheet_is_refused(verb: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*verb.format(made).split(), "--scale", "2"]) == 2
     assert "--scale: only a --sheet is enlarged" in capsys.readouterr().err
+
+
+def test_numbers_of_numpy_are_plain_ones_in_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    output.document({"sure": np.True_, "count": np.int64(3), "share": np.float32(0.5), "path": Path("a")})
+    assert json.loads(capsys.readouterr().out) == {"sure": True, "count": 3, "share": 0.5, "path": "a"}

@@ -14,6 +14,7 @@ from data_samples import noise
 from PIL import Image
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
+import gansmith as gs
 from gansmith import data
 from gansmith.errors import UserError
 
@@ -256,3 +257,13 @@ def test_what_a_data_set_raises_arrives_as_itself() -> None:
 
     with pytest.raises(ZeroDivisionError, match="own"):
         data.load(Pairs(broken))
+
+
+def test_labels_that_are_several_for_an_image_are_left_out_with_a_word(tmp_path: Path) -> None:
+    images = np.stack([noise(i, 8, 8) for i in range(20)])
+    for labels in (np.ones((20, 14), np.uint8), images):
+        with pytest.warns(UserWarning, match=r"labels of shape \(20, .*\) are several for an image, and left out"):
+            found = data.load((images, labels))
+        assert found.labels is None
+    with pytest.raises(UserError, match=r"has no labels; give \(images, labels\)"):
+        gs.train(images, recipe="mlp", conditional=True, steps=1, out=tmp_path)

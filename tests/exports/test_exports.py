@@ -244,3 +244,18 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
     assert (found["to"], found["quiz"], found["weights"]) == ("web", False, "float16")  # nobody knows its data
     assert found["difference"] < 0.5
     assert found["bytes"] == (tmp_path / "page.html").stat().st_size
+
+
+def test_ctrl_c_is_no_fault_of_the_exporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which makes an error of its own of what ends it."""
+    pytest.importorskip("onnxruntime")
+
+    def stopped(*given: Any, **asked: Any) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise RuntimeError("Please file an issue") from interrupt
+
+    monkeypatch.setattr(torch.onnx, "export", stopped)
+    assert main(["export", "mnist", "--to", "onnx", "-o", str(tmp_path / "x.onnx")]) == 130
+    assert not list(tmp_path.iterdir())

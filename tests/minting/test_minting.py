@@ -307,3 +307,22 @@ def test_counts_of_a_balanced_set_are_known_over_a_cut(
         mint(makers / "plain", 90, tmp_path / "cut", **ask)
     mint(makers / "plain", 90, tmp_path / "cut", **ask)
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+def test_an_unknown_layout_is_refused_in_a_line(makers: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="`layout` 'zip': give one of folder, npz, parquet, tar"):
+        mint(makers / "plain", 10, tmp_path / "set", layout="zip")  # type: ignore[arg-type]
+
+
+def test_an_interrupted_set_says_how_it_goes_on(
+    makers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shards, "write", stop)
+    ask = ["mint", str(makers / "plain"), "-n", "10", "-o", str(tmp_path / "set"), "--workers", "1"]
+    assert main(ask) == 130
+    assert capsys.readouterr().err.endswith(f"interrupted; the same command goes on in {tmp_path / 'set'}\n")
+    monkeypatch.undo()
+    assert main(ask) == 0

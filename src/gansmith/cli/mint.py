@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gansmith.cli.options import AnySeed, Best, Generator, Json, Number, Out, RealImages, Recipes, within
-from gansmith.cli.output import pairs, progress, show, speaks
+from gansmith.cli.output import pairs, progress, say, show, speaks
 from gansmith.errors import MINTED, SHARD, WORKERS
 from gansmith.text import amount
 
@@ -26,7 +26,7 @@ def mint(
     best: Best = False,
     own: Recipes = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Write a data set of generated images, in shards. The same command again, after a kill, goes on where it was.
 
     Args:
@@ -44,22 +44,26 @@ def mint(
     from gansmith.minting import mint as write
 
     wanted: list[Any] = [word.strip() for word in filter.split(",") if word.strip()]
-    found = write(
-        run,
-        number,
-        out,
-        layout=format,
-        seed=seed,
-        balance=balance,
-        filters=wanted,
-        shard=shard,
-        workers=workers,
-        which="best" if best else "newest",
-        source=data,
-        progress=progress,
-    )
+    try:
+        found = write(
+            run,
+            number,
+            out,
+            layout=format,
+            seed=seed,
+            balance=balance,
+            filters=wanted,
+            shard=shard,
+            workers=workers,
+            which="best" if best else "newest",
+            source=data,
+            progress=progress,
+        )
+    except KeyboardInterrupt:
+        say(f"interrupted; the same command goes on in {out}", aside=True)
+        return 130
     if not speaks():  # the first process says it
-        return
+        return 0
     left = {reason: f"{count:,}" for reason, count in found.left_out.items()}
     rows = {
         "images": f"{found.rows:,} in {amount(len(found.shards), 'shard')}, of {found.tried:,} made",
@@ -70,6 +74,7 @@ def mint(
     }
     about = found.index() | {"path": out, "tried": found.tried, "left_out": found.left_out, "seed": seed}
     show(about, pairs({name: value for name, value in rows.items() if value}), json=json)
+    return 0
 
 
 def _labels(kind: str) -> str:

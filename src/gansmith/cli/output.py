@@ -62,8 +62,12 @@ def say(text: str = "", *, aside: bool = False) -> None:
 
 
 def document(value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Prints the one JSON document of a verb on standard output; paths become strings."""
-    say(jsons.dumps(value, indent=2, default=str, allow_nan=False))
+    """Prints the one JSON document of a verb on standard output; paths become strings, NumPy's numbers plain ones."""
+    say(jsons.dumps(value, indent=2, default=_plain, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def show(value: Mapping[str, Any] | Sequence[Any], *text: str, json: bool) -> None:

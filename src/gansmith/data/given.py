@@ -6,6 +6,7 @@ decoded, in a later process too. A card in the cache tells the classes and split
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -323,7 +324,11 @@ def _labelled(found: Mapping[Split, Part], role: Split, where: str) -> tuple[Lab
     named = part.classes and part.labels.shape == (part.count,) and part.labels.dtype.kind in "iu"
     if named and bool(np.all((part.labels >= 0) & (part.labels < len(part.classes)))):
         return part.labels.astype(np.int64), distinct(part.classes)
-    return index_labels(part.labels, others, part.count, where)[:2]
+    numbers, classes, _ = index_labels(part.labels, others, part.count, where)
+    if numbers is None:
+        text = f"{where}: labels of shape {part.labels.shape} are several for an image, and left out"
+        warnings.warn(text, stacklevel=2)
+    return numbers, classes
 
 
 def _digest(part: Part, labels: Labels | None, classes: tuple[str, ...]) -> str:

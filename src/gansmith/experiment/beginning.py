@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from gansmith import data, hardware, recipes, runs
-from gansmith.data import Fit, Images, kinds
+from gansmith.data import Fit, Images, kinds, naming
 from gansmith.data.kinds import Kinds
 from gansmith.doctor import signals
 from gansmith.errors import UserError
@@ -180,7 +180,10 @@ def _classes(recipe: Recipe, dataset: data.Dataset) -> int:
     if recipe.conditional == "none":
         return 0
     if dataset.labels is None:
-        raise UserError(f"`conditional`: {dataset.name} has no labels; put its images in one sub-folder per class")
+        way = (
+            "give (images, labels)" if naming.is_given(dataset.source) else "put its images in one sub-folder per class"
+        )
+        raise UserError(f"`conditional`: {dataset.name} has no labels; {way}")
     if len(dataset.classes) < 2:
         raise UserError(f"`conditional`: all images of {dataset.name} are of one class; train without it")
     return len(dataset.classes)

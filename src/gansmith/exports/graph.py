@@ -72,7 +72,7 @@ def write_onnx(generator: Generator, path: Path) -> float:
         raise UserError("`to` onnx: needs the extra: pip install 'gansmith[onnx]'") from None
     network, example = plain(generator), _inputs(generator, 2)
     names = ["z", "label"][: len(example)]
-    with _quiet():
+    with _quiet(), _interruptible():
         program = torch.onnx.export(
             network, example, input_names=names, output_names=["images"], dynamic_shapes=_shapes(example),
             dynamo=True, verbose=False,
@@ -130,6 +130,20 @@ def _compared(generator: Generator, network: nn.Module, run: Callable[[tuple[Ten
     if not levels <= MOST:
         raise RuntimeError(f"{recipes.get(generator.recipe.name).name}: the graph differs by {levels:.3g} grey levels")
     return levels
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C stays what it is where the exporter makes an error of its own of whatever ends it."""
+    try:
+        yield
+    except Exception as error:
+        reason: BaseException | None = error
+        while reason is not None:
+            if isinstance(reason, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            reason = reason.__cause__ or reason.__context__
+        raise
 
 
 @contextmanager

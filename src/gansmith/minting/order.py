@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from gansmith import hardware
 from gansmith.data import Images
-from gansmith.errors import FROM_0, MINTED, SHARD, WORKERS
+from gansmith.errors import FROM_0, MINTED, SHARD, WORKERS, UserError
 from gansmith.minting.manifest import Filter, Layout, Minted
 from gansmith.progress import Progress
 from gansmith.runs import Run
@@ -57,6 +57,8 @@ def mint(
             training images, or that nothing fits; a library that a layout needs.
         OSError: the disk is full. What is whole stays, and is gone on with.
     """
+    if layout not in get_args(Layout):
+        raise UserError(f"`layout` {layout!r}: give one of {', '.join(get_args(Layout))}")
     n, seed, shard = MINTED.check("n", n), FROM_0.check("seed", seed), SHARD.check("shard", shard)
     number = WORKERS.check("workers", hardware.available_cores() if workers is None else workers)
     from gansmith.minting import minting

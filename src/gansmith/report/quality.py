@@ -59,10 +59,11 @@ def read(run: Run) -> Quality | None:
     if not (curve or evaluations):
         return None
     known = quality.known(run)
+    words = "evaluated, with too few images for a distance" if evaluations else ""
     return Quality(
         curve=curve,
         evaluations=evaluations,
-        words=known.sentence if known else "",
+        words=known.sentence if known else words,
         gallery=embed(run.path / GALLERY, "Generated images, outlined, each beside the training images nearest to it"),
     )
 
