@@ -43,6 +43,12 @@ def protocol(path: Path) -> tuple[int, int]:
     return told.generated, len(told.seeds)
 
 
+def altered(path: Path, **changes: str) -> None:
+    """An evaluation whose protocol says something else."""
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"protocol": told["protocol"] | changes}))
+
+
 def test_a_quick_look_does_not_replace_a_careful_evaluation(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(run), "--samples", "200", "--seeds", "2"]) == 0
     assert "kept:" not in capsys.readouterr().out
@@ -74,6 +80,24 @@ def test_a_careful_evaluation_of_an_older_step_gives_way(run: Path, capsys: pyte
     assert main(["evaluate", str(run), "--samples", "100", "--seeds", "1"]) == 0
     assert "evaluation.json was of another checkpoint" in capsys.readouterr().out
     assert (protocol(run / "evaluation.json"), Report.read(run / "evaluation.json").subject.step) == ((100, 1), 8)
+
+
+def test_an_evaluation_against_other_real_images_gives_way(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run), "--samples", "200", "--seeds", "1"]) == 0
+    altered(run / "evaluation.json", fingerprint="0" * 64)
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--samples", "100", "--seeds", "1"]) == 0
+    assert "evaluation.json was of other real images, and is these now" in capsys.readouterr().out
+    assert protocol(run / "evaluation.json") == (100, 1)
+
+
+def test_an_evaluation_by_another_version_is_not_current(run: Path) -> None:
+    its, asked = gs.Run(run), {"samples": 100, "seeds": 1}
+    made = inputs.of_run(its)
+    stored.save(its, pipeline.measure(made, **asked))
+    assert stored.find(its, made, **asked) is not None
+    altered(run / "evaluation.json", gansmith="0.0.1")
+    assert stored.find(its, made, **asked) is None
 
 
 def test_a_damaged_evaluation_is_replaced_and_other_encoders_have_their_own(
