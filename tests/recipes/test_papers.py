@@ -214,6 +214,14 @@ def test_spectral_norm_divides_by_the_largest_singular_value() -> None:
     assert torch.allclose(layer.weight, torch.diag(torch.tensor([1.0, 0.4, 0.2])), atol=1e-4)
 
 
+def test_no_layer_is_normalised_from_a_weight_of_zero() -> None:
+    """Zero over its largest singular value is no number; what is learned of kinds and of their places begins there."""
+    network = recipes.discriminator(small("house", spectral_norm=True, kinds=4))
+    weights = {name: weight for name, weight in network.state_dict().items() if name.endswith(".original")}
+    assert "projection.shared.parametrizations.weight.original" in weights
+    assert all(weight.any() for weight in weights.values())
+
+
 @pytest.mark.parametrize("name", ["sngan", "mlp-bn"])
 def test_trained_weights_keep_their_norm(name: str) -> None:
     recipe = small(name, spectral_norm=True, conditional="projection", classes=10)
