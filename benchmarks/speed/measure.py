@@ -12,10 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
@@ -23,7 +21,7 @@ from benchmarks.speed.group import PEERS, Process, interpreter
 from gansmith import data, recipes
 from gansmith.hardware import bf16_support
 from gansmith.recipe import Recipe
-from gansmith.recipes import count
+from gansmith.recipes import count, sizes
 
 PUBLISHED = {
     "house": (913_828, 1_454_370),
@@ -186,9 +184,7 @@ def spread(values: Sequence[float]) -> Told:
 
 def published_gflop(recipe: Recipe) -> float:
     """As :func:`gansmith.recipes.step_gflop`, of the plain layers."""
-    plain = partial(count.operations, folded=False)
-    with mock.patch.object(recipes, "_operations", plain):
-        return recipes.step_gflop(recipe)
+    return sizes.gflop_of(recipe, *count.operations(recipe, folded=False))
 
 
 def _growth(plan: Plan, say: Callable[[str], None]) -> list[Told]:

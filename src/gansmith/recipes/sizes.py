@@ -45,7 +45,11 @@ def step_gflop(recipe: Recipe) -> float:
     The generator runs forward for both updates and backward once (4 forward passes' worth, or 3 where one forward pass
     serves both); the discriminator forward and backward on real and fake, then forward and half backward on fake (8).
     """
-    generating, discriminating = _operations(recipe)
+    return gflop_of(recipe, *_operations(recipe))
+
+
+def gflop_of(recipe: Recipe, generating: int, discriminating: int) -> float:
+    """As :func:`step_gflop`, of networks that take so many operations for an image."""
     if recipe.one_pass:  # forward and backward: G on fakes, D on real and fake; a penalty goes twice as far
         penalised = 4 / recipe.penalty.every if recipe.penalty.kind != "none" else 0
         return recipe.batch_size * (3 * generating + (6 + penalised) * discriminating) / 1e9
