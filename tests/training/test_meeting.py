@@ -136,15 +136,15 @@ def test_who_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        said = ends(launch(0, port, 4, meeting=1.0), launch(2, port, 4, meeting=1.0))
+        said = ends(launch(0, port, 4, meeting=4.0), launch(2, port, 4, meeting=4.0))
     wrong = (
-        f"processes 1 and 3 of 4 did not come to 127.0.0.1:{port} in 1 s; start all 4 with the same MASTER_ADDR and "
+        f"processes 1 and 3 of 4 did not come to 127.0.0.1:{port} in 4 s; start all 4 with the same MASTER_ADDR and "
     )
     assert said[0] == f"{wrong}MASTER_PORT"
     assert said[1] == f"({said[0]})"
     waits = [str(each.message) for each in heard if each.category is WaitingWarning]
     assert len(waits) == 1
-    assert re.match(rf"process 0 waits at 127.0.0.1:{port} for processes 1 .*and 3 of 4, up to 1 s", waits[0])
+    assert re.match(rf"process 0 waits at 127.0.0.1:{port} for processes 1 .*and 3 of 4, up to 4 s", waits[0])
 
 
 def test_a_process_0_that_never_comes_is_waited_for_no_longer_than_said() -> None:
