@@ -16,6 +16,7 @@ from gansmith.metrics import membership
 from gansmith.metrics.confidence import Interval
 from gansmith.metrics.membership import RATES, Told
 from gansmith.metrics.prdc import nearest
+from gansmith.nn import ConditionalDiscriminator
 from gansmith.nn.isolation import isolated
 from gansmith.nn.unfilled import with_memory
 from gansmith.progress import Progress, Ticker
@@ -279,12 +280,9 @@ def _logits(network: torch.nn.Module, recipe: Recipe, images: Pixels, labels: np
     inputs = torch.from_numpy(images).float() * ((white - black) / 255) + black
     if not recipes.conditioned(recipe):
         return discriminate(network, inputs, None)[0].double().numpy()[:, 0]
-    kinds = max(recipe.kinds, 1)
-    if labels is None:
-        possible = [torch.full((len(inputs),), condition) for condition in range(recipe.conditions)]
-    else:
-        possible = [torch.from_numpy(np.asarray(labels) * kinds + kind) for kind in range(kinds)]
-    logits = [network(inputs, conditions) for conditions in possible]
-    plain = [(one if isinstance(one, torch.Tensor) else one[0]).double().numpy()[:, 0] for one in logits]
-    highest: np.ndarray = np.max(plain, axis=0)
+    assert isinstance(network, ConditionalDiscriminator)
+    logits = network.of_each(inputs)
+    if labels is not None and logits.shape[1] > 1:  # the kinds of an image's own class
+        logits = logits.view(len(inputs), recipe.classes, -1)[torch.arange(len(inputs)), torch.from_numpy(labels)]
+    highest: np.ndarray = logits.double().amax(dim=1).numpy()
     return highest

@@ -82,6 +82,7 @@ class ConditionalDiscriminator(nn.Module):
         shared: bool = False,
     ) -> None:
         super().__init__()
+        self.classes = classes
         *features, logit = body.children()
         assert isinstance(logit, nn.Linear), "a published discriminator ends in a linear layer"
         self.features = nn.Sequential(*features)
@@ -110,6 +111,19 @@ class ConditionalDiscriminator(nn.Module):
         if labels is None or self.classifier is None:
             return logits
         return logits, self.classifier(features)
+
+    def of_each(self, images: Tensor) -> Tensor:
+        """Images (N, C, S, S) -> logits (N, K) under each of K labels, in inference mode; (N, 1) if all are the same.
+
+        The body sees each image once.
+        """
+        features = self.features(images)
+        logits: Tensor = self.logit(features)
+        if self.projection is None:
+            return logits
+        vectors: Tensor = self.projection(torch.arange(self.classes, device=images.device))
+        logits = logits + features @ vectors.T
+        return logits
 
 
 class Placed(nn.Embedding):
