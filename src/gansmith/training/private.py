@@ -41,7 +41,7 @@ from gansmith.training.step import (
 )
 
 TRIED = 4  # images whose gradients' lengths are checked
-NEAR = 1e-3  # as a share of them
+NEAR = 3e-3  # as a share of them; products in TF32 round by a third of that
 OTHER_NORMS = (nn.modules.batchnorm._BatchNorm, nn.InstanceNorm1d, nn.InstanceNorm2d)
 
 
@@ -231,9 +231,8 @@ class PrivateStep:
         with torch.random.fork_rng(), torch.autocast(device.type, enabled=False), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Full backward hook is firing")
             torch.manual_seed(0)
-            images = torch.empty(TRIED, recipe.channels, recipe.size, recipe.size, device=device).uniform_(
-                *recipe.pixels
-            )
+            shape = (TRIED, recipe.channels, recipe.size, recipe.size)
+            images = torch.empty(shape, device=device, memory_format=torch.channels_last).uniform_(*recipe.pixels)
             labels = torch.arange(TRIED, device=device) % recipe.classes if recipe.classes else None
             for layer in dropouts:
                 layer.eval()
