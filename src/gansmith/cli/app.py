@@ -159,8 +159,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         output.discard_output()
         return 0
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
+    except KeyboardInterrupt as stop:
+        return _say(str(stop) or "interrupted", 130)
     except Exception as error:
         return _refuse(error)
     return code if isinstance(code, int) else 0

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gansmith.cli.options import AnySeed, Best, Generator, Json, Number, Out, RealImages, Recipes, within
-from gansmith.cli.output import pairs, progress, say, show, speaks
+from gansmith.cli.output import pairs, progress, show, speaks
 from gansmith.errors import MINTED, SHARD, WORKERS
 from gansmith.text import amount
 
@@ -26,7 +26,7 @@ def mint(
     best: Best = False,
     own: Recipes = None,
     json: Json = False,
-) -> int:
+) -> None:
     """Write a data set of generated images, in shards. The same command again, after a kill, goes on where it was.
 
     Args:
@@ -60,10 +60,9 @@ def mint(
             progress=progress,
         )
     except KeyboardInterrupt:
-        say(f"interrupted; the same command goes on in {out}", aside=True)
-        return 130
+        raise KeyboardInterrupt(f"interrupted; the same command goes on in {out}") from None
     if not speaks():  # the first process says it
-        return 0
+        return
     left = {reason: f"{count:,}" for reason, count in found.left_out.items()}
     rows = {
         "images": f"{found.rows:,} in {amount(len(found.shards), 'shard')}, of {found.tried:,} made",
@@ -74,7 +73,6 @@ def mint(
     }
     about = found.index() | {"path": out, "tried": found.tried, "left_out": found.left_out, "seed": seed}
     show(about, pairs({name: value for name, value in rows.items() if value}), json=json)
-    return 0
 
 
 def _labels(kind: str) -> str:
