@@ -48,6 +48,19 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
+def cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes where the third shard is to be written, once."""
+    write, calls = shards.write, []
+
+    def stop(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return write(*given)
+
+    monkeypatch.setattr(shards, "write", stop)
+
+
 @pytest.mark.parametrize("layout", ["npz", "folder", "tar", "parquet"])
 def test_image_i_is_image_i_and_a_cut_set_is_gone_on_with(
     layout: Any, makers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -272,15 +285,7 @@ def test_repetitions_are_known_over_a_cut(
     ask: dict[str, Any] = {"filters": ["distinct"], "shard": 50, "workers": 1, "layout": "folder"}
     whole = mint(makers / "plain", 150, tmp_path / "whole", **ask)
     assert whole.left_out["repeats"] > 10
-    write, calls = shards.write, []
-
-    def stop(*given: Any) -> Any:
-        calls.append(given)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return write(*given)
-
-    monkeypatch.setattr(shards, "write", stop)
+    cut(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         mint(makers / "plain", 150, tmp_path / "cut", **ask)
     mint(makers / "plain", 150, tmp_path / "cut", **ask)
@@ -294,15 +299,7 @@ def test_counts_of_a_balanced_set_are_known_over_a_cut(
     ask: dict[str, Any] = {"balance": True, "shard": 30, "workers": 1, "layout": "folder"}
     whole = mint(makers / "plain", 90, tmp_path / "whole", **ask)
     assert whole.left_out["surplus"] > 0
-    write, calls = shards.write, []
-
-    def stop(*given: Any) -> Any:
-        calls.append(given)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return write(*given)
-
-    monkeypatch.setattr(shards, "write", stop)
+    cut(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         mint(makers / "plain", 90, tmp_path / "cut", **ask)
     mint(makers / "plain", 90, tmp_path / "cut", **ask)
