@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gansmith.data.arrays import UNIT, Span, as_array, as_pixels, image_layout, recognised
-from gansmith.data.naming import own_name
+from gansmith.data.naming import LABELS, own_name
 from gansmith.data.types import Labels, Pixels, Problem, Split
 from gansmith.errors import UserError
 
@@ -251,7 +251,7 @@ class Batches:
     def labels_at(self, position: int) -> Labels:
         """The labels (batch_size,) of the images of a whole batch. UserError if the data has no labels."""
         if self.dataset.labels is None:
-            raise UserError(f"{self.dataset.name}: has no labels; put the images in one sub-folder per class")
+            raise UserError(f"{self.dataset.name}: has no labels; {LABELS}")
         return self.dataset.labels[self.indices_at(position)]
 
     def indices_at(self, position: int) -> NDArray[np.int64]:

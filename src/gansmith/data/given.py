@@ -32,14 +32,13 @@ from gansmith.data.build import Source, key_of
 from gansmith.data.dataset import Dataset
 from gansmith.data.folders import Files, Member
 from gansmith.data.labels import distinct, index_labels
-from gansmith.data.naming import given_name, names
+from gansmith.data.naming import given_name, own_name
 from gansmith.data.parquet import IMAGE_COLUMNS, MORE_LABELS
 from gansmith.data.spool import Spool
 from gansmith.data.types import MAX_SIDE, MIN_SIDE, Fit, Labels, Pixels, Split
 from gansmith.errors import UserError
 from gansmith.files import cache_dir, write_text
 from gansmith.progress import Progress, Ticker
-from gansmith.text import slug
 
 KIND = "images given in Python"
 SPLITS: dict[str, Split] = {"train": "train", "test": "test", "validation": "test", "valid": "test", "val": "test"}
@@ -138,8 +137,7 @@ def _name(given: Any) -> str:
     if not isinstance(own, str):
         plain = isinstance(train, tuple | list) or as_array(train) is not None or isinstance(train, Iterator)
         own = "arrays" if plain else _inner(train).__class__.__name__
-    name = slug(own)
-    return f"{name}-given" if name in names() or any(name.startswith(f"{each}-") for each in names()) else name
+    return own_name(own)
 
 
 def _inner(given: Any) -> Any:

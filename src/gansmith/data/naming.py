@@ -10,6 +10,8 @@ from gansmith.text import one_line, printable, slug
 
 BUILT_IN = ("mnist", "fashion-mnist")
 DERIVED = ("colour-mnist", "stacked-mnist")
+LABELS = "put its images in one sub-folder per class, or give (images, labels)"
+"""What to do where images have no labels, and some are needed."""
 
 
 def names() -> tuple[str, ...]:

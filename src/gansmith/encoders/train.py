@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansmith.data import Dataset
+from gansmith.data import Dataset, naming
 from gansmith.encoders.encoder import Encoder
 from gansmith.encoders.file import Card, Test, stored
 from gansmith.encoders.network import (
@@ -122,7 +122,7 @@ def _labelled(dataset: Dataset, chosen: NDArray[np.bool_], seed: int) -> Labelle
 def check(labels: NDArray[np.int64] | None, classes: Sequence[str], name: str) -> None:
     """Raises UserError, in one line, if an encoder cannot be trained on images of these labels."""
     if labels is None:
-        raise UserError(f"{name}: has no labels; put the images in one sub-folder per class, or measure with control")
+        raise UserError(f"{name}: has no labels; {naming.LABELS}, or measure with control")
     counts = np.bincount(labels, minlength=len(classes))
     if np.count_nonzero(counts) < 2:
         raise UserError(f"{name}: has only one class; an encoder needs two or more")

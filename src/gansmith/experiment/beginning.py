@@ -180,10 +180,7 @@ def _classes(recipe: Recipe, dataset: data.Dataset) -> int:
     if recipe.conditional == "none":
         return 0
     if dataset.labels is None:
-        way = (
-            "give (images, labels)" if naming.is_given(dataset.source) else "put its images in one sub-folder per class"
-        )
-        raise UserError(f"`conditional`: {dataset.name} has no labels; {way}")
+        raise UserError(f"`conditional`: {dataset.name} has no labels; {naming.LABELS}")
     if len(dataset.classes) < 2:
         raise UserError(f"`conditional`: all images of {dataset.name} are of one class; train without it")
     return len(dataset.classes)
