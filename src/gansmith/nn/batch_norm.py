@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from gansmith.nn import rows
 
 
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether a network has a layer in which images of a batch meet."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+
+
 class _Shared:
     """Batch norm that looks at the whole batch while a batch is shared, and is torch's own at any other time."""
 

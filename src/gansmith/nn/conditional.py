@@ -122,8 +122,8 @@ class ConditionalDiscriminator(nn.Module):
         if self.projection is None:
             return logits
         vectors: Tensor = self.projection(torch.arange(self.classes, device=images.device))
-        logits = logits + features @ vectors.T
-        return logits
+        matched: Tensor = features @ vectors.T
+        return logits + matched
 
 
 class Placed(nn.Embedding):

@@ -77,7 +77,9 @@ def _check_layers(recipe: Recipe, body: "nn.Module") -> None:
     """Raises UserError for layers of a discriminator with which parts of the method do not hold."""
     from torch import nn
 
-    if recipe.one_pass and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in body.modules()):
+    from gansmith.nn.batch_norm import has_batch_norm
+
+    if recipe.one_pass and has_batch_norm(body):
         raise UserError(
             f"one_pass: takes each image alone, and the discriminator of {recipe.name} has batch norm; leave it out"
         )

@@ -305,14 +305,15 @@ def fitting(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         return recipe
     import torch
 
+    from gansmith.nn.batch_norm import has_batch_norm
+
     said = {*ENTRIES[recipe.name].said, *(each.replace("-", "_").partition(".")[0] for each in changes)}
     with torch.random.fork_rng(devices=[]), blaming(OWN["name", recipe.name]):
         discriminator = ENTRIES[recipe.name].discriminator(recipe)
     left: dict[str, Any] = {}
     if chain(discriminator) is None or (recipe.kinds and not _widens(recipe)):
         left |= {name: nothing for name, nothing in (("kinds", 0), ("pack", 1)) if name not in said}
-    norms = torch.nn.modules.batchnorm._BatchNorm
-    if "one_pass" not in said and any(isinstance(layer, norms) for layer in discriminator.modules()):
+    if "one_pass" not in said and has_batch_norm(discriminator):
         left["one_pass"] = False
     return recipe.override(left) if left else recipe
 
