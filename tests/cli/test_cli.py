@@ -282,6 +282,21 @@ def test_an_interrupt_saves_and_names_the_command_that_goes_on(inside: Path, tmp
     assert list((tmp_path / "digits-mlp-001" / "checkpoints").glob("step-*"))
 
 
+def test_an_interrupt_while_it_is_still_imported() -> None:
+    code = """
+import sys
+class Pressed:
+    def find_spec(self, name, *_):
+        if name == "gansmith.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+from gansmith.cli import main
+sys.exit(main(["recipes"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "gansmith: interrupted\n")
+
+
 def test_recipes_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     listed = document(capsys, "recipes")
     assert tuple(row["recipe"] for row in listed) == names()
