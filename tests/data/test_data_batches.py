@@ -4,6 +4,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gansmith import data
+from gansmith.errors import UserError
 
 
 def numbered(count: int) -> data.Dataset:
@@ -124,3 +126,11 @@ def test_the_public_names_are_the_exported_ones() -> None:
     assert not [name for name, value in found.items() if isinstance(value, types.ModuleType)]
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         data.lode  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "span", [(0,), (), "ab", 5, (0, 1, 2), (1, 1), (0, float("nan")), (0, float("inf")), (None, 1)]
+)
+def test_black_and_white_are_two_numbers(span: Any) -> None:
+    with pytest.raises(UserError, match=r"images: pixels|arrays: pixels"):
+        data.from_arrays(noise(0, 9, 8, 8) / 255, pixels=span)

@@ -150,6 +150,11 @@ def test_what_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     floats = Image.fromarray(np.ones((16, 16), np.float32))
     assert trouble(encoded(floats, "TIFF"))[0] == "wrong mode"
+    shallow = Image.fromarray(noise(3, 16, 16).astype(np.uint16))  # 8-bit values in a file of 16 bits
+    assert trouble(encoded(shallow)) == (
+        "wrong mode",
+        "has pixels of up to 255 of 65,535, all but black; save it as 8-bit",
+    )
     assert trouble(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")[0] == "not an image"
     monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 64 * 64 - 1)
     assert trouble(whole)[0] == "too large"

@@ -81,7 +81,10 @@ def test_notes_on_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", images=np.repeat(noise(0, 10, 9, 9), 2, axis=0) % 2)
     notes = data.inspect(tmp_path / "set.npz").notes
     assert any("exact copies of others: 10 images" in note for note in notes)
-    assert any("no pixel is brighter than 1" in note for note in notes)
+    assert any("no pixel is brighter than 1 of 255: values meant as 0 to 1 must be saved as floats" in n for n in notes)
+    np.savez(tmp_path / "deep.npz", images=noise(0, 10, 9, 9).astype(np.uint16))
+    notes = data.inspect(tmp_path / "deep.npz").notes
+    assert any("values meant as 0 to 255 must be saved as 8-bit" in note for note in notes)
     assert len(data.load(tmp_path / "set.npz")) == 20
 
 

@@ -145,7 +145,9 @@ def _eight_bits(block: NDArray[Any], where: str, span: Span) -> Pixels:
         return block.astype(np.uint8)
     if kind.kind == "f":
         (black, white), smallest, largest = span, float(block.min()), float(block.max())
-        if not (smallest >= black and largest <= white):  # also true of NaN
+        if not np.isfinite((smallest, largest)).all():
+            raise UserError(f"{where}: pixels that are not numbers, NaN or infinite; leave those images out")
+        if not (smallest >= black and largest <= white):
             raise UserError(
                 f"{where}: {kind} pixels from {smallest:.4g} to {largest:.4g}; save them as floats in "
                 f"[{black:g}, {white:g}] or uint8"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import mmap
 import os
 import sys
@@ -351,9 +352,20 @@ def _pixels(images: ArrayLike, name: str, span: Span | None) -> Pixels:
     if values.dtype.kind not in "uifb" or values.size == 0:
         raise UserError(f"{name}: images are {values.dtype} {values.shape}; give uint8 or floats (N, H, W)")
     layout = image_layout(values.shape, name)
-    if span is not None and not span[0] < span[1]:
-        raise UserError(f"{name}: pixels {span}: black must be below white, such as (0, 1) or (-1, 1)")
+    if span is not None:
+        span = _black_and_white(span, name)
     if values.dtype.kind == "f":
         span = span or recognised(float(values.min()), float(values.max()), name)
         values = np.clip(values, *span) if np.isfinite(values).all() else values
     return np.array(as_pixels(values, layout, name, span or UNIT))
+
+
+def _black_and_white(span: object, name: str) -> Span:
+    try:
+        black, white = (float(value) for value in span)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        given = repr(span)[:60]
+        raise UserError(f"{name}: pixels {given}: give two numbers, black and white, such as (0, 1)") from None
+    if not -math.inf < black < white < math.inf:
+        raise UserError(f"{name}: pixels {span}: black must be below white, such as (0, 1) or (-1, 1)")
+    return black, white

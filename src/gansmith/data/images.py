@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -195,6 +196,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode not in _GREY_MODES | _COLOUR_MODES:
         raise UnusableError("wrong mode", f"has pixels of mode {image.mode}; save it as 8-bit or 16-bit grey or RGB")
     if image.mode.startswith("I"):
+        low, high = cast("tuple[float, float]", image.getextrema())
+        if low < 0 or high > 65535:
+            raise UnusableError("wrong mode", "has 32-bit pixels beyond 0..65535; save it as 8-bit or 16-bit")
+        if 0 < high <= 255:
+            raise UnusableError("wrong mode", f"has pixels of up to {high} of 65,535, all but black; save it as 8-bit")
         return _in_bands(image, "L", _from_sixteen_bits)
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return _in_bands(image, "RGB", _on_white)
@@ -215,8 +221,6 @@ def _in_bands(image: Image.Image, mode: str, convert: Callable[[Image.Image], Im
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
-    if int(values.min()) < 0 or int(values.max()) > 65535:
-        raise UnusableError("wrong mode", "has 32-bit pixels beyond 0..65535; save it as 8-bit or 16-bit")
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 

@@ -181,9 +181,10 @@ def _range(meta: Meta) -> list[str]:
     if not used.size or (used[-1] > DARK and used[-1] - used[0] >= NARROW):
         return []
     low, high = int(used[0]), int(used[-1])
-    if high <= 1:
-        return [f"no pixel is brighter than {high} of 255: values meant as 0 to 1 must be saved as floats"]
     deep = any(mode.endswith(";16") or mode.startswith("I") for mode in meta.modes)
+    if high <= 1:
+        meant = "0 to 255 must be saved as 8-bit" if deep else "0 to 1 must be saved as floats"
+        return [f"no pixel is brighter than {high} of 255: values meant as {meant}"]
     found = f"from {low} to {high} of 255"
     if deep:  # 16 bits became 8 by v / 257
         bits = max(1, 257 * high - 128).bit_length()
