@@ -1,8 +1,9 @@
 """Stores what runs of ours measured while they trained, for the forecasts of `gansmith train --plan`, and checks them.
 
-    python -m benchmarks.forecast RUN [RUN ...]
+    python -m benchmarks.forecast RUN [RUN ...] [--add]
 
-A run counts whose recipe is as listed; curves of data or modes that no run here is of stay as they are. The check
+A run counts whose recipe is as listed; curves of data or modes that no run here is of stay as they are, and with
+--add those of the same data and modes too. The check
 leaves each run out in turn and forecasts its measurements from the others': the share inside the stated interval should
 be at least 8 in 10.
 """
@@ -22,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="folders of runs that were measured while they trained")
     parser.add_argument("--out", type=Path, default=STORED, help="the file to write")
+    parser.add_argument("--add", action="store_true", help="keep stored curves of the same data and mode")
     given = parser.parse_args()
     curves: dict[str, list[list[tuple[int, float]]]] = {}
     for path in given.runs:
@@ -32,6 +34,8 @@ def main() -> None:
         else:
             print(f"{path}: left out ({'its recipe is changed' if curve else 'not measured'})")
     kept = {name: [list(curve) for curve in found] for name, found in forecast.stored().items()}
+    if given.add:
+        curves = {name: kept.get(name, []) + found for name, found in curves.items()}
     body = ",\n".join(f" {json.dumps(name)}: [\n{lines(found)}\n ]" for name, found in sorted((kept | curves).items()))
     given.out.write_text(f"{{\n{body}\n}}\n", encoding="utf-8")
     for name, found in sorted(curves.items()):

@@ -13,6 +13,7 @@ import argparse
 import json
 import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,11 @@ FIGURES = ("fd", "recognised", "recall", "coverage")
 
 
 @isolated()
-def curve(name: str, seconds: float, seed: int) -> dict[str, Any]:
+def curve(name: str, seconds: float, seed: int, marks: Sequence[float] = MARKS) -> dict[str, Any]:
     """One training: what was measured at each mark."""
     recipe = recipes.get(name)
     dataset = data.load("mnist", size=recipe.size)
-    left, points, floor = [share * seconds for share in MARKS], [], None
+    left, points, floor = [share * seconds for share in marks], [], None
     for state, spent, _ in training(recipe, dataset, seed=seed, seconds=seconds):
         if spent < left[0]:
             continue
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=RECIPES)
     parser.add_argument("--seconds", type=float, default=240)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--marks", type=float, nargs="+", default=MARKS, help="shares of the seconds to measure after")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--picture", type=Path, default=PICTURE)
     parser.add_argument("--draw", action="store_true", help="only draw what was measured")
@@ -130,7 +132,7 @@ def main() -> None:
     for name, seed in wanted:
         done = [(each["recipe"], each["seed"], each["seconds"]) for each in read(given.out)["curves"]]
         if (name, seed, given.seconds) not in done:
-            found = curve(name, given.seconds, seed)
+            found = curve(name, given.seconds, seed, given.marks)
             kept = read(given.out)  # another process may have added to it
             kept["curves"] += [found]
             given.out.write_text(json.dumps(kept, indent=1) + "\n")
