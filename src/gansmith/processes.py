@@ -1,6 +1,7 @@
 """Further Python processes, which never run the script that started them once more; one at a time in a place."""
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -36,6 +37,19 @@ def alone(path: Path, refusal: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def gentle_end() -> Iterator[None]:
+    """SIGTERM ends as Ctrl-C does, as a KeyboardInterrupt; not in a thread other than the main one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def end_with_parent() -> None:

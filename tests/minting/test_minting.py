@@ -311,15 +311,24 @@ def test_an_unknown_layout_is_refused_in_a_line(makers: Path, tmp_path: Path) ->
         mint(makers / "plain", 10, tmp_path / "set", layout="zip")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_set_says_how_it_goes_on(
-    makers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    makers: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
 ) -> None:
+    handler = signal.getsignal(number)
+
     def stop(*given: Any) -> Any:
-        raise KeyboardInterrupt
+        assert signal.getsignal(number) is signal.default_int_handler  # or the signal would end the tests
+        signal.raise_signal(number)
 
     monkeypatch.setattr(shards, "write", stop)
     ask = ["mint", str(makers / "plain"), "-n", "10", "-o", str(tmp_path / "set"), "--workers", "1"]
     assert main(ask) == 130
     assert capsys.readouterr().err.endswith(f"interrupted; the same command goes on in {tmp_path / 'set'}\n")
+    assert signal.getsignal(number) is handler
     monkeypatch.undo()
     assert main(ask) == 0

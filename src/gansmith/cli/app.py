@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, Token, UnknownOptionE
 
 from gansmith.cli import output
 from gansmith.errors import PeerError, UserError, WaitingWarning, out_of_memory
+from gansmith.processes import gentle_end
 
 __all__ = ["VERBS", "build", "main"]
 
@@ -152,7 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for part in app.parse_commands(argv)[1]:
             if isinstance(part.default_command, FunctionType):
                 part.help = None  # the help of a verb itself is its docstring; the table's is for the list of verbs
-        code = app(argv, exit_on_error=False, print_error=False)
+        with gentle_end():
+            code = app(argv, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
         return _refuse(error.__cause__ if isinstance(error.__cause__, UserError) else error)

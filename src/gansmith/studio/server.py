@@ -1,13 +1,12 @@
 """`serve`: opens the port, says the address, and runs until Ctrl-C."""
 
-import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gansmith.errors import UserError
+from gansmith.processes import gentle_end
 from gansmith.recipes import own
 
 PORT = 8765
@@ -72,21 +71,8 @@ def serve(
             ws_max_size=1 << 20,
             timeout_graceful_shutdown=2,
         )
-        with suppress(KeyboardInterrupt), _gentle_end():  # uvicorn raises anew what it was ended by
+        with suppress(KeyboardInterrupt), gentle_end():  # uvicorn raises anew what it was ended by
             uvicorn.Server(config).run(sockets=[listening])
-
-
-@contextmanager
-def _gentle_end() -> Iterator[None]:
-    """SIGTERM ends as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
