@@ -55,6 +55,7 @@ def test_the_stored_curves_are_of_recipes_and_measure_what_can_be() -> None:
         assert name.split(", ")[0] in recipes.names()
         for each in curves:
             assert each == sorted(each)
+            assert each[0][0] > 0.1 * each[-1][0], "rates still warm up"
             assert all(step > 0 and 0 < distance < 1e4 for step, distance in each)
 
 
