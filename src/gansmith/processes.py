@@ -1,4 +1,4 @@
-"""Further Python processes, which never run the script that started them once more; one at a time in a place."""
+"""Processes: further ones, which never run the script that started them once more; one in a place; a gentle end."""
 
 import os
 import signal

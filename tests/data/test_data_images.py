@@ -74,6 +74,23 @@ def test_one_bit_and_sixteen_bits() -> None:
     assert (pixels[0, 0, 0], pixels[0, 0, 1], pixels[0, 5, 5]) == (255, 0, 100)
 
 
+@pytest.mark.parametrize(
+    ("mode", "kind", "form"),
+    [("I;16", "<u2", "PNG"), ("I;16", "<u2", "TIFF"), ("I;16B", ">u2", "TIFF"), ("I", "<i4", "TIFF")],
+)
+def test_deep_grey_of_either_byte_order(mode: str, kind: str, form: str) -> None:
+    def stored(values: np.ndarray) -> bytes:
+        return encoded(Image.frombytes(mode, (20, 20), values.astype(kind).tobytes()), form)
+
+    deep = np.arange(400).reshape(20, 20) * 160
+    assert np.array_equal(decode(stored(deep), None, "crop").pixels[0], (deep + 128) // 257)
+    assert not decode(stored(deep * 0), None, "crop").pixels.any()
+    assert trouble(stored(deep // 160 % 200))[0] == "wrong mode"
+    if mode == "I":
+        assert "beyond 0..65535" in trouble(stored(deep * 10))[1]
+        assert "beyond 0..65535" in trouble(stored(-deep))[1]
+
+
 def test_transparency_is_laid_on_white() -> None:
     rgba = np.zeros((10, 10, 4), np.uint8)
     rgba[:5] = (200, 10, 10, 255)

@@ -204,7 +204,7 @@ def test_too_few_images_for_a_covariance_leave_the_rest(folder: Path) -> None:
 
 
 BAD = {
-    "nan": (np.full((50, 28, 28), np.nan, np.float32), "not numbers"),
+    "nan": (np.full((50, 28, 28), np.nan, np.float32), "not finite"),
     "beyond": (np.full((50, 28, 28), 300.0), "300"),
     "five channels": (np.zeros((50, 5, 28, 28), np.uint8), "C being 1, 3 or 4"),
     "one": (np.zeros((1, 28, 28), np.uint8), "give 16 or more"),

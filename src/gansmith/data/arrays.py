@@ -123,11 +123,15 @@ def recognised(low: float, high: float, where: str) -> Span:
         if black <= low and high <= white:  # never true of NaN
             return black, white
     if not math.isfinite(high - low):
-        raise UserError(f"{where}: has pixels that are not finite; replace them, for instance by numpy.nan_to_num")
+        raise _not_finite(where)
     raise UserError(
         f"{where}: pixels from {low:.4g} to {high:.4g} are in none of the ranges [0, 1], [-1, 1] and [0, 255]; say "
         "what black and white are: data.from_arrays(images, pixels=(black, white))"
     )
+
+
+def _not_finite(where: str) -> UserError:
+    return UserError(f"{where}: has pixels that are not finite; replace them, for instance by numpy.nan_to_num")
 
 
 def _eight_bits(block: NDArray[Any], where: str, span: Span) -> Pixels:
@@ -146,7 +150,7 @@ def _eight_bits(block: NDArray[Any], where: str, span: Span) -> Pixels:
     if kind.kind == "f":
         (black, white), smallest, largest = span, float(block.min()), float(block.max())
         if not np.isfinite((smallest, largest)).all():
-            raise UserError(f"{where}: pixels that are not numbers, NaN or infinite; leave those images out")
+            raise _not_finite(where)
         if not (smallest >= black and largest <= white):
             raise UserError(
                 f"{where}: {kind} pixels from {smallest:.4g} to {largest:.4g}; save them as floats in "

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -196,7 +195,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode not in _GREY_MODES | _COLOUR_MODES:
         raise UnusableError("wrong mode", f"has pixels of mode {image.mode}; save it as 8-bit or 16-bit grey or RGB")
     if image.mode.startswith("I"):
-        low, high = cast("tuple[float, float]", image.getextrema())
+        values = np.asarray(image)  # whose extremes Pillow knows in one byte order alone
+        low, high = int(values.min()), int(values.max())
         if low < 0 or high > 65535:
             raise UnusableError("wrong mode", "has 32-bit pixels beyond 0..65535; save it as 8-bit or 16-bit")
         if 0 < high <= 255:
