@@ -573,6 +573,11 @@ def test_measuring_is_thinned_to_the_time_that_it_may_take(
     assert found == wanted  # 1,000 steps take 100 s, of which measuring may take 4
     assert found == 0 or seconds * 1000 / found <= online.SHARE * 100
     assert online.interval(recipe, device="cpu", precision="fp32", steps=2, checkpoint_every=1) == 0
+    monkeypatch.setattr(
+        hardware, "nominal_seconds", lambda gflop, device, precision: 0.0
+    )  # a guess, where time is known
+    timed = {"device": "cpu", "precision": "fp32", "steps": 1000, "checkpoint_every": 50, "seconds": 100.0}
+    assert online.interval(recipe, **timed) == wanted
 
 
 @pytest.mark.parametrize("name", gs.recipes.names())

@@ -136,10 +136,13 @@ def choose(
     evaluate_every: int | None,
     steps: int,
     checkpoint_every: int,
+    seconds: float | None = None,
     fit: Fit = "crop",
     progress: Progress | None = None,
 ) -> Measuring:
     """How a training is to be measured: every ``evaluate_every`` steps, never for 0, as often as is cheap for None.
+
+    ``seconds``: how long it is to take, where that was said.
 
     Raises UserError when an interval is given and the images cannot be measured.
     """
@@ -149,7 +152,12 @@ def choose(
         return Measuring(why="switched off")
     try:
         every = evaluate_every or interval(
-            recipe, device=choice.device, precision=choice.precision, steps=steps, checkpoint_every=checkpoint_every
+            recipe,
+            device=choice.device,
+            precision=choice.precision,
+            steps=steps,
+            checkpoint_every=checkpoint_every,
+            seconds=seconds,
         )
         if not every:
             return Measuring(why="it would take more than 5 % of so short a training")
@@ -165,14 +173,18 @@ def again(every: int, train: Dataset, *, fit: Fit = "crop", progress: Progress |
     return Measuring(every, frechet_reference(train, fit=fit, progress=progress)) if every else NEVER
 
 
-def interval(recipe: Recipe, *, device: str, precision: str, steps: int, checkpoint_every: int) -> int:
+def interval(
+    recipe: Recipe, *, device: str, precision: str, steps: int, checkpoint_every: int, seconds: float | None = None
+) -> int:
     """Steps between measurements, a multiple of checkpoints, so that they take less than 5 % of the time.
 
     0 where even a single one would take more. It is decided by recipe, length and kind of machine, not by a clock, so
-    that the same command has the same rows.
+    that the same command has the same rows; a length in seconds is what was said.
     """
-    step = LEAST_STEP + hardware.nominal_seconds(recipes.step_gflop(recipe), device=device, precision=precision)
-    allowed = SHARE * steps * step / cost(recipe, device=device)
+    if seconds is None:
+        step = LEAST_STEP + hardware.nominal_seconds(recipes.step_gflop(recipe), device=device, precision=precision)
+        seconds = steps * step
+    allowed = SHARE * seconds / cost(recipe, device=device)
     checkpoints = math.ceil(steps / checkpoint_every)
     return next((thin * checkpoint_every for thin in THIN if math.ceil(checkpoints / thin) <= allowed), 0)
 

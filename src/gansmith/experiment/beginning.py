@@ -66,6 +66,7 @@ def new(
         evaluate_every=0 if privacy else options.evaluate_every,
         steps=expected,
         checkpoint_every=every["checkpoint_every"],
+        seconds=None if options.minutes is None else options.minutes * 60,
         fit=fit,
         progress=progress,
     )
